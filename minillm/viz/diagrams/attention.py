@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -27,16 +27,15 @@ def attention_step(
     visible: Bool[Tensor, "T S"] | None = None,
     title: str = "",
     theme: str = "light",
-    weights: Float[Tensor, "T S"] | None = None,
-    output: Float[Tensor, "T Dv"] | None = None,
+    attention: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor] | None = None,
     names: Sequence[Sequence[str]] = ((), ()),
 ) -> Diagram:
     """Draw one head of attention, from query and key to its output.
 
     The steps are those of Vaswani et al. (2017), eq. 1. `words` are those of the S keys; the T queries are the last T
-    of them. `visible` is True where a query may see a key. `weights` and `output` are drawn as they are given, and are
-    computed where they are not. `names` are those of the columns of key and value. Raises `UserError` for shapes that
-    do not fit and for a query that sees no key.
+    of them. `visible` is True where a query may see a key. With `attention(query, key, value, visible)`, weights and
+    output are what that function makes of them. `names` are those of the columns of key and value. Raises `UserError`
+    for shapes that do not fit and for a query that sees no key.
 
     >>> query, key, value = torch.eye(2), torch.eye(2), torch.ones(2, 3)
     >>> attention_step(query, key, value, ["The", "bank"]).alt.partition(". ")[0]
@@ -48,13 +47,13 @@ def attention_step(
     asking = _queries(words, T, S)
     shown = _visible(visible, T, S)
     scores = query @ key.mT / math.sqrt(D)
-    mixing = scores.masked_fill(~shown, -math.inf).softmax(-1) if weights is None else style.tensor_of(weights)
-    result = mixing @ value if output is None else style.tensor_of(output)
-    if mixing.shape != scores.shape or result.shape != (T, value.shape[1]):
-        raise UserError(
-            f"weights have shape {tuple(mixing.shape)} and output {tuple(result.shape)}; give (T, S) = {(T, S)} and "
-            f"(T, D) = {(T, value.shape[1])}"
-        )
+    weights = scores.masked_fill(~shown, -math.inf).softmax(-1)
+    output = weights @ value
+    if attention is not None:
+        asked, found, given = (part.float() for part in (query, key, value))  # as a model has them
+        weights, output = _weights_by(attention, asked, found, shown), attention(asked, found, given, shown)
+        if output.shape != (T, value.shape[1]):
+            raise UserError(f"attention returned the shape {tuple(output.shape)}; it must be {(T, value.shape[1])}")
     mask = None if bool(shown.all()) else ~shown
     of_key, of_value = names
     table = partial(box, axes="T S", rows=asking, columns=words)
@@ -63,15 +62,23 @@ def attention_step(
         box("keyᵀ", key.mT, "D S", rows=of_key, columns=words, accent=ORANGE),
         table("scores", scores, mask=mask),
         box("value", value, "S D", rows=words, columns=of_value, accent=PURPLE),
-        box("output", result, "T D", rows=asking, columns=of_value, accent=RED),
+        box("output", output, "T D", rows=asking, columns=of_value, accent=RED),
     )
-    shares = dataclasses.replace(table("weights", mixing, mask=mask, accent=GREEN), limit=1.0)
+    shares = dataclasses.replace(table("weights", weights, mask=mask, accent=GREEN), limit=1.0)
     parts = [
         asked, sign("@"), found, arrow("÷ √D" if mask is None else "÷ √D\nand mask"), matched,
         arrow("softmax"), shares, sign("@"), given, sign("="), read,
     ]  # fmt: skip
-    reading = _reading(mixing, asking, words)
+    reading = _reading(weights, asking, words)
     return flow(parts, title or reading, alt=reading if title else "", theme=theme)
+
+
+def _weights_by(attention: Callable[..., Tensor], query: Tensor, key: Tensor, visible: Tensor) -> Tensor:
+    """The weights that a function uses: what it returns for the values of an identity, D columns at a time."""
+    (S, D), columns = key.shape, []
+    for start in range(0, S, D):
+        columns.append(attention(query, key, torch.eye(S, start + D)[:, start:], visible))
+    return torch.cat(columns, dim=1)[:, :S]
 
 
 def causal_mask(

@@ -87,13 +87,19 @@ def test_projections_are_products():
         assert written(part) <= texts(diagram)
 
 
-def test_weights_and_output_are_drawn_as_they_are_given():
-    """A wrong attention makes a wrong picture."""
+def test_weights_and_output_are_those_of_the_given_function():
+    """A wrong attention makes a wrong picture; one that needs as many values as query entries gets no others."""
     query, key, value = torch.randn(3, 3, 2)
-    weights, output = torch.eye(3)[[2, 0, 1]], torch.tensor([[7.25, 8.5], [9.75, 6.5], [5.25, 4.75]])
-    diagram = diagrams.attention_step(query, key, value, WORDS, weights=weights, output=output)
-    assert written(output) <= texts(diagram)
-    assert '"bank" reads most from "river" (weight 1.00)' in diagram.alt
+
+    def first_only(query, key, value, visible):
+        assert value.shape == key.shape
+        return value[:1].expand(len(query), -1)
+
+    diagram = diagrams.attention_step(query, key, value, WORDS, attention=first_only)
+    assert written(value[:1].expand(3, -1)) <= texts(diagram)
+    assert '"bank" reads most from "the" (weight 1.00)' in diagram.alt
+    with pytest.raises(UserError, match=r"attention returned the shape \(3, 1\); it must be \(3, 2\)"):
+        diagrams.attention_step(query, key, value, WORDS, attention=lambda q, k, v, m: v[:, :1])
 
 
 def test_columns_have_their_names_and_matrices_their_numbers():
@@ -258,9 +264,6 @@ WRONG = {
         {"query": ONES}, torch.ones(3, 4), 2, WORDS
     ),
     r"6 heads; at most 4": lambda: diagrams.heads({"query": torch.ones(3, 6)}, torch.ones(3, 6), 6, WORDS),
-    r"weights have shape \(2, 2\) and output \(3, 2\)": lambda: diagrams.attention_step(
-        ONES, ONES, ONES, WORDS, weights=torch.ones(2, 2), output=ONES
-    ),
     r"3 query heads and 2 key/value heads; H must be a multiple of K": lambda: diagrams.shared_keys(
         torch.ones(3, 1, 2), torch.ones(2, 1, 2)
     ),
