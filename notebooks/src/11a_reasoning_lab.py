@@ -263,8 +263,8 @@ show(
 #
 # **Controls**. A chain has one of 39 results, so a model that guesses passes most problems with 64 attempts. So we
 # count twice: answers with the right *result*, and answers with the right *steps* as well, as in CoT-pass@k
-# ([Wen et al. 2025](https://arxiv.org/abs/2506.14245)). And k itself: 64 attempts of a model that shows steps in one of
-# six are some ten attempts with steps.
+# ([Wen et al. 2025](https://arxiv.org/abs/2506.14245)). `sound` accepts one wording of them, so it counts too few
+# before RL. And k itself: 64 attempts of a model that shows steps in one of six are some ten attempts with steps.
 
 # %%
 farther = predict(
