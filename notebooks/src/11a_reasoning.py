@@ -10,10 +10,10 @@
 # think at length ([DeepSeek-R1](https://arxiv.org/abs/2501.12948)). Does that happen? And did it learn to reason, or to
 # use what it had?
 #
-# **You will write** a verifier and a policy-gradient loss, which train a model on your laptop while you watch, and
-# pass@k, which measures what it learned.
+# **You will write** a verifier and a policy-gradient loss, which train a model while you watch, and pass@k, which
+# measures what it learned.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Shift+Enter runs a cell. Stuck at
+# **Time**: 70 minutes. **Before you start**: lesson 09 (SFT). Lesson 11 (GRPO) helps. Stuck at
 # **your turn**? Run its cell again, unchanged, for a hint.
 
 # %%
@@ -419,8 +419,8 @@ print(
 )
 
 # %% [markdown]
-# On `lazy`, the five streams end at 1%, 62%, 8%, 81% and 73%: two ruined, three not. At half the learning rate, the
-# stream you just saw ends at 80%. So hacking is a risk, not a law. Or does the loss prefer long answers? Ours divides
+# On `lazy`, the five streams end at 1%, 62%, 8%, 81% and 73%: two ruined, three not. At half the learning rate, none
+# of three is. So hacking is a risk, not a law. Or does the loss prefer long answers? Ours divides
 # by the length, so each token of a long wrong answer is punished less ([Liu et al.
 # 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss drops that division and the standard deviation, and the
 # answers end just as long. So here it isn't the loss that makes them long.
@@ -547,7 +547,7 @@ for name, v in attempts.items():
 # %% [markdown]
 # ## Four questions
 #
-# Answer each one before you open it.
+# Pick an answer, then open it.
 #
 # **1.** Nothing paid for length. Why did the answers grow? (a) GRPO's loss prefers long answers. (b) Answers with steps
 # were right more often. (c) The model had to fill its 64 tokens.
