@@ -88,7 +88,7 @@ def test_the_seconds_of_a_page_are_read(tmp_path, monkeypatch):
         ({"last": parts()["last"] + "# word" * 2301}, "words; the most is 2300"),
         ({"diagram": parts()["diagram"] + (CODE + "print()\n\n") * 30}, "the lesson has 36 code cells; the most is 35"),
         ({"diagram": parts()["diagram"] + "x = 1\n" * 200}, "lines of code; the most is 200"),
-        ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 20}, "minutes; the most is 70"),
+        ({"diagram": parts()["diagram"] + "Explorer(\n)\n" * 30}, "minutes; the most is 80"),
         ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 8"),
         ({"diagram": parts()["diagram"] + CODE + 'why.answer("a")\n'}, "cell 11 answers `why` by 'a'; compute"),
         ({"boxes": parts()["boxes"] + TEXT + "# word" * 401}, "nothing to type, click or decide in cells 10 to"),
