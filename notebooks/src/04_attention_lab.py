@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 04 lab · Attention: four experiments
 #
-# Lesson 04 made claims in passing. Here they are on trial, each told like a short paper: the claim, what would refute
-# it, the method, the controls, the result, the verdict. Two of the claims don't survive as they stood.
+# Lesson 04 made claims in passing. Here we test four of them. Each is told like a short paper: the claim, what would
+# refute it, the method, the controls, the result, the verdict.
 #
 # **Time**: 60 minutes, of which the cells run for two. **Before you start**: lesson 04.
 
@@ -167,22 +167,23 @@ show(
         "cosine gap, money against water",
         references={"95% of shuffles": bank.gap_95.max().item()},
     ),
-    title="The topic reaches every word, and it moves bank furthest",
+    title="Every word shows the topic; bank moves farthest of 30",
     alt="How far apart the two groups point, over depth. Bank rises to "
     f"{bank.cosine_gap.max():.2f}, channel lies below it, then shore; the four words of one "
     f"meaning stay near {late_controls:.2f}, still above the shuffles.",
 )
 
 # %% [markdown]
-# **Result**. The gap of *bank* is at chance for two blocks and clear after three; from the fifth on, the accuracy is
-# perfect. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change: attention carries the
+# **Result**. The gap of *bank* is at chance for two blocks and clear after three; the accuracy is perfect at the four
+# depths printed from 5 on. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change: attention carries the
 # **topic** into every word, and a classifier that finds the topic has not found a meaning. By the gap, *bank* is
 # first of 30 words, with 1.16 ± 0.07. The next two, *channel* and *current*, have several meanings as well. But then
-# come *vault* and *account*, which only fit the money, and *bed* and *source*, ambiguous as they are, rank in the
+# come *vault* and *account*, which fit the money, and *bed* and *source*, ambiguous as they are, rank in the
 # middle.
 #
-# **Verdict**: true, with a catch. Something in the gap is about *bank*. How well a word fits the text explains part
-# of it, and two meanings don't guarantee a large one. Twelve texts per group, one ending, one model.
+# **Verdict**: true, with a catch. *bank* comes first, but we chose the two topics for it: for *branch* we'd have taken
+# trees and companies. How well a word fits the text explains part of the gap, and two meanings don't guarantee a large
+# one. Twelve texts per group, one ending, one model.
 # %% [markdown]
 # ## 2. A leak looks like skill
 #
@@ -260,9 +261,8 @@ mine.write(PROMPT, causal_mask=masks["one too many"])
 
 # %% [markdown]
 # From 4.30 to 2.45 nats, without a step of training: the answer stands one position ahead, and SmolLM2 makes use of
-# it. And it can't write anymore, since at the end of a text there is nothing to peek at. (With a KV cache, a model
-# that writes never sees the next token. The leak then hides in how it reads its prompt.) Now one that grows up with
-# the leak:
+# it. And it can't write anymore. The last position sees exactly what it saw before, but every vector that it reads
+# was made by peeking. Now a model that is trained with the leak:
 
 
 # %%
@@ -330,9 +330,9 @@ assert min(losses["trained leaky, then masked"]) > 2.4
 
 # %% [markdown]
 # **Result**. SmolLM2 looks better in 5 of 6 texts, and names 0 of 20 capitals. On digits, the leak brings the loss
-# down to 0.08. It doesn't reach 0, since the last of the 32 positions has no next one to look at: a perfect cheat
-# pays ln 10 / 32 = 0.072. Under the right mask the same models pay 3.5, more than a model that knows nothing. **Your
-# choice**: another `LENGTH`. What does a perfect cheat pay at 8?
+# down to 0.08. It doesn't reach 0, since the last of the 32 positions has no next one to look at: a perfect
+# cheat's loss is ln 10 / 32 = 0.072. Under the right mask the same models have a loss of 3.5 or more, worse than a model
+# that knows nothing. **Your choice**: another `LENGTH`. What's a perfect cheat's loss at 8?
 #
 # **Verdict**: true, trained or not. When a loss is wonderful, change a token and see whether anything before it
 # moves. (And check that no validation text is in the training set. That's the other way to be too good.)
@@ -362,19 +362,19 @@ HeadExplorer(tokens, of_river, layer=9, head=2, token=15)
 # %% [markdown]
 # Move the sliders to 16.0 and 11.1, which you'll meet below, and to 18.7, which reads next to nothing but START.
 #
-# ### Pairs that nobody picked
+# ### Pairs that weren't used to find it
 
 # %%
 PAIRS = """doctor patient, lawyer client, author novel, baker oven, lion mane, fish fin, knight sword,
 judge verdict, chef recipe, painter brush, train conductor, beach umbrella, soldier rifle, camera lens,
 desert camel, mountain peak, boat sail, violin bow, clock hand, computer screen"""
-places, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
+nouns, partners = zip(*(pair.split() for pair in PAIRS.split(",")), strict=True)
 
 
 # %%
 def of_pairs(frame):
     """The mean weight of each head in the pairs, and crossed; and all weights of head 9.2."""
-    grid = reading(model, tokenizer, frame, places, partners)
+    grid = reading(model, tokenizer, frame, nouns, partners)
     own = grid.diagonal(dim1=2, dim2=3).mean(-1)
     return own, (grid.sum((2, 3)) - 20 * own) / 380, grid[9, 2]
 
@@ -385,7 +385,7 @@ for frame in ("the {} has a {}", "she saw the {} and a {}"):
     best = int((grid.argmax(-1) == torch.arange(20)).sum())
     rank = int((lead > lead[9, 2]).sum()) + 1
     print(f"{frame}: pairs {own[9, 2]:.2f}, crossed {crossed[9, 2]:.2f},", end=" ")
-    print(f"own word first for {best} of 20 places, rank {rank} of 270")
+    print(f"own word first for {best} of 20 nouns, rank {rank} of 270")
 
 # %% [markdown]
 # It holds on new pairs, weaker than on those of the lesson. Is the head after meaning, or after words that are often
@@ -394,19 +394,19 @@ for frame in ("the {} has a {}", "she saw the {} and a {}"):
 
 # %%
 @torch.no_grad()
-def side_by_side(place, word):
-    """The log-probability of a word right after a place, in nats."""
-    before, ids = with_start(f"the {place}"), tokenizer.encode(f" {word}")
+def side_by_side(noun, word):
+    """The log-probability of a word right after a noun, in nats."""
+    before, ids = with_start(f"the {noun}"), tokenizer.encode(f" {word}")
     log_probs = model(torch.tensor([before + ids]))[0].log_softmax(-1)
     return sum(log_probs[len(before) - 1 + i, id].item() for i, id in enumerate(ids))
 
 
 likely = torch.tensor(
-    [side_by_side(*pair) for pair in zip(places, partners, strict=True)]
+    [side_by_side(*pair) for pair in zip(nouns, partners, strict=True)]
 )
 order, of_own = likely.argsort(), grid.diagonal()
-for name, some in (("unlikely", order[:10]), ("likely", order[10:])):
-    print(f"the ten pairs that are more {name} side by side: {of_own[some].mean():.2f}")
+for name, some in (("less", order[:10]), ("more", order[10:])):
+    print(f"the ten pairs {name} likely side by side: {of_own[some].mean():.2f}")
 
 # %% [markdown]
 # ### Take it away
@@ -460,7 +460,8 @@ print(f"the change: {after - before:+.2f} ± {jackknife(change):.2f}")
 by_depth = separation(kept, groups, shuffles=1).cosine_gap
 print(f"the gap before layer 9 runs: {by_depth[9]:.2f}, after it: {by_depth[10]:.2f}")
 fallen = (before - after) / before
-removal_guess.answer("nothing much" if fallen < 0.05 else "it falls a little")
+falls = "it falls by more than half" if fallen > 0.5 else "it falls a little"
+removal_guess.answer("nothing much" if fallen < 0.05 else falls)
 
 # %% tags=["test"]
 assert abs(after - before) < 0.1
@@ -544,7 +545,8 @@ for kind, share in looks(search).items():
         print(f"loss {round(gain, 1) + 0.0:+.1f}")
 
 # %% [markdown]
-# Of the previous-token heads that look with more than 0.8, we take the one whose removal does most and the one whose
+# Of the ten heads that we searched, only two cost more than one nat (16.0 and 18.6), and one made copying better (1.2,
+# -0.4). Of the previous-token heads that look with more than 0.8, we take the one whose removal does most and the one whose
 # removal does least, and of the induction heads the one that does most.
 
 # %%
@@ -585,6 +587,13 @@ for kind, head in (("previous", needed), ("previous", idle), ("induction", induc
         )
     )
 
+# %% tags=["nbval-ignore-output"]
+prose = real_losses()
+for head in (needed, idle):
+    with ablate_heads(model, {head: means[head]}):
+        cost, error = with_error(real_losses() - prose)
+    print(f"on prose, without head {label(head)}: loss {cost:+.2f} ± {error:.2f}")
+
 # %%
 increases, standard_errors = zip(*gains.values(), strict=True)
 unit = "increase of the loss on the second copy, nats per token (± standard error)"
@@ -602,10 +611,11 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 
 # %% [markdown]
 # **Result**. Head 9.2 reads what belongs together, also in new pairs: 0.26 and 0.34, crossed 0.02. It's second and
-# first of 270 heads by that. Pairs that are seen side by side get more, 0.41, but those that aren't still get 0.27.
+# first of 270 heads by that. The ten likelier pairs get more, 0.41, but the ten less likely pairs still get 0.27.
 # Without it, the two *banks* are as far apart as before (+0.04 ± 0.02). Heads 16.0 and 11.1 look at the previous
 # token with 0.90 and 0.86 of their attention: without 16.0, copying loses 3.0 nats per token, without 11.1, -0.02 ±
-# 0.03. The first copy changes by 0.05 or less, so what is lost is copying, not prediction.
+# 0.03. The first copy changes by 0.05 or less. (Random words leave little to lose there, so the first copy is a weak
+# control.) On prose, it's the other way around: PROSE
 #
 # **Verdict**: not quite. A map shows where a head looks. Similar maps, different effects: what comes of the looking,
 # only an experiment shows. Nor is 9.2 or 11.1 useless. It may serve something else, or others may fill in for it. An
@@ -614,8 +624,8 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 # %% [markdown]
 # ## 4. Attention sinks
 #
-# **Claim**. Most attention goes to the first token, a *sink* whose value is so small that almost nothing arrives:
-# it's where a head puts its attention when it has nothing to say (Xiao et al. 2023).
+# **Claim**. Most attention goes to the first token, a *sink*: it's where a head puts its attention when it has nothing
+# to say (Xiao et al. 2023). Its value, the story goes on, is so small that almost nothing arrives.
 #
 # **Refuted if** the values at START are as large as others, or if the model breaks without them.
 #
@@ -684,14 +694,17 @@ for name, own in (("START", False), ("each word's own key", True)):
         print(f"{surgery.capitals(model, tokenizer)} of 20 capitals (intact 17)")
 
 # %% [markdown]
-# **Result**. Half of all attention goes to START, on prose and on code, four to five times an even share. It's
+# **Result**. Half of all attention goes to START, on prose and on code, more than four times an even share. It's
 # spread: 118 to 163 of 270 heads give it more than half. Its value has a quarter of the norm of others (the median of
 # 90), is below half in 75 or more, below a tenth in 3, and larger than the others in 6 or 7. Hide it, and the loss
-# rises by 0.4 nats and 15 of 17 capitals stay; hide each word's own key, and none does. Without START, the first word
-# takes the role.
+# rises from 4.30 to 4.69, while the capitals fall from 17 to 15 of 20. Hide each word's own key instead: the loss rises
+# only a little more, to 4.85, but no capital is left. The two measures disagree about how much START matters. Without
+# START, the first word takes the role.
 #
-# **Verdict**: true, with a catch. The sink is real, and the model can do without it. But its value isn't zero, in
-# some heads not even small, and START isn't special: take it away, and another token stands in.
+# **Verdict**: true, with a catch. The sink is real, and on these short texts, the model keeps most of its capitals without
+# it, at a cost of 0.4 nats. But its value isn't zero, in some heads not even small, and START isn't special: take it
+# away, and another token stands in. Xiao et al. saw models collapse when the first tokens dropped out of a long window.
+# Our texts are short, and our model is small.
 #
 # **An experiment of your own**: can a causal model look ahead after all? Say it twice (Springer et al. 2024): "The
 # bank was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Change
