@@ -174,12 +174,12 @@ show(
 )
 
 # %% [markdown]
-# **Result**. The gap of *bank* is at chance for two blocks and clear after three; the accuracy is perfect at the four
-# depths printed from 5 on. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change: attention carries the
-# **topic** into every word, and a classifier that finds the topic has not found a meaning. By the gap, *bank* is
-# first of 30 words, with 1.16 ± 0.07. The next two, *channel* and *current*, have several meanings as well. But then
-# come *vault* and *account*, which fit the money, and *bed* and *source*, ambiguous as they are, rank in the
-# middle.
+# **Result**. The gap of *bank* is at chance for two blocks and clear after three; the accuracy is perfect at the
+# four depths printed from 5 on. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change:
+# attention carries the **topic** into every word, and a classifier that finds the topic has not found a meaning. By
+# the gap, *bank* is first of 30 words, with 1.16 ± 0.07. The next two, *channel* and *current*, have several
+# meanings as well. But then come *vault* and *account*, which fit the money, and *bed* and *source*, ambiguous as
+# they are, rank in the middle.
 #
 # **Verdict**: true, with a catch. *bank* comes first, but we chose the two topics for it: for *branch* we'd have taken
 # trees and companies. How well a word fits the text explains part of the gap, and two meanings don't guarantee a large
@@ -330,8 +330,8 @@ assert min(losses["trained leaky, then masked"]) > 2.4
 
 # %% [markdown]
 # **Result**. SmolLM2 looks better in 5 of 6 texts, and names 0 of 20 capitals. On digits, the leak brings the loss
-# down to 0.08. It doesn't reach 0, since the last of the 32 positions has no next one to look at: a perfect
-# cheat's loss is ln 10 / 32 = 0.072. Under the right mask the same models have a loss of 3.5 or more, worse than a model
+# down to 0.08. It doesn't reach 0, since the last of the 32 positions has no next one to look at: a perfect cheat's
+# loss is ln 10 / 32 = 0.072. Under the right mask the same models have a loss of 3.5 or more, worse than a model
 # that knows nothing. **Your choice**: another `LENGTH`. What's a perfect cheat's loss at 8?
 #
 # **Verdict**: true, trained or not. When a loss is wonderful, change a token and see whether anything before it
@@ -546,8 +546,8 @@ for kind, share in looks(search).items():
 
 # %% [markdown]
 # Of the ten heads that we searched, only two cost more than one nat (16.0 and 18.6), and one made copying better (1.2,
-# -0.4). Of the previous-token heads that look with more than 0.8, we take the one whose removal does most and the one whose
-# removal does least, and of the induction heads the one that does most.
+# -0.4). Of the previous-token heads that look with more than 0.8, we take the one whose removal does most and the one
+# whose removal does least, and of the induction heads the one that does most.
 
 # %%
 clear = sorted(
@@ -615,7 +615,7 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 # Without it, the two *banks* are as far apart as before (+0.04 ± 0.02). Heads 16.0 and 11.1 look at the previous
 # token with 0.90 and 0.86 of their attention: without 16.0, copying loses 3.0 nats per token, without 11.1, -0.02 ±
 # 0.03. The first copy changes by 0.05 or less. (Random words leave little to lose there, so the first copy is a weak
-# control.) On prose, it's the other way around: PROSE
+# control.) On prose, neither costs much: 11.1 costs 0.06 ± 0.04 nats, 16.0 nothing (0.00 ± 0.02).
 #
 # **Verdict**: not quite. A map shows where a head looks. Similar maps, different effects: what comes of the looking,
 # only an experiment shows. Nor is 9.2 or 11.1 useless. It may serve something else, or others may fill in for it. An
@@ -701,10 +701,10 @@ for name, own in (("START", False), ("each word's own key", True)):
 # only a little more, to 4.85, but no capital is left. The two measures disagree about how much START matters. Without
 # START, the first word takes the role.
 #
-# **Verdict**: true, with a catch. The sink is real, and on these short texts, the model keeps most of its capitals without
-# it, at a cost of 0.4 nats. But its value isn't zero, in some heads not even small, and START isn't special: take it
-# away, and another token stands in. Xiao et al. saw models collapse when the first tokens dropped out of a long window.
-# Our texts are short, and our model is small.
+# **Verdict**: true, with a catch. The sink is real, and on these short texts, the model keeps most of its capitals
+# without it, at a cost of 0.4 nats. But its value isn't zero, in some heads not even small, and START isn't
+# special: take it away, and another token stands in. Xiao et al. saw models collapse when the first tokens dropped
+# out of a long window. Our texts are short, and our model is small.
 #
 # **An experiment of your own**: can a causal model look ahead after all? Say it twice (Springer et al. 2024): "The
 # bank was near. The otters were swimming upstream. The bank was near." The second *bank* has seen everything. Change
