@@ -210,12 +210,13 @@ leak_guess = predict(
 )
 
 # %%
-TEXTS = """Mrs Abernathy kept her umbrella in the piano, because nobody in the house had played it since the war.
+TEXTS = """
+Mrs Abernathy kept her umbrella in the piano, because nobody in the house had played it since the war.
 The river was high, so the ferryman tied his boat to the bank and waited for the rain to stop.
 The committee met on Tuesday to discuss the new library, and agreed that the roof should be blue.
 Water boils at a lower temperature on a mountain, so potatoes need more time to become soft.
 My grandmother had two rules for a good soup: never hurry the onions, and never tell the neighbors.
-The train to the coast was late again, and the children counted the cows until all of them had a name."""
+The train to the coast was late again, and the children counted the cows until all of them had a name.""".strip()
 
 
 # %% tags=["nbval-ignore-output"]
@@ -253,11 +254,8 @@ leak_guess.answer(leak_guess.choices[outcome])
 # %% tags=["test"]
 assert peeking["one too many"].mean() < 0.7 * peeking["right"].mean()
 
-# %%
-PROMPT = "The river was high, so the ferryman"
-
 # %% tags=["nbval-ignore-output"]
-mine.write(PROMPT, causal_mask=masks["one too many"])
+mine.write("The river was high, so the ferryman", causal_mask=masks["one too many"])
 
 # %% [markdown]
 # From 4.30 to 2.45 nats, without a step of training: the answer stands one position ahead, and SmolLM2 makes use of
@@ -418,17 +416,13 @@ for name, some in (("less", order[:10]), ("more", order[10:])):
 SENTENCE = "The {} was gone, so the ferryman took the road to the bank"
 NOUNS = """money loan cash gold debt salary credit savings rent wages profit tax
 river stream water lake tide canal creek flood pond rain harbor ferry"""
-texts = torch.tensor(
-    [with_start(SENTENCE.format(noun)) for noun in NOUNS.split()]
-)  # (B, T)
+rows = [with_start(SENTENCE.format(noun)) for noun in NOUNS.split()]
+texts = torch.tensor(rows)  # (B, T)
 seen = trace(model, texts)
-to_noun = seen.weights[..., -1, 2].mean(
-    1
-)  # (L, H); the noun stands after START and The
+to_noun = seen.weights[..., -1, 2].mean(1)  # (L, H); the noun is token 2
 rank = int((to_noun > to_noun[9, 2]).sum()) + 1
-print(
-    f"head 9.2 gives the noun {to_noun[9, 2]:.2f} of its attention: rank {rank} of 270"
-)
+print(f"head 9.2 gives the noun {to_noun[9, 2]:.2f} of its attention:", end=" ")
+print(f"rank {rank} of 270")
 removal_guess = predict(
     "Remove head 9.2. What happens to the gap between the two banks?",
     ["it falls by more than half", "it falls a little", "nothing much"],
@@ -453,9 +447,7 @@ def change(texts):
 
 
 before, after = late_gap(kept, groups, 10), late_gap(removed, groups, 10)
-print(
-    f"gap of bank, mean from depth 10 on: {before:.2f} with head 9.2, {after:.2f} without it"
-)
+print(f"gap of bank from depth 10 on: {before:.2f} with head 9.2, {after:.2f} without")
 print(f"the change: {after - before:+.2f} ± {jackknife(change):.2f}")
 by_depth = separation(kept, groups, shuffles=1).cosine_gap
 print(f"the gap before layer 9 runs: {by_depth[9]:.2f}, after it: {by_depth[10]:.2f}")
