@@ -220,7 +220,7 @@ def test_the_caption_of_the_explorers_picture_is_what_its_lesson_shows():
     caption = readme().split("\n*Left: ")[1].split("\n*Right: ")[0]
     (share,) = re.findall(r"\bputs\s+(\d+) %", caption.replace("*", ""))
     lesson = (ROOT / "notebooks" / "04_attention_lab.ipynb").read_text(encoding="utf-8")
-    assert f'" bank" reads most from " river" (0.{share})' in lesson.replace(r'\"', '"')
+    assert f'" bank" reads most from " river" (0.{share})' in lesson.replace(r"\"", '"')
 
 
 def test_the_packages_page_has_the_table_of_layers():

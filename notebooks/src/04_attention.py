@@ -152,8 +152,8 @@ same = torch.allclose(torch.tensor(in_mint), torch.tensor(of_bank))
 mint.answer("its output" if same else "both")
 
 # %% [markdown]
-# **The key decides who gets read. The value decides what they say.** The weights stay, the loot changes. Make the mint no place at all, with 0 in front, and run the cell again: all that
-# money, and nobody finds it.
+# **The key decides who gets read. The value decides what they say.** The weights stay, the loot changes. Make the mint
+# no place at all, with 0 in front, and run the cell again: all that money, and nobody finds it.
 #
 # A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted
 # by how well the keys match. The mix changes smoothly, so gradients can train the matrices.
@@ -260,8 +260,8 @@ print("moved:", moved, "Only bank moved: no leaks." if only_bank else "Not right
 # %% [markdown]
 # ## Why divide by √D?
 #
-# Take two random vectors with D independent entries of mean 0 and variance 1. Their dot product is a sum of D terms of variance
-# 1, so its standard deviation is √D. Dividing brings it back to 1. Let's check:
+# Take two random vectors with D independent entries of mean 0 and variance 1. Their dot product is a sum of D terms of
+# variance 1, so its standard deviation is √D. Dividing brings it back to 1. Let's check:
 
 # %%
 torch.manual_seed(0)
@@ -355,11 +355,8 @@ class MultiHead(nn.Module):
 
 # %%
 def whose(*parts):
-    return (
-        "your"
-        if {part.__module__ for part in parts} == {"__main__"}
-        else "the course's"
-    )
+    theirs = any(part.__module__.startswith("minillm") for part in parts)
+    return "the course's" if theirs else "your"
 
 
 layer = MultiHead(C, 2).requires_grad_(False)
@@ -525,8 +522,8 @@ for pair in pairs.split(", "):  # change them
     print(f"{pair:14} {weights_on(*pair.split())[9, 2]:.2f}")
 
 # %% [markdown]
-# Nobody programmed this. (One pair proves little: hold on for the test.) Now one sentence with four nouns, and you choose the last word. Point at a
-# token, and move the sliders through all 270 heads.
+# Nobody programmed this. (One pair proves little: hold on for the test.) Now one sentence with four nouns, and you
+# choose the last word. Point at a token, and move the sliders through all 270 heads.
 
 # %%
 last_word = "string"  # change me: bank, branch, lobby, or a word of your own
