@@ -28,9 +28,6 @@ for answer in load_all():
         source = source_of(answer.thing)
         known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
         RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
-UNUSUAL = [
-    (path, number) for path, asked in ASKED.items() for number in range(max(len(RIGHT[turn.id]) for turn in asked))
-]
 SHORTER = {r"\bupdates=\d+": "updates=1", r"\b200\b": "8"}  # training, and problems: what is tried is whether cells run
 
 
@@ -65,15 +62,17 @@ def test_a_lesson_with_its_turns_written_comes_out_the_same(path: Path, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.real
-@pytest.mark.timeout(600)
-@pytest.mark.parametrize(("path", "number"), [pytest.param(*case, id=f"{case[0].stem}-{case[1]}") for case in UNUSUAL])
-def test_after_an_unusual_right_answer_the_cells_below_run(path: Path, number: int, tmp_path, real_weights):
-    """Every turn of the page has its answer of this number; one that has fewer begins again with its first."""
-    chosen = {turn.id: RIGHT[turn.id][number % len(RIGHT[turn.id])] for turn in ASKED[path]}
-    filled = fill_turns(PAGES[path], {id: source for id, (source, _) in chosen.items()})
-    above = [*(text for _, need in chosen.values() for text in (*need.imports.values(), *need.above.values()))]
-    cells = [cell for cell in filled["cells"] if cell["cell_type"] == "code" and not is_test(cell)]
-    sources = ["\n".join(above), *("".join(cell["source"]) for cell in cells)]
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASKED])
+def test_after_each_unusual_right_answer_the_cells_below_run(path: Path, tmp_path, real_weights):
+    """The page again and again in one kernel; a turn that has run out of answers begins again with its first."""
+    cells = [cell for cell in PAGES[path]["cells"] if cell["cell_type"] == "code" and not is_test(cell)]
+    sources = []
+    for number in range(max(len(RIGHT[turn.id]) for turn in ASKED[path])):
+        chosen = {turn.id: RIGHT[turn.id][number % len(RIGHT[turn.id])] for turn in ASKED[path]}
+        filled = fill_turns({"cells": cells}, {id: source for id, (source, _) in chosen.items()})["cells"]
+        above = [text for _, need in chosen.values() for text in (*need.imports.values(), *need.above.values())]
+        sources += ["\n".join(above), *("".join(cell["source"]) for cell in filled)]
     for pattern, short in SHORTER.items():
         sources = [re.sub(pattern, short, source) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
@@ -81,4 +80,5 @@ def test_after_an_unusual_right_answer_the_cells_below_run(path: Path, number: i
     where = {"metadata": {"path": str(path.parent)}}
     NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=where).execute(env=environment)
     said = [texts(cell)[0].split("\n")[0] for cell in notebook.cells if YOUR_TURN.search(cell.source)]
-    assert said == [f"Your turn {turn.id}: right" for turn in ASKED[path]]
+    assert said
+    assert all(line.endswith(": right") for line in said), said
