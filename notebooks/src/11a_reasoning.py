@@ -327,10 +327,10 @@ learner, run = learn(verifier, seed=0)  # change this: another seed
 # %% [markdown]
 # ## Was it the steps?
 #
-# Or would any training do? The control has no room for steps. With steps an answer takes at least 18 tokens, so we cut
-# every answer off after 12. This also cuts some polite answers without steps; "Certainly. The number is 11." has 13,
-# with its end token. Most of its groups would be all wrong. To give the control as many groups with a signal, we ask
-# three times as many problems per update.
+# Or would any training do? The control has no room for steps. With steps an answer nearly always takes 18 tokens or
+# more, so we cut every answer off after 12. This also cuts some polite answers without steps; "Certainly. The number is
+# 11." has 13, with its end token. Most of its groups would be all wrong. To give the control as many groups with a
+# signal, we ask three times as many problems per update.
 
 # %%
 short = predict_number(
