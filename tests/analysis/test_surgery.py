@@ -93,7 +93,10 @@ SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "parts"), [(c, parts) for c, several in SHAPES for parts in several], ids=str)
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [pytest.param(c, parts, id=f"{c} {' '.join(parts)}") for c, several in SHAPES for parts in several],
+)
 def test_the_right_part_gives_the_same_logits(changes, parts):
     model = small(**changes)
     for parameter in model.parameters():
