@@ -307,6 +307,15 @@ def test_a_misspelled_forward_is_not_unwritten(shell):
     assert "`MultiHead` has no `forward`; it has `__init__`, `foward`." in text
 
 
+def test_a_forward_may_be_inherited(shell):
+    """As where somebody keeps the layers in one class and adds a second name for it."""
+    shell.run_cell("from minillm.course.turns.attention import attention, MultiHead as Base")
+    inherited = (
+        '@your_turn("04.heads")\nclass MultiHead(Base):\n    def __init__(self, *sizes): super().__init__(*sizes)'
+    )
+    assert "has no `forward`" not in run(shell, inherited + "\n    def extra(self): return 1")
+
+
 def test_an_input_that_is_changed_is_told_and_is_not_changed_for_the_next(shell):
     assert "changed the input that it was given" in run(shell, UNWRITTEN.replace("...", "query *= 0; return query"))
     assert ": right" in run(shell, RIGHT)

@@ -104,7 +104,7 @@ def _misfit(turn: Turn, thing: Any, asked: Asked) -> str | None:
     name = getattr(thing, "__name__", None)
     if name != turn.name:
         return f"This turn asks for `{turn.name}`; yours is called `{name}`. Rename it."
-    if turn.is_module and "forward" not in vars(thing):
+    if turn.is_module and thing.forward is torch.nn.Module.forward:
         methods = [name for name, value in vars(thing).items() if isinstance(value, FunctionType)]
         return f"`{turn.name}` has no `forward`; it has {', '.join(f'`{name}`' for name in methods)}."
     function = thing.forward if turn.is_module else thing
