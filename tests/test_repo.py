@@ -25,7 +25,7 @@ MODULES = sorted((ROOT / "minillm").rglob("*.py"))
 MAX_LINES = 300  # lines
 LONGEST_README = 90  # lines; two screens
 LONGEST_FUNCTION = 60  # lines, the docstring not counted
-HEAVIEST_NOTEBOOK = 750_000  # bytes; GitHub shows a notebook of up to about 1 MB
+HEAVIEST_NOTEBOOK = 850_000  # bytes; GitHub shows a notebook of up to about 1 MB
 # Where a file from this or any other machine would give itself away.
 HOMES = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|/root/|[A-Z]:\\+Users\\+\w")
 

@@ -53,8 +53,9 @@ def test_a_lesson_with_its_turns_written_comes_out_the_same(path: Path, tmp_path
             continue
         if ids := YOUR_TURN.findall(cell.source):
             right += [id for id in ids if texts(cell)[0].startswith(f"Your turn {id}: right")]
-        elif "nbval-ignore-output" not in cell.metadata.get("tags", []):
-            assert texts(cell) == texts(stored), cell.source
+        elif "nbval-ignore-output" not in cell.metadata.get("tags", []):  # whose code ran may differ
+            now, before = ([text.replace("the course's", "your") for text in texts(each)] for each in (cell, stored))
+            assert now == before, cell.source
     assert right == [turn.id for turn in ASKED[path]]
     kept = {turn.topic for turn in ASKED[path]}
     assert {file.stem for file in (tmp_path / "mine").glob("*.py")} >= kept

@@ -27,7 +27,7 @@ HEAD = """def attention(query, key, value, visible):
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path))
-    monkeypatch.setattr(mine, "_said", set())
+    monkeypatch.setattr("minillm.course.versions._said", set())
     return tmp_path / "mine"
 
 
@@ -73,7 +73,7 @@ def test_mine_hands_out_what_passed_and_the_courses_version_otherwise(names, cap
     assert torch.equal(mine.causal_mask(3), versions.causal_mask(3))
     mine.report()
     assert capsys.readouterr().out.startswith(
-        "Lesson 04: 1 of 3 parts are yours.\n"
+        "Lesson 04: 1 of 4 parts are yours.\n"
         "  causal_mask          yours\n"
         "  attention            the course's\n"
         "  MultiHead            the course's\n"
@@ -83,7 +83,7 @@ def test_mine_hands_out_what_passed_and_the_courses_version_otherwise(names, cap
 def test_an_unknown_part_is_answered():
     with pytest.raises(AttributeError, match="mine has no 'atention'; it has causal_mask, attention, MultiHead"):
         _ = mine.atention
-    assert dir(mine) == sorted(["report", *(turn.name for turn in all_turns())])
+    assert dir(mine) == sorted([*mine.__all__, *(turn.name for turn in all_turns())])
 
 
 def test_a_part_calls_the_turns_before_it_yours_once_they_passed(folder, names):

@@ -1,6 +1,5 @@
 """Wrong answers to the turn 11a.pass_at_k, as learners write them."""
 
-import itertools
 import math
 import statistics
 
@@ -610,11 +609,3 @@ class AlwaysOfFour:
 class PocketCalculator:
     def pass_at_k(n, c, k):
         return 1 - math.nCr(n - c, k) / math.nCr(n, k)
-
-
-# wrong: It is right, and lists the draws: k of 512 answers are drawn on the page.
-@wrong("11a.pass_at_k", "`pass_at_k` has not finished")
-class ListsAllDraws:
-    def pass_at_k(n, c, k):
-        draws = list(itertools.combinations([True] * c + [False] * (n - c), k))
-        return sum(map(any, draws)) / len(draws)
