@@ -32,7 +32,7 @@ def test_a_turn_is_typed_and_the_rest_of_the_lesson_runs_on_it(tmp_path, monkeyp
         jupyterlab(folder) as (address, token),
         browser_page(address, token, "04_attention.ipynb") as page,
     ):
-        turn = page.locator(".jp-CodeCell").filter(has_text='@your_turn("04.causal_mask")')
+        turn = page.locator(".jp-CodeCell").filter(has_text='@your_turn("04.causal_mask"')
         box = turn.locator(".jp-OutputArea")
 
         def type_and_run(text):
