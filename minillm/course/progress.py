@@ -124,7 +124,7 @@ def _ran(path: Path) -> tuple[list[bool], float]:
 
 
 def next_lesson(lessons: Mapping[str, LessonProgress]) -> LessonProgress | None:
-    """The lesson to go on with; None if all are done.
+    """The lesson to continue with; None if all are done.
 
     That is the one that was saved last, if it is begun, or else the first one after it that is not done.
     """

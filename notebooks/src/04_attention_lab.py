@@ -603,7 +603,7 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 
 # %% [markdown]
 # **Result**. Head 9.2 reads what belongs together, also in new pairs: 0.26 and 0.34, crossed 0.02. It's second and
-# first of 270 heads by that. The ten likelier pairs get more, 0.41, but the ten less likely pairs still get 0.27.
+# first of 270 heads by that. The ten more likely pairs get more, 0.41, but the ten less likely pairs still get 0.27.
 # Without it, the two *banks* are as far apart as before (+0.04 ± 0.02). Heads 16.0 and 11.1 look at the previous
 # token with 0.90 and 0.86 of their attention: without 16.0, copying loses 3.0 nats per token, without 11.1, -0.02 ±
 # 0.03. The first copy changes by 0.05 or less. (Random words leave little to lose there, so the first copy is a weak

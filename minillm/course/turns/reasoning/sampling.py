@@ -49,7 +49,7 @@ turn = Turn(
 
 
 def _some_right(rng: random.Random) -> list[Call]:
-    """Few draws: whoever lists them all must come to an end, since a call to C code cannot be stopped."""
+    """Few draws: an answer that lists them all must end, since a call to C code cannot be stopped."""
     sizes = [(4, 1, 2), (10, 3, 4), (64, 5, 3), (rng.randint(12, 30), rng.randint(2, 5), rng.randint(2, 4))]
     return [(4, 1, 1), *sizes]
 
