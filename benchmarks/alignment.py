@@ -25,10 +25,12 @@ from common import write_result
 
 from minillm.analysis.alignment import LONGEST, Estimate, Report, askable, assess, win_rate
 from minillm.course import models
+from minillm.course.recipes.preferences import DPO, own_answers, world_preferences
+from minillm.course.recipes.prompts import PROMPT_STREAM, PROMPTS, WORLD_GRPO, WORLD_PPO, world_prompts
+from minillm.course.recipes.reasoning import REASONING_REJECTION
 from minillm.data.chat import encode_chat
 from minillm.data.conversations import hold_out
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
-from minillm.data.preferences import Rater, utility
 from minillm.device import seed_everything
 from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
@@ -37,22 +39,12 @@ from minillm.posttraining.dpo import dpo
 from minillm.posttraining.grpo import grpo
 from minillm.posttraining.online import OnlineConfig, PromptData
 from minillm.posttraining.ppo import ppo
-from minillm.posttraining.reasoning import REASONING_REJECTION
-from minillm.posttraining.recipes import (
-    DPO,
-    PROMPT_STREAM,
-    PROMPTS,
-    WORLD_GRPO,
-    WORLD_PPO,
-    own_answers,
-    world_preferences,
-    world_prompts,
-)
 from minillm.posttraining.reward import relabel
 from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction, Instructions
+from minillm.world.raters import Rater, utility
 
 ASKED = 300  # held-out instructions
 STREAM = 3_000_000  # their seed, beyond all seeds used in training

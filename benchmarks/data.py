@@ -134,8 +134,8 @@ def results(conditions: Sequence[str], seeds: int, steps: int, documents: int, k
     rows = []
     for seed in range(seeds):
         make = functools.cache(functools.partial(Lab.of, seed, documents))  # only if a run is missing
-        training = replace(BaseRecipe().training, steps=steps, warmup_steps=min(20, steps // 2))
-        recipe = BaseRecipe(seed=seed, training=training)
+        training = replace(BaseRecipe("world").training, steps=steps, warmup_steps=min(20, steps // 2))
+        recipe = BaseRecipe("world", seed=seed, training=training)
         settings = f"{WORLD_VERSION} {recipe} {documents} {SHARES} {REFERENCE} {VALIDATION}"
         folder = kept / hashlib.sha256(settings.encode()).hexdigest()[:16]
         for condition in conditions:

@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--to", type=Path, default=BANDS, help="the file to write")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
-    bands = make(BaseRecipe(), arguments.seeds, arguments.runs, arguments.to)
+    bands = make(BaseRecipe("world"), arguments.seeds, arguments.runs, arguments.to)
     for kind in KINDS:
         band = getattr(bands, kind)
         for step in band.steps[:: max(1, len(band.steps) // 10)]:

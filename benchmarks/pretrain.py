@@ -28,7 +28,6 @@ from minillm import ModelConfig
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
 from minillm.training.metrics import METRICS, read_metrics, smoothed
 from minillm.training.pretraining import TextData
-from minillm.training.recipes import RECIPES
 from minillm.viz.figures import lines, png
 
 # Chosen on seed 0 at 1,400 steps. KL by rate and weight decay: 0.011 and 0.03 or 0.06 0.056; 0.016 and 0.03 0.057, and
@@ -58,7 +57,7 @@ def minillm(*arguments: str) -> dict:
 
 def plain(seed: int) -> list[tuple[float, float]]:
     """Train the plain recipe on the same batches for as many steps; returns some (seconds, nats per token)."""
-    recipe, config = RECIPES["tiny"], ModelConfig.preset("tiny")
+    recipe, config = BaseRecipe("world"), ModelConfig.preset("tiny")
     corpus = load_corpus("world", seed, recipe.documents)
     tokenizer = learn_tokenizer(corpus, config.vocab_size)
     text = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)

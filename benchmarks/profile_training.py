@@ -166,7 +166,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
-    result = profile_steps(BaseRecipe(), arguments.steps)
+    result = profile_steps(BaseRecipe("world"), arguments.steps)
     for part, times in result["parts"].items():
         print(f"{part:30} {times['share']:6.1%}   of it backward {times['backward']:6.1%}")
     (RESULTS / "profile_training.png").write_bytes(draw(result))

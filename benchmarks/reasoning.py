@@ -26,28 +26,31 @@ from common import RESULTS, write_result
 
 from minillm.analysis.reasoning import many_answers, pass_at, solve, sound, vote_at
 from minillm.course import models
-from minillm.data.chat import chat_tokenizer
-from minillm.device import seed_everything
-from minillm.files import read_json, write_json
-from minillm.model.transformer import Transformer
-from minillm.posttraining.grpo import grpo
-from minillm.posttraining.online import OnlineConfig, Reward
-from minillm.posttraining.reasoning import (
+from minillm.course.recipes.chat import problems
+from minillm.course.recipes.prompts import PROMPT_STREAM, PROMPTS
+from minillm.course.recipes.reasoning import (
     FAMILIES,
     REASONING,
     REASONING_GRPO,
     REASONING_REINFORCE,
     REASONING_REJECTION,
     REJECTION_PROBLEMS,
+    checks_of,
     verified_job,
 )
-from minillm.posttraining.recipes import PROMPT_STREAM, PROMPTS, problems
+from minillm.data.chat import chat_tokenizer
+from minillm.device import seed_everything
+from minillm.files import read_json, write_json
+from minillm.model.transformer import Transformer
+from minillm.posttraining.grpo import grpo
+from minillm.posttraining.online import OnlineConfig, Reward
 from minillm.posttraining.reinforce import reinforce
-from minillm.posttraining.verifiers import Verifier, shows_steps
+from minillm.posttraining.verifiers import Verifier
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.viz.figures import BLUE, GREEN, ORANGE, png
 from minillm.viz.figures.style import INK, in_style, new_panels
+from minillm.world.answers import shows_steps
 
 STREAM = 5_000_000  # the seed of the problems measured on, beyond all seeds used in training
 ASKED = 300  # held-out problems, and as many longer chains, with one answer each
@@ -109,7 +112,7 @@ def train_rejection(
     recipe = REASONING_REJECTION
     if steps:
         recipe = replace(recipe, training=replace(recipe.training, steps=steps))
-    asked = problems(FAMILIES, REJECTION_PROBLEMS, PROMPT_STREAM + seed)
+    asked = checks_of(problems(FAMILIES, REJECTION_PROBLEMS, PROMPT_STREAM + seed))
     job = recipe.prepare(*chat, asked, seed, teacher, verify)
     return (job.run(on_metrics=show)[0], chat[1]), {}
 

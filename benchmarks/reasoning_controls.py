@@ -26,12 +26,13 @@ from torch.nn.utils import clip_grad_norm_
 
 from minillm.analysis.reasoning import solve
 from minillm.course import models
+from minillm.course.recipes.chat import problems
 from minillm.data.chat import encode_chat
 from minillm.files import read_json, write_json
 from minillm.posttraining.policy_gradient import answer_mean, constant_mean, group_advantages
-from minillm.posttraining.recipes import problems
 from minillm.posttraining.rollout import roll_out, score_answers
-from minillm.posttraining.verifiers import decode_answer, shows_steps
+from minillm.posttraining.verifiers import decode_answer
+from minillm.world.answers import shows_steps
 from minillm.world.world import World
 
 STREAM, APART = 2_000_000, 100_000  # the seed of the lesson's problems, and the distance to the next stream

@@ -19,8 +19,8 @@ from common import write_result
 
 from minillm.analysis.reasoning import many_answers, sound
 from minillm.course import models
+from minillm.course.recipes.chat import problems
 from minillm.files import read_json, write_json
-from minillm.posttraining.recipes import problems
 from minillm.posttraining.verifiers import pass_at_k
 
 STREAM = 6_000_000  # the seed of the chains, beyond all seeds used in training

@@ -22,10 +22,10 @@ from common import write_result
 
 from minillm.analysis.calibration import score_pairs
 from minillm.data.pairs import encode_preferences
-from minillm.data.preferences import RIGHT, Rater, simulate, utility
 from minillm.posttraining.reward import pair_margins
 from minillm.posttraining.reward_model import load_reward_model
 from minillm.world.instructions import Instructions
+from minillm.world.raters import RIGHT, Rater, simulate, utility
 
 ASKED = 600  # held-out instructions
 STREAM = 1_000_000  # their seed, beyond all seeds used in training

@@ -29,23 +29,16 @@ from common import RESULTS, write_result
 from minillm.analysis.alignment import askable, assess
 from minillm.assets import cache_dir
 from minillm.course import models
-from minillm.data.preferences import Rater
+from minillm.course.recipes.preferences import LOVER_OF_LENGTH, WEAK_REWARD, PairRecipe
+from minillm.course.recipes.prompts import LONGEST_ANSWER, PROMPT_STREAM, PROMPTS, world_prompts
 from minillm.files import read_json, write_json
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
-from minillm.posttraining.recipes import (
-    LONGEST_ANSWER,
-    LOVER_OF_LENGTH,
-    PROMPT_STREAM,
-    PROMPTS,
-    WEAK_REWARD,
-    PairRecipe,
-    world_prompts,
-)
 from minillm.posttraining.reward_model import RewardModel
 from minillm.viz.figures import BLUE, ORANGE, in_style, png
 from minillm.viz.figures.style import new_panels
 from minillm.world.instructions import Instructions
+from minillm.world.raters import Rater
 
 
 @dataclass(frozen=True)

@@ -8,79 +8,32 @@ Read in the order in which data flows:
 text -> `tokenizer` -> `data` -> `model` -> `training` -> `inference` -> text.
 """
 
+import importlib
+import importlib.util
 import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minillm.api import *  # noqa: F403
 
 # By default torch's threads spin while they wait for each other. With a browser or a second process on a two-core
 # laptop that made a training step ten times slower; 5,000 spins, then sleep, cost 3 % on a quiet machine. GNU's OpenMP
 # (Linux) reads this when torch loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
-from minillm import world
-from minillm.config import ModelConfig
-from minillm.inference.engine import Engine, Request
-from minillm.inference.generate import generate, stream
-from minillm.inference.sampling import Sampling
-from minillm.inference.speculative import speculate
-from minillm.losses import bradley_terry_loss, entropy, next_token_loss, sft_loss
-from minillm.model.transformer import Transformer
-from minillm.posttraining.adapter import load_adapter, save_adapter
-from minillm.posttraining.dpo import DPOConfig, dpo, dpo_loss
-from minillm.posttraining.grpo import GRPOConfig, grpo
-from minillm.posttraining.lora import add_lora
-from minillm.posttraining.policy_gradient import gae, grpo_loss, ppo_loss
-from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.reward import RewardConfig, train_reward_model
-from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
-from minillm.posttraining.sft import sft
-from minillm.pretrained import from_transformers, load, quantize, save
-from minillm.tokenizer import Tokenizer
-from minillm.training.optim import adamw, muon
-from minillm.training.pretraining import pretrain
-from minillm.training.schedule import cosine_with_warmup
-from minillm.training.settings import TrainConfig
-
-__all__ = [
-    "DPOConfig",
-    "Engine",
-    "GRPOConfig",
-    "ModelConfig",
-    "PPOConfig",
-    "Request",
-    "RewardConfig",
-    "RewardModel",
-    "Sampling",
-    "Tokenizer",
-    "TrainConfig",
-    "Transformer",
-    "adamw",
-    "add_lora",
-    "bradley_terry_loss",
-    "cosine_with_warmup",
-    "dpo",
-    "dpo_loss",
-    "entropy",
-    "from_transformers",
-    "gae",
-    "generate",
-    "grpo",
-    "grpo_loss",
-    "load",
-    "load_adapter",
-    "load_reward_model",
-    "muon",
-    "next_token_loss",
-    "ppo",
-    "ppo_loss",
-    "pretrain",
-    "quantize",
-    "save",
-    "save_adapter",
-    "save_reward_model",
-    "sft",
-    "sft_loss",
-    "speculate",
-    "stream",
-    "train_reward_model",
-    "world",
-]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a folder or a public name when it is first asked for, so that what needs no torch starts without it."""
+    if not name.startswith("_") and importlib.util.find_spec(f"minillm.{name}"):
+        return importlib.import_module(f"minillm.{name}")
+    if not name.startswith("_") or name == "__all__":
+        api = importlib.import_module("minillm.api")
+        if hasattr(api, name):
+            return getattr(api, name)
+    raise AttributeError(f"module 'minillm' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *importlib.import_module("minillm.api").__all__]

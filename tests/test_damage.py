@@ -36,7 +36,7 @@ from minillm import ModelConfig, Tokenizer, Transformer, load, save
 from minillm.course import shipped
 from minillm.course.keeping import settings_text
 from minillm.data.conversations import append_conversation, read_conversations
-from minillm.data.rankings import Preference, load_preferences, save_preferences
+from minillm.data.preferences import Preference, load_preferences, save_preferences
 from minillm.data.token_file import TokenFile, write_token_file
 from minillm.errors import UserError
 from minillm.files import sha256, write_json

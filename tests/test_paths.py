@@ -5,7 +5,7 @@ from helpers import small_config
 
 from minillm import ModelConfig, Tokenizer, Transformer, save
 from minillm.data.conversations import append_conversation, read_conversations
-from minillm.data.rankings import Preference, append_preferences, load_preferences, save_preferences
+from minillm.data.preferences import Preference, append_preferences, load_preferences, save_preferences
 from minillm.data.text_files import read_documents
 from minillm.data.token_file import TokenFile, write_token_file
 from minillm.data.work_file import append_lines, save_lines

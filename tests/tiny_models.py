@@ -6,15 +6,18 @@ from helpers import small_config
 
 from minillm.course import models, shipped
 from minillm.course.models import BaseRecipe, ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
-from minillm.posttraining import recipes
-from minillm.posttraining.reasoning import REASONING, REASONING_GRPO
-from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
+from minillm.course.recipes import chat, preferences
+from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
+from minillm.course.recipes.preferences import REWARD, PairRecipe
+from minillm.course.recipes.prompts import WORLD_PPO
+from minillm.course.recipes.reasoning import REASONING, REASONING_GRPO
 from minillm.training import recipes as training_recipes
 from minillm.training.settings import TrainConfig
 
 LOAD_CORPUS = training_recipes.load_corpus
 SHORT = {"steps": 3, "warmup_steps": 1, "bf16": False}
 BASE = BaseRecipe(
+    "world",
     config=small_config(vocab_size=300, max_seq_len=700),
     training=TrainConfig(steps=4, warmup_steps=1, log_every=2, eval_every=2, save_every=2, bf16=False),
     batch_size=2,
@@ -45,8 +48,8 @@ def set_up(tmp_path, monkeypatch):
     (tmp_path / "shipped").mkdir()
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "shipped")
     monkeypatch.setattr(models, "DEFAULTS", dict(DEFAULTS))
-    monkeypatch.setattr(recipes, "HELD_OUT", 4)
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
+    monkeypatch.setattr(chat, "HELD_OUT", 4)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     monkeypatch.setattr(
         training_recipes, "load_corpus", lambda name, seed, n: LOAD_CORPUS(name, seed, n, n_validation=5)
     )

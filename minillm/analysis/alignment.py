@@ -14,13 +14,13 @@ from statistics import fmean, stdev
 import torch
 
 from minillm.data.chat import encode_chat
-from minillm.data.preferences import length, utility
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction
+from minillm.world.raters import length, utility
 
 ROWS = 64  # answers per batch; prompts are sorted by length first
 LONGEST = 64  # tokens per answer, more than in any answer of the preference data

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minillm.data.preferences import bayes_ceiling, probabilities
-from minillm.data.rankings import Preference
+from minillm.data.preferences import Preference
 from minillm.errors import UserError
+from minillm.world.raters import bayes_ceiling, probabilities
 
 
 @dataclass(frozen=True)

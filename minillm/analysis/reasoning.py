@@ -15,8 +15,9 @@ from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
-from minillm.posttraining.verifiers import decode_answer, pass_at_k, self_consistency, shows_steps
+from minillm.posttraining.verifiers import decode_answer, majority_vote, pass_at_k
 from minillm.tokenizer import Tokenizer
+from minillm.world.answers import final_answer, shows_steps
 from minillm.world.instructions import Instruction
 
 LONGEST = 80  # tokens per answer, more than any worked answer has
@@ -207,6 +208,37 @@ def pass_at(
     """
     right = [[check(problem, text) for text in said] for problem, said in zip(problems, texts, strict=True)]
     return {k: fmean(pass_at_k(len(hits), sum(hits), k) for hits in right) for k in ks}
+
+
+def conclusion(instruction: Instruction, text: str) -> tuple[str, ...]:
+    """What an answer says in the end, whatever its wording, without a look at the right answer.
+
+    >>> from minillm.world.instructions import Instructions
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> conclusion(task, task.reply) == conclusion(task, task.worked), conclusion(task, "Gladly.")
+    (True, ())
+    """
+    named = instruction.key.vocabulary.read(final_answer(text))
+    return tuple(named if instruction.key.ordered else sorted(set(named)))
+
+
+def self_consistency(instruction: Instruction, texts: Sequence[str], k: int) -> float:
+    """The share of votes among k answers that end right: of the first k, the next k, and so on.
+
+    Raises `UserError` for k below 1 and for fewer than k answers.
+
+    >>> from minillm.world.instructions import Instructions
+    >>> [task] = Instructions(0, families={"chain": 1}).instructions(1)
+    >>> right, wrong = task.reply, task.mistakes[0]
+    >>> texts = [right, task.worked, wrong, wrong, right, wrong]
+    >>> self_consistency(task, texts, 3), self_consistency(task, texts, 1)
+    (0.5, 0.5)
+    """
+    if not 1 <= k <= len(texts):
+        raise UserError(f"k is {k} for {len(texts)} answers; it must lie between 1 and {len(texts)}")
+    groups = [texts[start : start + k] for start in range(0, len(texts) - k + 1, k)]
+    chosen = [group[majority_vote([conclusion(instruction, text) for text in group])] for group in groups]
+    return sum(map(instruction.check, chosen)) / len(groups)
 
 
 def vote_at(problems: Sequence[Instruction], texts: Sequence[Sequence[str]], ks: Sequence[int]) -> dict[int, float]:

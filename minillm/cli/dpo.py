@@ -6,11 +6,11 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.pairs import learn_from_pairs, pair_options
+from minillm.course.recipes.preferences import DPO
 from minillm.data.pairs import EncodedPairs
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import DPOLossType
 from minillm.posttraining.dpo import dpo as run_dpo
-from minillm.posttraining.recipes import DPO
 from minillm.training.metrics import Metrics
 
 

@@ -7,12 +7,12 @@ import click
 
 from minillm.cli.online import learn_online, online_options, settle
 from minillm.cli.verified import learn_verified
+from minillm.course.recipes.prompts import WORLD_GRPO
+from minillm.course.recipes.reasoning import FAMILIES, REASONING_GRPO
 from minillm.errors import UserError
 from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.grpo import grpo as run_grpo
 from minillm.posttraining.policy_gradient import LossType
-from minillm.posttraining.reasoning import FAMILIES, REASONING_GRPO
-from minillm.posttraining.recipes import WORLD_GRPO
 
 
 @click.command()

@@ -18,10 +18,10 @@ from minillm.cli.runs import (
     resolve_options,
     training_config,
 )
+from minillm.course.recipes.prompts import PROMPTS, online_job
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import OnlineConfig
-from minillm.posttraining.recipes import PROMPTS, online_job
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instructions
 

@@ -20,16 +20,16 @@ from minillm.cli.runs import (
     resolve_options,
     training_config,
 )
+from minillm.course.recipes.preferences import PairRecipe, own_answers, world_preferences
 from minillm.data.pairs import EncodedPairs, PairBatches, PairData, hold_out_preferences
-from minillm.data.preferences import Rater
-from minillm.data.rankings import Preference, load_preferences
+from minillm.data.preferences import Preference, load_preferences
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
-from minillm.posttraining.recipes import PairRecipe, own_answers, world_preferences
 from minillm.posttraining.reward import relabel
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 from minillm.training.settings import Optimizer
+from minillm.world.raters import Rater
 
 # From the trained model, the held-out pairs and the last metrics to the result, as numbers and as a sentence.
 Summarize = Callable[[Any, EncodedPairs, Metrics], tuple[dict[str, Any], str]]

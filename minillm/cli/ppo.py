@@ -6,9 +6,9 @@ from typing import Any
 import click
 
 from minillm.cli.online import learn_online, online_options, settle
+from minillm.course.recipes.prompts import WORLD_PPO
 from minillm.posttraining.ppo import PPOConfig
 from minillm.posttraining.ppo import ppo as run_ppo
-from minillm.posttraining.recipes import WORLD_PPO
 
 
 @click.command()

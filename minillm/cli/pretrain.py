@@ -13,7 +13,8 @@ import click
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, progress, remember, resolve_options, training_config
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.corpora import NAMES
+from minillm.data.corpora import corpus_names
+from minillm.data.floor import bigram_loss
 from minillm.device import memory_gb, pick_device
 from minillm.errors import UserError
 from minillm.model.accounting import count_parameters, training_memory
@@ -22,14 +23,13 @@ from minillm.training.metrics import Metrics
 from minillm.training.recipes import BaseRecipe, Text, recipe_of
 from minillm.training.recompute import recompute_blocks
 from minillm.training.settings import Optimizer, TrainConfig
-from minillm.world import bigram_loss
 
 BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts; more hardly changes its loss
 
 
 @click.command()
 @click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape and its recipe.")
-@click.option("--corpus", default="world", help=f"{', '.join(NAMES)}, a text file or a folder.")
+@click.option("--corpus", default="world", help=f"{', '.join(corpus_names())}, a text file or a folder.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
 @click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the preset's recipe.")
 @click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")
@@ -37,7 +37,7 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 @click.option("--batch-size", type=int, help="Rows of max_seq_len tokens in one batch.")
 @click.option("--learning-rate", type=float, help="At its peak; another optimizer wants another one.")
 @click.option("--weight-decay", type=float, help="Shrinks matrices by this times the rate; long runs want less.")
-@click.option("--documents", type=int, help="Documents of the world to train on.")
+@click.option("--documents", type=int, help="Documents of a generated corpus to train on.")
 @click.option("--seed", default=0, help="Decides the world's documents, the initial weights and the order.")
 @click.option("--compile", is_flag=True, help="Compile the layers first, for a long run; needs a C++ compiler.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings.")
@@ -69,7 +69,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: 
     _check_memory(options["preset"])
     chosen = {name: options[name] for name in ("seed", "corpus", "documents", "batch_size")}
     shape, training = ModelConfig.preset(options["preset"]), training_config(TrainConfig, options, out)
-    recipe = BaseRecipe(config=shape, training=training, **chosen)
+    recipe = BaseRecipe("world", config=shape, training=training, **chosen)
     with processes.main_first():
         corpus = recipe.load()
         if processes.is_main:
@@ -98,7 +98,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: 
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
     """The options, those that were not given being the preset's own; --minutes alone takes the place of its steps."""
-    recipe = recipe_of(options["preset"])
+    recipe = recipe_of(options["preset"], options["corpus"])
     own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "documents": recipe.documents}
     if options["minutes"] is not None or options["steps"] is not None:
         own |= {"minutes": None, "steps": None}

@@ -7,8 +7,8 @@ import click
 
 from minillm.analysis.calibration import score_pairs
 from minillm.cli.pairs import learn_from_pairs, pair_options
+from minillm.course.recipes.preferences import REWARD
 from minillm.data.pairs import EncodedPairs
-from minillm.posttraining.recipes import REWARD
 from minillm.posttraining.reward import pair_margins, train_reward_model
 from minillm.posttraining.reward_model import RewardModel
 from minillm.training.metrics import Metrics

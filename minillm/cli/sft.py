@@ -12,11 +12,11 @@ import click
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, fingerprint, progress, remember, resolve_options, training_config
 from minillm.course import models
+from minillm.course.recipes.chat import OWN_SFT, WORLD_SFT, SFTRecipe
+from minillm.course.recipes.reasoning import REASONING
 from minillm.data.conversations import hold_out, read_conversations
 from minillm.device import pick_device, seed_everything
 from minillm.posttraining.lora import add_lora
-from minillm.posttraining.reasoning import REASONING
-from minillm.posttraining.recipes import OWN_SFT, WORLD_SFT, SFTRecipe
 from minillm.pretrained import load
 from minillm.training.distributed import Processes, join_processes, restart_count
 from minillm.training.pretraining import mean_loss

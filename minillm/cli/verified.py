@@ -11,9 +11,9 @@ from minillm.analysis.reasoning import solve
 from minillm.cli.common import print_json
 from minillm.cli.online import start_model
 from minillm.cli.runs import fingerprint, progress, remember, training_config
+from minillm.course.recipes.chat import problems
+from minillm.course.recipes.reasoning import families_of, verified_job
 from minillm.posttraining.online import OnlineConfig
-from minillm.posttraining.reasoning import families_of, verified_job
-from minillm.posttraining.recipes import problems
 
 MEASURED = 300  # held-out problems that are asked before and after
 

@@ -47,7 +47,7 @@ class SweepRecipe:
     steps: tuple[int, ...] = (100, 200, 400)  # for each width; a step reads batch_size rows of max_seq_len tokens
     held_out: tuple[tuple[int, int], ...] = ((48, 800),)  # (d_model, steps) of runs that the law is not fitted to
     shape: ModelConfig = ModelConfig.preset("tiny")  # all but its width  # noqa: RUF009
-    training: TrainConfig = replace(BaseRecipe().training, bf16=False)  # all but its steps  # noqa: RUF009
+    training: TrainConfig = replace(BaseRecipe("world").training, bf16=False)  # all but its steps  # noqa: RUF009
     batch_size: int = 8
     documents: int = 22_000  # of the world, enough that the longest run reads each at most once
     tokenizer_documents: int = TOKENIZER_DOCUMENTS
@@ -66,7 +66,7 @@ class SweepRecipe:
         """The recipe of one run."""
         training = replace(self.training, steps=steps, eval_every=steps, save_every=steps)
         shape = self.seed, self.config(d_model), training, self.batch_size
-        return BaseRecipe(*shape, self.documents, self.tokenizer_documents)
+        return BaseRecipe("world", *shape, self.documents, self.tokenizer_documents)
 
     def settings(self, d_model: int, steps: int) -> dict[str, Any]:
         """Return all settings of one run as plain values."""

@@ -44,6 +44,7 @@ SPECIAL_TOKENS = ("<|im_start|>", "<|im_end|>")  # that CHATML writes around a m
 MAX_RENDERED = 50_000_000  # characters; a template that writes more is broken or hostile
 
 Message = Mapping[str, str]
+Prompt = str | Sequence[Message]  # a text to continue, or a conversation to answer
 Span = tuple[int, int]  # of characters: the first, and one past the last
 
 
@@ -71,6 +72,16 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
             "set tokenizer.chat_template (chat.CHATML is a plain one), or encode the text itself"
         )
     return encode_chat_with_mask(tokenizer, messages, add_generation_prompt)[0]
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> list[int]:
+    """The ids of a text as it is, or of a conversation up to where the answer begins (`encode_chat`).
+
+    >>> tokenizer = Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS)
+    >>> encode_prompt(tokenizer, "user") == tokenizer.encode("user")
+    True
+    """
+    return tokenizer.encode(prompt) if isinstance(prompt, str) else encode_chat(tokenizer, prompt)
 
 
 def encode_chat_with_mask(

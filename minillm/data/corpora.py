@@ -1,11 +1,11 @@
 """Corpora: where each comes from, and which of its documents are held out for validation.
 
-    world                the invented kingdom, made here: the one corpus whose truth is known
     python-docs          the manual and the docstrings of the Python that is installed
     tiny-shakespeare     1 MB        \\
     tinystories          2.2 GB       > after `minillm fetch NAME`
     fineweb-edu-sample   0.5 GB      /
     a path               a text file, or a folder of them
+    what is registered   `register_corpus`; the course's world registers itself
 
 No document is in both training and validation. Documents are compared by their exact text: a text in the validation
 set is left out of training wherever it occurs. Near-duplicates are not found by this.
@@ -18,19 +18,20 @@ any size.
 import difflib
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
 from minillm import assets
+from minillm.data.floor import KnownDocument
 from minillm.data.python_docs import python_docs
 from minillm.data.text_files import END_OF_TEXT, read_documents
 from minillm.data.token_file import TokenFile, cached_token_file
 from minillm.errors import UserError
+from minillm.extensions import load_extensions
 from minillm.tokenizer import Tokenizer
-from minillm.world import Document, World
 
 SPECIAL_TOKENS = (END_OF_TEXT, "<|im_start|>", "<|im_end|>")  # the chat tokens are first used in lesson 09
 
@@ -42,9 +43,6 @@ FETCHED = {
     "tinystories": ("TinyStoriesV2-GPT4-train.txt", "TinyStoriesV2-GPT4-valid.txt"),
     "fineweb-edu-sample": ("fineweb-edu-sample.parquet", None),
 }
-NAMES = ("world", "python-docs", *FETCHED)
-
-_VALIDATION_START = 1_000_000_000  # an index in the world's stream that no training run reaches
 
 
 @dataclass(frozen=True)
@@ -66,52 +64,66 @@ class Stream:
 class Corpus:
     """Training documents (a list, or a stream that can be read again) and validation documents.
 
-    `truth` holds the exact probabilities of the latter, where known. `fingerprint` is a SHA-256 of all texts, in order.
+    `truth` holds the latter with their exact probabilities, where known. `fingerprint` is a SHA-256 of all texts, in
+    order.
     """
 
     name: str
     train: list[str] | Stream
     validation: list[str]
     fingerprint: str
-    truth: list[Document] | None = None
+    truth: Sequence[KnownDocument] | None = None
+
+
+Loader = Callable[[int, int, int], Corpus]  # from a seed, and how many documents to learn from and to hold out
+_REGISTERED: dict[str, Loader] = {}
+
+
+def register_corpus(name: str, load: Loader) -> None:
+    """Make a corpus known to `load_corpus` by a name, such as one that a program generates; the last one counts.
+
+    >>> letters = [*"abcdefghijklmnopqrstuvwxyz"]
+    >>> register_corpus("letters", lambda seed, n_train, n_validation: split("letters", lambda: iter(letters), 2))
+    >>> len(load_corpus("letters").validation)
+    2
+    """
+    _REGISTERED[name] = load
+
+
+def corpus_names() -> tuple[str, ...]:
+    """The names that `load_corpus` knows; `minillm fetch` brings some of them."""
+    load_extensions()
+    return (*_REGISTERED, "python-docs", *FETCHED)
 
 
 def load_corpus(name: str, seed: int = 0, n_train: int = 40_000, n_validation: int = 500) -> Corpus:
     """A corpus by its name (the list at the top of this module), or from a text file or a folder of them.
 
-    `seed` and `n_train` belong to the world; of a file one tenth is held out, at most `n_validation` documents. A name
-    in the list means that corpus, even if a file has the same name; "./world" means the file.
-
-    In the world two samples may be the same short text. The validation set stays as it was sampled, so the floor is an
-    unbiased estimate of the world's entropy. Its texts are left out of the `n_train` training documents, which
-    therefore come from the world without them: 0.02 % of its probability for 500 documents. So no validation text was
-    memorized, and the loss is higher by a negligible amount.
+    `seed` and `n_train` belong to a corpus that is generated; of a file one tenth is held out, at most `n_validation`
+    documents. A name goes before a file of the same name; "./name" means the file.
 
     Raises `FileNotFoundError` for what is neither a name nor a path, `assets.AssetError` for a corpus that is not yet
-    fetched, and `ValueError` for text that cannot be split.
+    fetched, and `UserError` for text that cannot be split.
 
-    >>> corpus = load_corpus("world", n_train=3, n_validation=2)
-    >>> len(corpus.train), len(corpus.validation), corpus.truth[0].text == corpus.validation[0]
-    (3, 2, True)
-    >>> load_corpus("wrold")
+    >>> load_corpus("python-dogs")
     Traceback (most recent call last):
-    FileNotFoundError: there is no corpus 'wrold'; did you mean 'world'? A corpus is world, python-docs, ...
+    FileNotFoundError: there is no corpus 'python-dogs'; did you mean 'python-docs'? A corpus is ...
     """
     if n_validation < 1:
         raise UserError(f"n_validation is {n_validation}; at least 1 document is needed for validation")
-    if name == "world":
-        return _world(seed, n_train, n_validation)
     if name == "python-docs":
-        texts = python_docs()
-        return _as_list(split(name, lambda: iter(texts), n_validation))
+        return _as_list(split(name, lambda: iter(python_docs()), n_validation))
     if name in FETCHED:
         return _fetched(name, n_validation)
+    names = corpus_names()
+    if name in _REGISTERED:
+        return _REGISTERED[name](seed, n_train, n_validation)
     path = Path(name)
     if not path.exists():
-        near = difflib.get_close_matches(name, NAMES, cutoff=0.5)
+        near = difflib.get_close_matches(name, names, cutoff=0.5)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
         raise FileNotFoundError(
-            f"there is no corpus {name!r}{hint} A corpus is {', '.join(NAMES)}, or the path of a text file or a folder"
+            f"there is no corpus {name!r}{hint} A corpus is {', '.join(names)}, or the path of a text file or a folder"
         )
     return split(path.resolve().name, lambda: read_documents(path), n_validation)
 
@@ -146,15 +158,16 @@ def split(
     train = Stream(read, frozenset(kept))
     if not kept or next(iter(train), None) is None:
         raise UserError(f"{name} has no two distinct documents, so nothing is left for validation; take another text")
-    return Corpus(name, train, kept, hashlib.sha256(digest + _digest(kept)).hexdigest())
+    return Corpus(name, train, kept, hashlib.sha256(digest + text_hash(kept)).hexdigest())
 
 
 def learn_tokenizer(corpus: Corpus, vocab_size: int, documents: int = TOKENIZER_DOCUMENTS) -> Tokenizer:
     """Train a tokenizer on a corpus's first training documents; one token ends a document and begins the next.
 
-    >>> tokenizer = learn_tokenizer(load_corpus("world", n_train=3, n_validation=1), vocab_size=300)
+    >>> corpus = split("sums", lambda: (f"{n} and {n} is {n + n}" for n in range(99)), n_validation=2)
+    >>> tokenizer = learn_tokenizer(corpus, vocab_size=264)
     >>> tokenizer.vocab_size, tokenizer.eos_token
-    (300, '<|endoftext|>')
+    (264, '<|endoftext|>')
     """
     tokenizer = Tokenizer.train(itertools.islice(corpus.train, documents), vocab_size, SPECIAL_TOKENS)
     tokenizer.bos_token = tokenizer.eos_token = END_OF_TEXT
@@ -198,21 +211,13 @@ def _smallest_hashes(documents: Iterable[str], count: int) -> tuple[int, int, li
     return total, len(distinct), kept, whole.digest()
 
 
-def _digest(documents: Iterable[str]) -> bytes:
+def text_hash(documents: Iterable[str]) -> bytes:
+    """SHA-256 of all texts, in order."""
     return _smallest_hashes(documents, 1)[-1]
 
 
 def _as_list(corpus: Corpus) -> Corpus:
     return Corpus(corpus.name, list(corpus.train), corpus.validation, corpus.fingerprint)
-
-
-def _world(seed: int, n_train: int, n_validation: int) -> Corpus:
-    world = World(seed)
-    truth = [world.document(_VALIDATION_START + index) for index in range(n_validation)]
-    validation = [document.text for document in truth]
-    known = frozenset(validation)
-    train = [document.text for document in world.documents(n_train) if document.text not in known]
-    return Corpus("world", train, validation, hashlib.sha256(_digest(train) + _digest(validation)).hexdigest(), truth)
 
 
 def _fetched(name: str, n_validation: int) -> Corpus:

@@ -15,7 +15,7 @@ from torch import Tensor
 from minillm.data.batches import Shuffled
 from minillm.data.chat import Message
 from minillm.data.conversations import encode_conversation, hold_out
-from minillm.data.rankings import Preference
+from minillm.data.preferences import Preference
 from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 

@@ -1,200 +1,186 @@
-"""Simulated preferences: which of two answers a rater prefers, when the true quality of both is known.
+"""Preferences as lines of a file: one form for simulated raters and for people who click.
 
-The world's instructions have exact checkers, so the quality of an answer is a number, its gold utility. Each
-instruction gives candidate answers from excellent to useless, and simulated raters compare them with a known
-probability of preferring either. So a reward model can be compared with the best possible accuracy, which is unknown
-for people's own rankings.
+A line is a JSON object: `schema` (1), `prompt` (messages), `chosen` and `rejected` (texts), `rater` (a name), and
+`probability` where it is known (that this rater prefers `chosen`). Raters may contradict each other and
+themselves: people do, and Bradley-Terry raters do by design. So contradictory lines are kept, not refused.
 
-A person's rankings are lines of the same form; see `rankings` for the file.
+A file comes from outside, so each line is checked.
 """
 
-import itertools
-import math
-import random
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from minillm.config import check_types
-from minillm.data.rankings import Preference
+from minillm.data.work_file import append_lines, save_lines
 from minillm.errors import UserError
-from minillm.world.answers import FINAL
-from minillm.world.choice import Sampler
-from minillm.world.instructions import Instruction
-from minillm.world.phrasebook import load_phrasebook
 
-RIGHT = 4.0  # points for an answer that the instruction's checker accepts
-CIVIL = 1.0  # points for a courtesy; the same is taken off for rudeness
-WORDINESS = 0.1  # points taken off for each word beyond the length of the instruction's own answer
-
-
-def utility(instruction: Instruction, answer: str) -> float:
-    """The gold utility of an answer, in points: 4 if right, 1 if civil, -1 if rude, -0.1 for each word too many.
-
-    The best there is: 5 points, right and civil and no longer than the instruction's own answer; where there is
-    something to work out, the steps may be shown at no cost. Words are counted between white space; one courtesy is as
-    good as two. An answer both civil and rude is rude.
-
-    >>> from minillm.world.instructions import Instructions
-    >>> task = next(i for i in Instructions(seed=0).stream() if i.family == "sum")
-    >>> right, wrong = task.reply, task.mistakes[0]
-    >>> [utility(task, said) for said in (f"Certainly. {right}", right, f"Certainly. {wrong}", wrong)]
-    [5.0, 4.0, 1.0, 0.0]
-    >>> round(utility(task, f"{task.answer} And that is all."), 1)
-    4.6
-    """
-    book = load_phrasebook()
-    points = RIGHT if instruction.check(answer) else 0.0
-    if book.sounds("rudeness", answer):
-        points -= CIVIL
-    elif book.sounds("courtesy", answer) or book.sounds("apology", answer):
-        points += CIVIL
-    enough = length(instruction.answer)
-    if FINAL in answer:
-        enough = max(enough, length(instruction.worked) + 2)  # two words of courtesy before the steps
-    return points - WORDINESS * max(0, length(answer) - enough)
-
-
-def length(answer: str) -> int:
-    """How long an answer is, in words between white space.
-
-    >>> length("Certainly. It is 12.")
-    4
-    """
-    return len(answer.split())
-
-
-def candidates(instruction: Instruction) -> list[str]:
-    """Answers of every quality: each right or wrong reply, civil, plain or rude, brief or padded.
-
-    The first is the instruction's own answer. No two are alike, and the same instruction always gives the same ones.
-    """
-    book = load_phrasebook()
-    rng = random.Random(f"candidates for {instruction.prompt}")
-    answers = [instruction.answer]
-    replies = (instruction.reply, instruction.worked, *instruction.mistakes)
-    for reply in filter(None, replies):
-        civil = f"{Sampler(rng).choose('courtesy', book.courtesies)} {reply}"
-        apology = book.sounds("apology", reply)
-        manners = (civil, reply, f"{reply} {_choose(book.manners['rudeness'], rng)}")
-        for answer in manners[1:] if apology else manners:
-            answers += [answer, f"{_choose(book.manners['padding'], rng)} {answer}"]
-    return list(dict.fromkeys(answers))
-
-
-def _choose(phrases: Sequence[str], rng: random.Random) -> str:
-    return phrases[int(rng.random() * len(phrases))]
+SCHEMA = 1
+ROLES = ("system", "user", "assistant")
+FIELDS = ("schema", "prompt", "chosen", "rejected", "rater")
+MAX_LINE = 1_000_000  # bytes; more than any conversation here, and too few to fill the memory
 
 
 @dataclass(frozen=True)
-class Rater:
-    """A simulated person who prefers the better answer, more reliably the greater the difference.
+class Preference:
+    """A rater preferred one answer to another. Raises ValueError for what cannot be a comparison.
 
-    P(a over b) = 1 / (1 + exp(-(u_a - u_b) / temperature)): Bradley and Terry (1952), with merit exp(u / temperature).
-    `temperature` is in points of utility; the higher, the more often the worse answer wins. `length_bias` is in points
-    per word: a rater with a bias perceives u + length_bias * words as the utility, and so mistakes length for quality.
-
-    Raises ValueError for a temperature that is not positive and finite, and for a bias that is not finite.
-
-    >>> round(Rater(temperature=1.0).probability_of_preferring(5.0, 4.0), 3)
-    0.731
+    >>> hello = ({"role": "user", "content": "Hello"},)
+    >>> Preference(hello, chosen="Good morning.", rejected="What?", rater="Ada").chosen
+    'Good morning.'
     """
 
-    temperature: float = 1.0
-    length_bias: float = 0.0
-    name: str = "simulated"
+    prompt: tuple[Mapping[str, str], ...]  # messages, the last one from the user
+    chosen: str
+    rejected: str
+    rater: str
+    probability: float | None = None  # that this rater prefers `chosen`; None where nobody knows
 
     def __post_init__(self) -> None:
-        check_types(self)
-        if not 0 < self.temperature < math.inf:
-            raise UserError(f"the temperature of a rater is {self.temperature}; it must be positive and finite")
-        if not math.isfinite(self.length_bias):
-            raise UserError(f"the length bias is {self.length_bias}; give a finite number of points per word")
+        _check_prompt(self.prompt)
+        for name in ("chosen", "rejected", "rater"):
+            text = getattr(self, name)
+            if not isinstance(text, str) or not text.strip():
+                raise UserError(f"{name} is {_short(text)}; it must be a text that is not empty")
+            _check_unicode(name, text)
+        if self.chosen == self.rejected:
+            raise UserError(f"chosen and rejected are both {_short(self.chosen)}; a preference needs two answers")
+        p = self.probability
+        if p is not None and (isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1):
+            raise UserError(f"the probability is {_short(p)}; it must be a number from 0 to 1, or be left out")
 
-    def perceived(self, instruction: Instruction, answer: str) -> float:
-        """The utility that this rater sees in an answer, in points."""
-        return utility(instruction, answer) + self.length_bias * length(answer)
+    def to_json(self) -> str:
+        """One line of a file, without its end."""
+        content = {"schema": SCHEMA, "prompt": [dict(message) for message in self.prompt]}
+        content |= {"chosen": self.chosen, "rejected": self.rejected, "rater": self.rater}
+        if self.probability is not None:
+            content["probability"] = self.probability
+        return json.dumps(content, ensure_ascii=False)
 
-    def probability_of_preferring(self, a: float, b: float) -> float:
-        """P(a over b) for two answers of these perceived utilities."""
-        # The same as the formula above, and safe where its exponential overflows.
-        return 0.5 * (1.0 + math.tanh((a - b) / (2.0 * self.temperature)))
-
-
-def simulate(
-    instructions: Iterable[Instruction],
-    rater: Rater,
-    seed: int,
-    pairs: int = 1,
-    answers: Callable[[Instruction], Sequence[str]] = candidates,
-    among: int | None = None,
-) -> list[Preference]:
-    """Let a rater compare pairs of answers, `pairs` per instruction, none twice; each has its probability.
-
-    The pairs are drawn from all candidates, so easy and hard ones are mixed; or from other `answers`, such as a model's
-    own. With `among`, from that many answers, drawn first: eight have 28 pairs, and to a model that reads them together
-    all of these cost no more than four pairs of different ones (Ouyang et al. 2022, section 3.5). Where all answers are
-    the same there is nothing to compare. Deterministic for a seed.
-
-    >>> from minillm.world.instructions import Instructions
-    >>> [preference] = simulate(Instructions(seed=0).instructions(1), Rater(), seed=0)
-    >>> preference.rater, 0 < preference.probability < 1
-    ('simulated', True)
-    """
-    preferences = []
-    for number, instruction in enumerate(instructions):
-        rng = random.Random(f"preferences, seed {seed}, instruction {number}")
-        pool = list(dict.fromkeys(text for text in answers(instruction) if text.strip()))
-        pool = _shuffled(pool, rng)[:among]
-        merit = {answer: rater.perceived(instruction, answer) for answer in pool}
-        prompt = tuple(instruction.messages[:-1])
-        for pair in _shuffled(list(itertools.combinations(pool, 2)), rng)[:pairs]:
-            p = rater.probability_of_preferring(merit[pair[0]], merit[pair[1]])
-            if rng.random() >= p:
-                pair, p = pair[::-1], 1 - p
-            preferences.append(Preference(prompt, *pair, rater=rater.name, probability=p))
-    return preferences
+    @classmethod
+    def from_json(cls, line: str) -> "Preference":
+        """Read one line; raises ValueError saying what is wrong with it."""
+        try:
+            content = json.loads(line, object_pairs_hook=_unique)
+        except RecursionError:
+            raise UserError("this is nested too deeply for a preference; remove the line") from None
+        except json.JSONDecodeError as problem:
+            raise UserError(
+                f"this is not JSON ({problem.msg} at column {problem.colno}); correct or remove it"
+            ) from None
+        if not isinstance(content, dict):
+            raise UserError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
+        if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
+            raise UserError(f"its schema is {_short(content.get('schema'))}; this program reads schema {SCHEMA}")
+        missing = [name for name in FIELDS if name not in content]
+        unknown = [name for name in content if name not in (*FIELDS, "probability")]
+        if missing or unknown:
+            wrong = f"it lacks {missing[0]!r}" if missing else f"it has the unknown field {_short(unknown[0])}"
+            raise UserError(f"{wrong}; the fields are {', '.join(FIELDS)} and perhaps probability")
+        prompt = content["prompt"]
+        return cls(
+            tuple(prompt) if isinstance(prompt, list) else prompt,
+            content["chosen"],
+            content["rejected"],
+            content["rater"],
+            content.get("probability"),
+        )
 
 
-def _shuffled(items: list, rng: random.Random) -> list:
-    """The items in random order; sorting by random keys gives the same order in every version of Python."""
-    return sorted(items, key=lambda item: rng.random())
+class RankingsError(UserError):
+    """A file of preferences has a line that cannot be used; the message names file, line and remedy."""
 
 
 @dataclass(frozen=True)
-class Ceiling:
-    """The best expected accuracy on a set of pairs, and the standard error of the accuracy counted on it."""
+class Loaded:
+    """What a file held: its preferences, and what was skipped, line by line (empty unless you asked to skip)."""
 
-    accuracy: float
-    stderr: float
-
-
-def probabilities(preferences: Sequence[Preference]) -> list[float]:
-    """The probability of each preference, by its rater; raises `ValueError` for a pair of unknown probability."""
-    known = [preference.probability for preference in preferences if preference.probability is not None]
-    if len(known) < len(preferences):
-        number = next(n for n, preference in enumerate(preferences) if preference.probability is None)
-        raise UserError(f"pair {number} has no probability; only for simulated raters is the best accuracy known")
-    return known
+    preferences: tuple[Preference, ...]
+    skipped: tuple[str, ...]
 
 
-def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
-    """The accuracy of a model that knows the raters' probabilities: the mean of max(p, 1 - p).
+def save_preferences(path: str | Path, preferences: Iterable[Preference]) -> None:
+    """Write a file anew, whole or not at all.
 
-    No model can expect more on these pairs, because of the noise in the labels. The accuracy counted on the set is a
-    mean of Bernoulli variables; its standard error around the ceiling is sqrt(sum of p (1 - p)) / n.
-
-    Raises ValueError for an empty set, and for pairs without a probability, such as people's own.
-
-    >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", "simulated", 0.8)
-    >>> ceiling = bayes_ceiling([pair] * 100)
-    >>> round(ceiling.accuracy, 3), round(ceiling.stderr, 3)
-    (0.8, 0.04)
+    >>> import tempfile
+    >>> hello = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", rater="Ada")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_preferences(Path(folder, "a.jsonl"), [hello])
+    ...     append_preferences(Path(folder, "a.jsonl"), [hello])
+    ...     len(load_preferences(Path(folder, "a.jsonl")).preferences)
+    2
     """
-    if not preferences:
-        raise UserError("there are no pairs, so there is no best accuracy; give at least one")
-    known = probabilities(preferences)
-    count = len(known)
-    return Ceiling(
-        accuracy=math.fsum(max(p, 1 - p) for p in known) / count,
-        stderr=math.sqrt(math.fsum(p * (1 - p) for p in known)) / count,
-    )
+    path = Path(path)
+    save_lines(path, (preference.to_json() for preference in preferences))
+
+
+def append_preferences(path: str | Path, preferences: Iterable[Preference]) -> None:
+    """Add lines at the end of a file, or begin it; a crash leaves either the old file or the new one."""
+    path = Path(path)
+    append_lines(path, (preference.to_json() for preference in preferences))
+
+
+def load_preferences(path: str | Path, skip_broken: bool = False) -> Loaded:
+    """Read a file of preferences; empty lines do not count.
+
+    Raises FileNotFoundError where there is none, and RankingsError, with file name and line number, at the first line
+    that cannot be used. With `skip_broken` such lines are left out and listed in `skipped`.
+    """
+    path = Path(path)
+    preferences, skipped = [], []
+    with Path(path).open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE + 1), b""), start=1):
+            try:
+                if len(line) > MAX_LINE:
+                    while line and not line.endswith(b"\n"):
+                        line = file.readline(MAX_LINE)
+                    raise UserError(f"it is longer than {MAX_LINE:,} bytes; remove it")
+                text = _decoded(line).strip()
+                if text:
+                    preferences.append(Preference.from_json(text))
+            except ValueError as problem:
+                message = f"{Path(path).name}, line {number}: {problem}"
+                if not skip_broken:
+                    raise RankingsError(f"{message} (skip_broken=True leaves such lines out)") from None
+                skipped.append(message)
+    return Loaded(tuple(preferences), tuple(skipped))
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise UserError("this is not UTF-8; save the file as UTF-8") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise UserError(f"it has a field twice, among {_short([name for name, _ in pairs])}; keep one")
+    return content
+
+
+def _check_prompt(prompt: Any) -> None:
+    if not isinstance(prompt, tuple) or not prompt:
+        raise UserError(f"the prompt is {_short(prompt)}; it must be a list of messages with at least one")
+    for number, message in enumerate(prompt):
+        if not isinstance(message, Mapping) or set(message) != {"role", "content"}:
+            raise UserError(f"message {number} is {_short(message)}; it must have a role, a content, nothing else")
+        if message["role"] not in ROLES:
+            raise UserError(f"message {number} has the role {_short(message['role'])}; use one of {', '.join(ROLES)}")
+        if not isinstance(message["content"], str):
+            raise UserError(f"message {number} has the content {_short(message['content'])}; it must be a text")
+        _check_unicode(f"message {number}", message["content"])
+    if prompt[-1]["role"] != "user":
+        raise UserError(f"the prompt ends with the {prompt[-1]['role']}; the user must have the last word in it")
+
+
+def _check_unicode(name: str, text: str) -> None:
+    if any(0xD800 <= ord(character) <= 0xDFFF for character in text):
+        raise UserError(f"{name} contains a lone surrogate, half of a character; remove it")
+
+
+def _short(value: Any) -> str:
+    text = ascii(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

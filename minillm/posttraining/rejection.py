@@ -8,38 +8,37 @@ a policy gradient it learns from right answers only.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from minillm.data.chat import Message
+from minillm.data.chat import Message, Prompt
 from minillm.data.conversations import hold_out
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
-from minillm.posttraining.verifiers import Verifier
+from minillm.posttraining.verifiers import Check, Verifier
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import Job
 from minillm.training.settings import TrainConfig
-from minillm.world.instructions import Instruction
 
 
 def verified_answers(
     model: Transformer,
     tokenizer: Tokenizer,
-    instructions: Sequence[Instruction],
+    checks: Sequence[tuple[Prompt, Check]],
     n: int,
     max_new_tokens: int,
     keep: int = 1,
     seed: int = 0,
     verify: bool = True,
 ) -> list[list[Message]]:
-    """Sample `n` answers to each instruction; return conversations with the right ones, `keep` different ones at most.
+    """Sample `n` answers to each prompt; return conversations with the right ones, `keep` different ones at most.
 
-    The first that are right are kept, so the shares of short and long right answers are the model's own. `verify=False`
-    keeps the first that have ended, right or wrong: a control. Raises `UserError` for `keep` below 1, and what
-    `best_of_n.draw` refuses.
+    `checks` is what `Verifier` takes; a prompt that is a text becomes a user's message. The first that are right are
+    kept, so the shares of short and long right answers are the model's own. `verify=False` keeps the first that have
+    ended, right or wrong: a control. Raises `UserError` for `keep` below 1, and what `best_of_n.draw` refuses.
     """
     if keep < 1:
         raise UserError(f"keep is {keep}; keep at least 1 right answer per problem")
-    verifier = Verifier(tokenizer, instructions)
+    verifier = Verifier(tokenizer, checks)
     prompts = verifier.prompts
     answers = draw(model.eval(), prompts, n, max_new_tokens, [tokenizer.end_id], seed)
     if verify:
@@ -50,7 +49,8 @@ def verified_answers(
     for number, prompt in enumerate(prompts):
         rows = range(number * n, (number + 1) * n)
         texts = dict.fromkeys(verifier.text(answers[row]) for row in rows if right[row])
-        asked: list[Message] = [*verifier.instruction(prompt).messages[:-1]]
+        given = verifier.prompt(prompt)
+        asked: list[Message] = [{"role": "user", "content": given}] if isinstance(given, str) else list(given)
         conversations += [[*asked, {"role": "assistant", "content": text}] for text in list(texts)[:keep]]
     return conversations
 
@@ -69,7 +69,7 @@ class RejectionRecipe:
         self,
         model: Transformer,
         tokenizer: Tokenizer,
-        instructions: Sequence[Instruction],
+        checks: Sequence[tuple[Prompt, Check]],
         seed: int,
         teacher: Transformer | None = None,
         verify: bool = True,
@@ -81,11 +81,11 @@ class RejectionRecipe:
         from.
         """
         kept = verified_answers(
-            teacher or model, tokenizer, instructions, self.answers, self.max_new_tokens, self.keep, seed, verify
+            teacher or model, tokenizer, checks, self.answers, self.max_new_tokens, self.keep, seed, verify
         )
         if len(kept) < 2:
             raise UserError(
-                f"{len(kept)} of {self.answers * len(instructions)} sampled answers are right; take easier problems, "
+                f"{len(kept)} of {self.answers * len(checks)} sampled answers are right; take easier problems, "
                 "or a model that solves some"
             )
         train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(kept))

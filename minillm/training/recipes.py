@@ -7,7 +7,7 @@ A recipe belongs to a shape, since a wider model wants smaller steps and a GPU l
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ import torch
 
 from minillm.config import ModelConfig
 from minillm.data.corpora import TOKENIZER_DOCUMENTS, Corpus, encode_training, learn_tokenizer, load_corpus
+from minillm.data.floor import Floor, floor
 from minillm.data.token_file import TokenFile
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
@@ -23,7 +24,6 @@ from minillm.training.metrics import Metrics
 from minillm.training.pretraining import TextData, pretrain
 from minillm.training.run import OnMetrics, ignore
 from minillm.training.settings import TrainConfig
-from minillm.world import Floor, floor
 
 
 @dataclass
@@ -65,10 +65,11 @@ def make(
     >>> import os, tempfile
     >>> from unittest import mock
     >>> shape = ModelConfig(vocab_size=300, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)
-    >>> recipe = BaseRecipe(config=shape, training=TrainConfig(steps=2), batch_size=2)
     >>> with tempfile.TemporaryDirectory() as cache, mock.patch.dict(os.environ, MINILLM_HOME=cache):
-    ...     text = recipe.read(load_corpus("world", n_train=20, n_validation=2))
-    ...     model, metrics = make(recipe, start=(text,))                            # make(recipe) reads its own corpus
+    ...     text = Path(cache, "mine.txt")
+    ...     size = text.write_text("\\n\\n".join(f"{n} and {n} is {n + n}." for n in range(50)))
+    ...     recipe = BaseRecipe(str(text), config=shape, training=TrainConfig(steps=2), batch_size=2)
+    ...     model, metrics = make(recipe)
     >>> model.config.vocab_size, metrics[-1]["step"], "val_loss" in metrics[-1]
     (300, 2, True)
     """
@@ -92,12 +93,10 @@ class Text:
 
 @dataclass(frozen=True)
 class BaseRecipe:
-    """What decides what a base model becomes; the defaults are those of the course's own, `tiny` on the world.
+    """Everything needed to reproduce a base model. The defaults are for preset `tiny`, two minutes on two CPU cores."""
 
-    That one takes two minutes on two CPU cores that have bfloat16.
-    """
-
-    seed: int = 0  # decides the world's documents, the initial weights and the order
+    corpus: str  # what `load_corpus` takes: a name, a file or a folder
+    seed: int = 0  # decides a generated corpus, the initial weights and the order
     config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))  # its vocab_size at most
     training: TrainConfig = TrainConfig(  # noqa: RUF009 - frozen
         steps=660,
@@ -109,9 +108,8 @@ class BaseRecipe:
         final_fraction=0.0,
     )
     batch_size: int = 16  # rows of max_seq_len tokens
-    documents: int = 40_000  # of the world; other corpora are as long as they are
+    documents: int = 40_000  # of a corpus that is generated; others are as long as they are
     tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from
-    corpus: str = "world"
 
     def load(self) -> Corpus:
         """The corpus, not yet read."""
@@ -137,25 +135,19 @@ class BaseRecipe:
         return Job(model, text.tokenizer, data, self.training, functools.partial(pretrain, floor=ruler))
 
 
-RECIPES = {
-    "tiny": BaseRecipe(),
-    # One GPU and TinyStories: 12,000 steps of 2 x 32 x 512 tokens, 7.5e16 floating-point operations. At a third of a
-    # 71 TFLOP/s card's peak (bfloat16, an RTX 3090) that is 53 minutes. It fits into 12 GB.
-    "small": BaseRecipe(
-        config=ModelConfig.preset("small"),
-        training=TrainConfig(
-            steps=12_000, accumulate=2, learning_rate=1e-3, warmup_steps=300, eval_every=1000, save_every=1000
-        ),
-        batch_size=32,
-        documents=400_000,
-    ),
-}
+# One GPU and TinyStories: 12,000 steps of 2 x 32 x 512 tokens, 7.5e16 floating-point operations. At a third of a
+# 71 TFLOP/s card's peak (bfloat16, an RTX 3090) that is 53 minutes. It fits into 12 GB.
+ON_A_GPU = TrainConfig(
+    steps=12_000, accumulate=2, learning_rate=1e-3, warmup_steps=300, eval_every=1000, save_every=1000
+)
 
 
-def recipe_of(preset: str) -> BaseRecipe:
-    """The recipe of a preset; published shapes take that of `small`.
+def recipe_of(preset: str, corpus: str) -> BaseRecipe:
+    """The recipe of a preset on a corpus: `tiny` for a CPU, all others for a GPU.
 
-    >>> recipe_of("tiny").training.steps, recipe_of("gpt2").training == recipe_of("small").training
-    (660, True)
+    >>> recipe_of("tiny", "mine.txt").training.steps, recipe_of("gpt2", "mine.txt").training.steps
+    (660, 12000)
     """
-    return RECIPES[preset] if preset in RECIPES else replace(RECIPES["small"], config=ModelConfig.preset(preset))
+    if preset == "tiny":
+        return BaseRecipe(corpus)
+    return BaseRecipe(corpus, config=ModelConfig.preset(preset), training=ON_A_GPU, batch_size=32, documents=400_000)

@@ -12,7 +12,7 @@ from pathlib import Path
 import ipywidgets as widgets
 from matplotlib.figure import Figure
 
-from minillm.data.rankings import Preference, append_preferences, load_preferences
+from minillm.data.preferences import Preference, append_preferences, load_preferences
 from minillm.errors import UserError
 from minillm.viz.explorer import Pictured
 from minillm.viz.figures import INK, PAPER

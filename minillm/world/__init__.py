@@ -17,12 +17,13 @@ The modules, in reading order:
     riddles     clues, a question and the single answer that fits
     reading     the parser: exact marginal log-probability, and the true next-word distribution
     world       World and Document: the stream
-    floor       the entropy floor of the loss, and a bigram baseline
+    corpus      the world as a corpus that `load_corpus` knows
     telling     stories sampled under constraints, sentence by sentence
     probes      multiple-choice questions, and how an experiment is scored
     experiments six experiments, each with a split that no training document touches
     dirty       a labelled mixture of clean documents, copies, noise and another world's claims
     instructions    tasks with exact checkers, built on answers, phrasebook, staging, tasks and split_sampler
+    raters      preferences between answers, by simulated raters with known probabilities
 
 All text and vocabulary are in `text/*.toml`; a teacher can extend or translate them without touching the code.
 
@@ -32,8 +33,8 @@ All text and vocabulary are in `text/*.toml`; a teacher can extend or translate 
 False
 """
 
+from minillm.data.floor import Floor, bigram_loss, floor
 from minillm.world import experiments
-from minillm.world.floor import Floor, bigram_loss, floor
 from minillm.world.lexicon import WorldDataError
 from minillm.world.reading import Reading
 from minillm.world.world import WORLD_VERSION, Document, World

@@ -39,6 +39,15 @@ def final_answer(reply: str) -> str:
     return reply.rpartition(FINAL)[2]
 
 
+def shows_steps(text: str) -> bool:
+    """Whether an answer writes down steps before its result.
+
+    >>> shows_steps("4 + 7 = 11, 1 + 1 + 1 = 3. Answer: 31."), shows_steps("It is 31.")
+    (True, False)
+    """
+    return FINAL in text
+
+
 def bare_words(text: str) -> Phrase:
     """Return the words of a text without case, punctuation, articles and possessive 's.
 

@@ -32,6 +32,7 @@ from minillm.analysis.probes import ridge_probe
 from minillm.assets import fetch
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
+from minillm.data.floor import bigram_loss
 from minillm.tokenizer import PATTERNS, Tokenizer, byte_to_unicode, split, unspell
 from minillm.tokenizer.merging import merge_word_naive
 from minillm.tokenizer.training import learn_merges_naive
@@ -44,7 +45,6 @@ from minillm.viz.figures import (
     token_strip,
     token_strips,
 )
-from minillm.world.floor import bigram_loss
 
 _ = torch.set_grad_enabled(False)  # nothing is trained by gradients today
 

@@ -32,6 +32,7 @@ from minillm.analysis.tracing import trace
 from minillm.course import models
 from minillm.course.bands import is_normal, load_bands
 from minillm.data.corpora import learn_tokenizer, load_corpus
+from minillm.data.floor import bigram_loss
 from minillm.losses import IGNORE, next_token_loss
 from minillm.model.accounting import count_flops, count_parameters, training_memory
 from minillm.training import optim, schedule
@@ -43,7 +44,6 @@ from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, show, training_curve
 from minillm.viz.live import Live
 from minillm.world import experiments, floor
-from minillm.world.floor import bigram_loss
 
 _ = torch.manual_seed(0)
 
@@ -108,7 +108,7 @@ torch.testing.assert_close(
 # is the first thing to check in any training run, before a single update:
 
 # %%
-RECIPE = recipe_of("tiny")  # what the base model was made by
+RECIPE = recipe_of("tiny", "world")  # what the base model was made by
 CONFIG = RECIPE.config
 torch.manual_seed(0)
 newborn = Transformer(CONFIG)

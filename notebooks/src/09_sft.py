@@ -30,6 +30,7 @@ from minillm import ModelConfig, TrainConfig, Transformer, generate
 from minillm.analysis.alignment import answer
 from minillm.analysis.evaluation import scorer
 from minillm.course import models
+from minillm.course.recipes.chat import WORLD_SFT, example_of, world_chats
 from minillm.data.batches import PackedBatches, whole_documents
 from minillm.data.chat import CHATML, chat_tokenizer, encode_chat, render_chat
 from minillm.data.conversations import encode_conversation, pack_conversations
@@ -37,7 +38,6 @@ from minillm.data.escape import SpecialTokenEscaper
 from minillm.losses import IGNORE, token_log_probs
 from minillm.model.segments import segment_mask
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
-from minillm.posttraining.recipes import WORLD_SFT, example_of, world_chats
 from minillm.posttraining.rollout import Rollout, score_answers
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.training.pretraining import mean_loss

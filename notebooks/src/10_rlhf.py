@@ -31,15 +31,14 @@ from ipywidgets import SelectionSlider
 from minillm.analysis.alignment import Estimate, answer
 from minillm.analysis.calibration import score_pairs
 from minillm.course import models
+from minillm.course.recipes.preferences import LOVER_OF_LENGTH, WEAK_REWARD
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
-from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
 from minillm.losses import bradley_terry_loss
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPO, PPOConfig, ppo
-from minillm.posttraining.recipes import LOVER_OF_LENGTH, WEAK_REWARD
 from minillm.posttraining.reward import RewardConfig, pair_margins, train_reward_model
 from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import hidden_of_answers
@@ -47,6 +46,7 @@ from minillm.viz.explorer import Explorer
 from minillm.viz.figures import bars, grouped_bars, lines, scatter, show
 from minillm.viz.ranking_booth import RankingBooth
 from minillm.world.instructions import Instructions
+from minillm.world.raters import RIGHT, Rater, bayes_ceiling, simulate, utility
 
 # %% [markdown]
 # ## What examples cannot say

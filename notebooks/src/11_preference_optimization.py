@@ -30,9 +30,10 @@ import torch
 
 from minillm.analysis.alignment import Estimate, answer
 from minillm.course import models
+from minillm.course.recipes.preferences import DPO, REWARD, own_answers
+from minillm.course.recipes.prompts import WORLD_GRPO, WORLD_PPO
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
-from minillm.data.preferences import RIGHT, Rater, bayes_ceiling, simulate, utility
 from minillm.losses import bradley_terry_loss
 from minillm.posttraining import policy_gradient
 from minillm.posttraining.best_of_n import draw
@@ -40,11 +41,11 @@ from minillm.posttraining.dpo import dpo, implicit_margins, log_probs
 from minillm.posttraining.grpo import GRPO, GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import PPOConfig, ppo
-from minillm.posttraining.recipes import DPO, REWARD, WORLD_GRPO, WORLD_PPO, own_answers
 from minillm.posttraining.reward import pair_margins
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import grouped_bars, lines, scatter, show
 from minillm.world.instructions import Instructions
+from minillm.world.raters import RIGHT, Rater, bayes_ceiling, simulate, utility
 
 # %% [markdown]
 # ## The formula, turned round

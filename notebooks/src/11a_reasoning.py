@@ -29,9 +29,9 @@ from torch.nn.utils import clip_grad_norm_
 from minillm.analysis.alignment import Estimate
 from minillm.analysis.reasoning import attempt, complete, correct, likeliest
 from minillm.course import mine, models, predict, predict_number, your_turn
+from minillm.course.recipes.chat import problems
 from minillm.files import read_json
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
-from minillm.posttraining.recipes import problems
 from minillm.posttraining.rollout import score_answers
 from minillm.viz import diagrams
 from minillm.viz.figures import BLUE, SKY, bars, lines, show

@@ -16,18 +16,18 @@ from pathlib import Path
 from statistics import fmean
 
 from minillm.analysis.alignment import Estimate
-from minillm.analysis.reasoning import many_answers, sound
+from minillm.analysis.reasoning import many_answers, self_consistency, sound
 from minillm.course import mine, models, predict
-from minillm.files import read_json
-from minillm.posttraining.reasoning import (
+from minillm.course.recipes.chat import problems
+from minillm.course.recipes.reasoning import (
     REASONING_GRPO,
     REASONING_REINFORCE,
     REASONING_REJECTION,
     REJECTION_PROBLEMS,
 )
-from minillm.posttraining.recipes import problems
-from minillm.posttraining.verifiers import self_consistency, shows_steps
+from minillm.files import read_json
 from minillm.viz.figures import BLUE, ORANGE, SKY, bars, lines, show
+from minillm.world.answers import shows_steps
 from minillm.world.lexicon import TOTALS
 
 # %%

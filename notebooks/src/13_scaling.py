@@ -60,7 +60,7 @@ from minillm.world import floor
 # %%
 base, tokenizer = models.base()
 CONFIG, END = base.config, tokenizer.eos_id
-RECIPE = recipe_of("tiny")  # what it was made by
+RECIPE = recipe_of("tiny", "world")  # what it was made by
 STEPS, RATE = RECIPE.training.steps, RECIPE.training.learning_rate
 corpus = load_corpus("world", seed=0, n_train=4_000)
 training = tokenizer.encode_batch(corpus.train)

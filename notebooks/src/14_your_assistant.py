@@ -33,6 +33,7 @@ from safetensors.torch import load_file, save_file
 
 from minillm import load, save
 from minillm.analysis.alignment import win_rate
+from minillm.course.recipes.chat import OWN_SFT
 from minillm.data.batches import whole_documents
 from minillm.data.chat import encode_chat
 from minillm.data.conversations import read_conversations
@@ -40,7 +41,6 @@ from minillm.inference.engine import Engine, Request
 from minillm.inference.sampling import Sampling
 from minillm.posttraining.adapter import load_adapter, save_adapter
 from minillm.posttraining.lora import LoRALinear, add_lora, lora_layers, merge_lora
-from minillm.posttraining.recipes import OWN_SFT
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.training.pretraining import mean_loss
 from minillm.viz.chat_box import ChatBox

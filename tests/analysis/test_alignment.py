@@ -10,12 +10,12 @@ from helpers import lively, small_config
 from minillm.analysis import alignment
 from minillm.analysis.alignment import Answer, Estimate, answer, askable, assess, distinct, win_rate
 from minillm.data.chat import CHATML, encode_chat
-from minillm.data.preferences import candidates, utility
 from minillm.inference.generate import generate
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instructions
+from minillm.world.raters import candidates, utility
 
 INSTRUCTIONS = Instructions(0, "held-out").instructions(12)
 

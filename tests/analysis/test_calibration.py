@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.analysis.calibration import score_pairs
-from minillm.data.preferences import Rater, bayes_ceiling, simulate
-from minillm.data.rankings import Preference
+from minillm.data.preferences import Preference
 from minillm.world.instructions import Instructions
+from minillm.world.raters import Rater, bayes_ceiling, simulate
 
 HELLO = ({"role": "user", "content": "Hello"},)
 

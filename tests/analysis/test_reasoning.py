@@ -10,10 +10,12 @@ from minillm.analysis.alignment import Answer
 from minillm.analysis.reasoning import (
     attempt,
     complete,
+    conclusion,
     correct,
     likeliest,
     many_answers,
     pass_at,
+    self_consistency,
     solve,
     sound,
     vote_at,
@@ -27,6 +29,7 @@ from minillm.world.instructions import Instructions
 CHAINS = Instructions(0, families={"chain": 1}).instructions(3)
 SUMS = Instructions(0, families={"sum": 1}).instructions(1)
 ASKED = [*CHAINS, *SUMS]
+KINDS = [Instructions(0, families={family: 1}).instruction(1) for family in ("chain", "swaps", "sum")]
 
 
 def model():
@@ -146,3 +149,20 @@ def test_only_right_steps_are_sound():
     texts = [[task.reply, task.worked, task.mistakes[0]]]
     assert pass_at([task], texts, [1], sound) == pytest.approx({1: 1 / 3})
     assert pass_at([task], texts, [1]) == pytest.approx({1: 2 / 3})
+
+
+@pytest.mark.parametrize("task", KINDS, ids=lambda task: task.family)
+def test_all_wordings_of_a_result_are_one_conclusion(task):
+    assert len({conclusion(task, text) for text in (task.answer, task.reply, task.worked)}) == 1
+    assert conclusion(task, task.reply) not in {conclusion(task, wrong) for wrong in task.mistakes}
+
+
+def test_self_consistency_votes_in_groups_that_do_not_overlap():
+    """Five answers, right (r) or wrong (w, v): rrwwv. Votes of 2: rr, ww. Votes of 5: a tie of r and w, r first."""
+    task = Instructions(0, families={"chain": 1}).instruction(0)
+    right, (wrong, other) = task.reply, task.mistakes[:2]
+    texts = [right, right, wrong, wrong, other]
+    assert [self_consistency(task, texts, k) for k in (1, 2, 5)] == [0.4, 0.5, 1.0]
+    for k in (0, 6):
+        with pytest.raises(ValueError, match=f"k is {k} for 5 answers"):
+            self_consistency(task, texts, k)

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from helpers import small_config
 
 from minillm import assets
-from minillm.cli import Sentences, main
+from minillm.cli import COMMANDS, Commands, main
 from minillm.cli.common import REAL_MODEL
 from minillm.cli.doctor import COLUMNS, class_row, diagnose
 from minillm.course import models, shipped
@@ -50,19 +50,31 @@ def folder(tmp_path_factory):
 
 
 def test_a_character_that_an_output_lacks_costs_itself_alone(monkeypatch):
-    @click.group(cls=Sentences)
-    def group():
-        pass
-
-    @group.command()
-    def arrow():
-        click.echo("from here \u2192 there")
-
+    arrow = click.Command("arrow", callback=lambda: click.echo("from here \u2192 there"))
+    monkeypatch.setattr(Commands, "get_command", lambda *_: arrow)
     written = io.BytesIO()
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(written, encoding="cp1252"))
-    group(["arrow"], standalone_mode=False)
+    main(["arrow"], standalone_mode=False)
     sys.stdout.flush()
     assert written.getvalue().decode("cp1252").strip() == "from here ? there"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_is_where_the_table_says(name):
+    shown = run(name, "--help")
+    assert shown.exit_code == 0
+    assert f"Usage: main {name} " in shown.output
+    assert f"  {name} " in run("--help").output
+
+
+def test_the_list_of_commands_needs_no_torch_and_leaves_out_the_course_where_it_is_not():
+    program = "import sys; from minillm import cli; {}; cli.main(['--help'], standalone_mode=False); "
+    program += "assert 'torch' not in sys.modules"
+    for change, listed in [("0", True), ("cli.find_spec = lambda name: None", False)]:
+        shown = subprocess.run([sys.executable, "-c", program.format(change)], capture_output=True, text=True)
+        assert shown.returncode == 0, shown.stderr
+        assert "pretrain" in shown.stdout
+        assert ("progress" in shown.stdout) == listed
 
 
 def test_generate_is_the_packages_generate(folder):
@@ -294,7 +306,7 @@ def test_what_is_not_said_is_in_the_presets_recipe(tmp_path, cache):
     kept = json.loads((out / "run.json").read_text(encoding="utf-8"))
     settings = json.loads((out / "training.json").read_text(encoding="utf-8"))
     assert (kept["documents"], kept["batch_size"], settings["steps"]) == (300, 2, 1)
-    assert settings == asdict(replace(recipe_of("tiny").training, steps=1, weight_decay=0.03))
+    assert settings == asdict(replace(recipe_of("tiny", "world").training, steps=1, weight_decay=0.03))
     (line,) = (json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines())
     assert line["above_floor"] > 0
     assert line["flop_utilization"] >= 0

@@ -11,7 +11,7 @@ from cli.test_commands import last_json, run
 from minillm import load
 from minillm.cli.pairs import with_pair_recipe
 from minillm.course.models import RewardRecipe
-from minillm.posttraining import recipes
+from minillm.course.recipes import preferences
 from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
@@ -22,7 +22,7 @@ PERSON = {"schema": 1, "rater": "Ada", "chosen": "Yes, certainly.", "rejected": 
 
 @pytest.fixture(autouse=True)
 def few_held_out(monkeypatch):
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 8)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_it_learns_from_simulated_raters_and_goes_on(tmp_path, chatty, command, 
     out = tmp_path / "run"
     first = last_json(run(command, "--model", chatty, "--out", out, *SMALL, "--json"))
     assert first["steps"] == 4
-    changed = replace(getattr(recipes, command.upper()), pairs=1)  # the recipe may have changed since
+    changed = replace(getattr(preferences, command.upper()), pairs=1)  # the recipe may have changed since
     monkeypatch.setattr(importlib.import_module(f"minillm.cli.{command}"), command.upper(), changed)
     again = last_json(run(command, "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]

@@ -20,7 +20,7 @@ from minillm.model.transformer import Transformer
 from minillm.training import recipes
 from minillm.training.settings import TrainConfig
 
-RECIPE = BaseRecipe(config=ModelConfig.preset("tiny", vocab_size=1024))
+RECIPE = BaseRecipe("world", config=ModelConfig.preset("tiny", vocab_size=1024))
 LN_V = math.log(1024)
 NONE = Band((), (), (), ())
 
@@ -81,7 +81,7 @@ def test_bands_round_trip_through_their_file_and_a_damaged_one_is_rejected(tmp_p
 
 @pytest.mark.skipif(not BANDS.is_file(), reason="no bands are shipped")
 def test_the_shipped_bands_belong_to_the_current_recipe():
-    bands, recipe = load_bands(), BaseRecipe()
+    bands, recipe = load_bands(), BaseRecipe("world")
     assert bands.recipe == json.loads(json.dumps(settings_of(recipe))), "run python benchmarks/loss_bands.py"
     measured = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "pretrain.json"
     low, high = bands.val_loss.at(recipe.training.steps)
@@ -162,6 +162,7 @@ def test_the_table_is_short_and_has_the_first_and_the_last_step():
 
 
 TINY = BaseRecipe(
+    "world",
     config=small_config(vocab_size=300, max_seq_len=16),
     training=TrainConfig(steps=4, warmup_steps=1, log_every=1, eval_every=2, save_every=2, bf16=False),
     batch_size=2,

@@ -26,15 +26,16 @@ from minillm.course.models import (
     training,
 )
 from minillm.course.models.recipes import plain_settings
+from minillm.course.recipes import chat, preferences
+from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
+from minillm.course.recipes.preferences import REWARD, PairRecipe
+from minillm.course.recipes.prompts import WORLD_PPO
 from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
-from minillm.posttraining import recipes
-from minillm.posttraining.recipes import REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
 from minillm.posttraining.reward_model import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training import recipes as training_recipes
-from minillm.training.recipes import RECIPES
 from minillm.training.settings import TrainConfig
 
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the module
@@ -44,6 +45,7 @@ online_command = importlib.import_module("minillm.cli.online")
 ppo_command = importlib.import_module("minillm.cli.ppo")
 LOAD_CORPUS, PRETRAIN = training_recipes.load_corpus, training_recipes.pretrain
 TINY = BaseRecipe(
+    "world",
     config=small_config(vocab_size=300, max_seq_len=16),
     training=TrainConfig(steps=4, warmup_steps=1, log_every=2, save_every=2, bf16=False),
     batch_size=2,
@@ -75,7 +77,7 @@ def only_folder(home):
 
 def test_the_recipe_equals_that_of_the_command():
     defaults = cli.with_recipe(cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params)
-    recipe = BaseRecipe()
+    recipe = BaseRecipe("world")
     assert recipe.config == ModelConfig.preset(defaults["preset"])
     assert defaults["corpus"] == "world"
     for name in ("seed", "batch_size", "documents"):
@@ -90,7 +92,7 @@ def test_the_base_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
-    training = replace(RECIPES["tiny"].training, steps=4, learning_rate=0.004)
+    training = replace(BaseRecipe("world").training, steps=4, learning_rate=0.004)
     recipe = replace(TINY, training=training, tokenizer_documents=TOKENIZER_DOCUMENTS)
     by_course, tokenizer = make_base(recipe)
     by_command, other = load(tmp_path / "run")
@@ -113,7 +115,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
 
 
 def test_new_settings_at_their_defaults_leave_the_key_as_it_was():
-    assert "corpus" not in plain_settings(BaseRecipe())
+    assert "corpus" not in plain_settings(BaseRecipe("world"))
     assert plain_settings(BaseRecipe(corpus="python-docs"))["corpus"] == "python-docs"
     changed = replace(PPORecipe(), training=replace(PPORecipe().training, clip_high=0.28))
     assert plain_settings(changed)["training"]["clip_high"] == 0.28
@@ -253,7 +255,7 @@ def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     made = CliRunner().invoke(sft_command.sft, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     torch.testing.assert_close(weights(model), weights(load(tmp_path / "run")[0]), rtol=0, atol=0)
-    monkeypatch.setattr(recipes, "sft", None)
+    monkeypatch.setattr(chat, "sft", None)
     assert torch.equal(weights(make_sft(recipe)[0]), weights(model))
 
 
@@ -262,7 +264,7 @@ def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
     pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     recipe = RewardRecipe(chat=chat, pairs=pairs)
     model, _ = make_reward(recipe)
     monkeypatch.setattr(models, "sft", lambda: make_sft(chat))
@@ -281,7 +283,7 @@ def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypa
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
     pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 4)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     training = replace(WORLD_PPO, steps=2, prompts_per_step=2, max_new_tokens=4)
     recipe = PPORecipe(reward=RewardRecipe(chat=chat, pairs=pairs), prompts=6, training=training)
     model, _ = make_ppo(recipe)

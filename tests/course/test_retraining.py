@@ -14,9 +14,9 @@ from minillm.course import models, shipped
 from minillm.course.models import retraining
 from minillm.course.models.__main__ import main
 from minillm.course.models.retraining import retrain
+from minillm.course.recipes import chat
 from minillm.course.shipped import shipped_recipe
 from minillm.course.sweep import SweepRecipe, sweep, sweep_files
-from minillm.posttraining import recipes
 from minillm.training import recipes as training_recipes
 from minillm.training.settings import TrainConfig
 
@@ -118,19 +118,19 @@ def test_a_changed_number_is_noticed(folder):
 def test_ctrl_c_leaves_what_shipped_and_the_same_command_resumes(folder, monkeypatch, capsys):
     retrain(["base", "sft"])
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    teach = recipes.sft
+    teach = chat.sft
 
     def interrupted(*arguments, **named):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipes, "sft", interrupted)
+    monkeypatch.setattr(chat, "sft", interrupted)
     with pytest.raises(KeyboardInterrupt):
         retrain(["base", "sft"])
     after = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert after.keys() == before.keys()
     assert {path.name for path in after if after[path] != before[path]} <= {"recipe.json", "metrics.jsonl"}  # the clock
     assert models.damages() == []
-    monkeypatch.setattr(recipes, "sft", teach)
+    monkeypatch.setattr(chat, "sft", teach)
     monkeypatch.setattr(training_recipes, "pretrain", None)  # base was finished: it is not trained again
     assert retrain(["base", "sft"]) == ["base", "sft"]
     assert "base was finished by the command that was interrupted" in capsys.readouterr().out

@@ -158,7 +158,7 @@ def test_the_shipped_sweep_is_that_of_the_default_recipe():
 @pytest.mark.usefixtures("as_users_call_it")  # checking every shape makes it much slower
 def test_the_base_model_trained_anew_has_a_validation_loss_in_the_shipped_band(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
-    models.train("base", BaseRecipe(), tmp_path)
+    models.train("base", BaseRecipe("world"), tmp_path)
     last = read_metrics(tmp_path / METRICS)[-1]
     verdict = is_normal(last["step"], last["val_loss"], kind="val_loss")
     assert verdict.word == "normal", verdict.sentence

@@ -116,6 +116,6 @@ def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
 
 
 def test_the_base_model_belongs_to_the_sweeps_family():
-    recipe, base = SweepRecipe(), BaseRecipe()
+    recipe, base = SweepRecipe(), BaseRecipe("world")
     assert recipe.config(128) == base.config == ModelConfig.preset("tiny")
     assert replace(recipe.training, bf16=None) == base.training

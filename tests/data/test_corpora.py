@@ -12,6 +12,7 @@ from minillm.data import corpora
 from minillm.data.corpora import encode_training, load_corpus, split
 from minillm.tokenizer import Tokenizer
 from minillm.world import World
+from minillm.world import corpus as corpus_of_world
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +34,7 @@ def test_the_world_is_what_the_generator_writes():
 
 def test_what_the_world_repeats_is_left_out_of_training_and_the_validation_set_stays_as_drawn(monkeypatch):
     """Validation is drawn where training is, so here every second training document is in it."""
-    monkeypatch.setattr(corpora, "_VALIDATION_START", 10)
+    monkeypatch.setattr(corpus_of_world, "VALIDATION_START", 10)
     corpus = load_corpus("world", seed=3, n_train=20, n_validation=10)
     drawn = World(3).documents(20)
     assert corpus.validation == [document.text for document in drawn[10:]]

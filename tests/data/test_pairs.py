@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from minillm.data.chat import CHATML, encode_chat
 from minillm.data.pairs import Pair, PairBatches, encode_preferences, hold_out_preferences
-from minillm.data.rankings import Preference
+from minillm.data.preferences import Preference
 from minillm.tokenizer import Tokenizer
 
 END = "<|im_end|>"

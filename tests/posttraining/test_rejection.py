@@ -4,6 +4,7 @@ import pytest
 from helpers import small_config
 from posttraining.chats import TOKENIZER
 
+from minillm.course.recipes.reasoning import checks_of
 from minillm.model.transformer import Transformer
 from minillm.posttraining import rejection
 from minillm.posttraining.rejection import RejectionRecipe, verified_answers
@@ -11,6 +12,7 @@ from minillm.training.settings import TrainConfig
 from minillm.world.instructions import Instructions
 
 TASKS = Instructions(0, families={"chain": 1}).instructions(4)
+CHECKS = checks_of(TASKS)
 
 
 def model():
@@ -40,7 +42,7 @@ def drawn(monkeypatch):
 
 @pytest.mark.parametrize("keep", [1, 2, 9])
 def test_different_right_answers_are_kept_in_order(drawn, keep):
-    kept = verified_answers(model(), TOKENIZER, TASKS, 5, 64, keep)
+    kept = verified_answers(model(), TOKENIZER, CHECKS, 5, 64, keep)
     expected = [[task.reply, task.worked][:keep] for task in TASKS]
     assert [chat[1]["content"] for chat in kept] == [text for texts in expected for text in texts]
     assert kept[0][0] == TASKS[0].messages[0]
@@ -49,13 +51,13 @@ def test_different_right_answers_are_kept_in_order(drawn, keep):
 def test_the_recipe_learns_from_them(drawn):
     training = TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2)
     recipe = RejectionRecipe(training, batch_size=2, answers=5, keep=2)
-    job = recipe.prepare(model(), TOKENIZER, TASKS, seed=0)
+    job = recipe.prepare(model(), TOKENIZER, CHECKS, seed=0)
     _, history = job.run()
     assert history[-1]["loss"] < history[0]["loss"]
 
 
 def test_the_control_keeps_wrong_answers_that_have_ended(drawn):
-    kept = verified_answers(model(), TOKENIZER, TASKS, 5, 64, keep=9, verify=False)
+    kept = verified_answers(model(), TOKENIZER, CHECKS, 5, 64, keep=9, verify=False)
     expected = [[task.mistakes[0], task.reply, task.worked] for task in TASKS]
     assert [chat[1]["content"] for chat in kept] == [text for texts in expected for text in texts]
 
@@ -66,8 +68,8 @@ def test_a_students_answers_are_its_teachers(drawn, monkeypatch):
     monkeypatch.setattr(rejection, "draw", lambda model, *rest: asked.append(model) or draw(model, *rest))
     recipe = RejectionRecipe(TrainConfig(steps=1), batch_size=2, answers=5, keep=2)
     student, teacher = model(), model()
-    job = recipe.prepare(student, TOKENIZER, TASKS, seed=0, teacher=teacher)
-    recipe.prepare(student, TOKENIZER, TASKS, seed=0)
+    job = recipe.prepare(student, TOKENIZER, CHECKS, seed=0, teacher=teacher)
+    recipe.prepare(student, TOKENIZER, CHECKS, seed=0)
     assert asked == [teacher, student]
     assert job.model is student
 
@@ -76,6 +78,6 @@ def test_problems_without_right_answers_are_refused(monkeypatch):
     monkeypatch.setattr(rejection, "draw", lambda model, prompts, n, *rest: [ids("Gladly.")] * n * len(prompts))
     recipe = RejectionRecipe(TrainConfig(steps=1), batch_size=2, answers=3)
     with pytest.raises(ValueError, match="0 of 12 sampled answers are right; take easier problems"):
-        recipe.prepare(model(), TOKENIZER, TASKS, seed=0)
+        recipe.prepare(model(), TOKENIZER, CHECKS, seed=0)
     with pytest.raises(ValueError, match="keep is 0"):
-        verified_answers(model(), TOKENIZER, TASKS, 3, 64, keep=0)
+        verified_answers(model(), TOKENIZER, CHECKS, 3, 64, keep=0)

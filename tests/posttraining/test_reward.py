@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification
 
 from minillm.data.chat import CHATML
 from minillm.data.pairs import Pair, PairBatches, PairData, encode_preferences
-from minillm.data.rankings import load_preferences
+from minillm.data.preferences import load_preferences
 from minillm.errors import UserError
 from minillm.inference.engine import Engine
 from minillm.inference.generate import generate, stream

@@ -6,12 +6,11 @@ from fractions import Fraction
 import pytest
 from posttraining.chats import TOKENIZER
 
+from minillm.course.recipes.reasoning import checks_of
 from minillm.posttraining.verifiers import (
     Verifier,
-    conclusion,
     majority_vote,
     pass_at_k,
-    self_consistency,
 )
 from minillm.world.instructions import Instructions
 
@@ -24,9 +23,9 @@ def ids(text):
 
 @pytest.mark.parametrize("task", TASKS, ids=lambda task: task.family)
 def test_the_reward_is_that_of_the_checker(task):
-    verifier = Verifier(TOKENIZER, TASKS)
+    verifier = Verifier(TOKENIZER, checks_of(TASKS))
     texts = [task.answer, task.reply, task.worked, *task.mistakes, "", "Gladly."]
-    prompt = next(prompt for prompt in verifier.prompts if verifier.instruction(prompt) is task)
+    prompt = next(prompt for prompt in verifier.prompts if verifier.prompt(prompt) == task.messages[:-1])
     rewards = verifier([prompt] * len(texts), [ids(text) for text in texts])
     assert rewards.tolist() == [float(task.check(text)) for text in texts]
     assert rewards[:3].tolist() == [1.0, 1.0, 1.0]
@@ -34,7 +33,7 @@ def test_the_reward_is_that_of_the_checker(task):
 
 
 def test_each_prompt_is_checked_by_its_own_instruction():
-    verifier = Verifier(TOKENIZER, TASKS)
+    verifier = Verifier(TOKENIZER, checks_of(TASKS))
     others = [*TASKS[1:], TASKS[0]]
     assert verifier(verifier.prompts, [ids(task.reply) for task in TASKS]).tolist() == [1.0, 1.0, 1.0]
     assert verifier(verifier.prompts, [ids(task.reply) for task in others]).tolist() == [0.0, 0.0, 0.0]
@@ -42,15 +41,23 @@ def test_each_prompt_is_checked_by_its_own_instruction():
 
 def test_an_answer_that_was_cut_off_is_wrong():
     """Else a model could stop in the middle of its steps, at a number that happens to be right."""
-    verifier = Verifier(TOKENIZER, TASKS[:1])
+    verifier = Verifier(TOKENIZER, checks_of(TASKS[:1]))
     assert verifier(verifier.prompts, [ids(TASKS[0].reply)[:-1]]).tolist() == [0.0]
 
 
+def test_a_check_may_give_any_number_to_any_prompt():
+    conversation = [{"role": "user", "content": "How many?"}]
+    verifier = Verifier(TOKENIZER, [("As long as ", len), (conversation, lambda answer: answer.count("a"))])
+    assert [verifier.prompt(prompt) for prompt in verifier.prompts] == ["As long as ", conversation]
+    assert verifier.prompts[0] == TOKENIZER.encode("As long as ")
+    assert verifier(verifier.prompts, [ids("a banana")] * 2).tolist() == [8.0, 4.0]
+
+
 def test_a_verifier_refuses_what_it_cannot_check():
-    with pytest.raises(ValueError, match="there are no instructions"):
+    with pytest.raises(ValueError, match="there are no prompts"):
         Verifier(TOKENIZER, [])
-    verifier = Verifier(TOKENIZER, TASKS)
-    with pytest.raises(ValueError, match="no instruction has the prompt 'a b'; give all that are asked"):
+    verifier = Verifier(TOKENIZER, checks_of(TASKS))
+    with pytest.raises(ValueError, match="the prompt 'a b' is unknown; give all that are asked"):
         verifier([TOKENIZER.encode("a b")], [ids("12.")])
     with pytest.raises(ValueError, match="1 prompts and 2 answers"):
         verifier(verifier.prompts[:1], [ids("12.")] * 2)
@@ -108,20 +115,3 @@ def test_a_majority_wins(conclusions, winner):
 def test_a_vote_of_nobody_is_refused():
     with pytest.raises(ValueError, match="there are no answers to vote on"):
         majority_vote([])
-
-
-@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.family)
-def test_all_wordings_of_a_result_are_one_conclusion(task):
-    assert len({conclusion(task, text) for text in (task.answer, task.reply, task.worked)}) == 1
-    assert conclusion(task, task.reply) not in {conclusion(task, wrong) for wrong in task.mistakes}
-
-
-def test_self_consistency_votes_in_groups_that_do_not_overlap():
-    """Five answers, right (r) or wrong (w, v): rrwwv. Votes of 2: rr, ww. Votes of 5: a tie of r and w, r first."""
-    task = Instructions(0, families={"chain": 1}).instruction(0)
-    right, (wrong, other) = task.reply, task.mistakes[:2]
-    texts = [right, right, wrong, wrong, other]
-    assert [self_consistency(task, texts, k) for k in (1, 2, 5)] == [0.4, 0.5, 1.0]
-    for k in (0, 6):
-        with pytest.raises(ValueError, match=f"k is {k} for 5 answers"):
-            self_consistency(task, texts, k)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minillm.data.rankings import Preference, append_preferences, load_preferences
+from minillm.data.preferences import Preference, append_preferences, load_preferences
 from minillm.viz import ranking_booth as widget
 from minillm.viz.figures.style import new_sketch
 from minillm.viz.ranking_booth import RankingBooth, shown_order

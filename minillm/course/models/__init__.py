@@ -36,7 +36,7 @@ from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import BaseRecipe
 
 DEFAULTS: dict[str, CourseRecipe] = {
-    "base": BaseRecipe(),
+    "base": BaseRecipe("world"),
     "sft": ChatRecipe(),
     "reward": RewardRecipe(),
     "ppo": PPORecipe(),

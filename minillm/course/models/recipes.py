@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.course.keeping import as_settings
-from minillm.data.preferences import Rater
+from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
+from minillm.course.recipes.preferences import REWARD, PairRecipe
+from minillm.course.recipes.prompts import PROMPTS, WORLD_PPO
+from minillm.course.recipes.reasoning import FAMILIES, REASONING, REASONING_GRPO
 from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.ppo import PPOConfig
-from minillm.posttraining.reasoning import FAMILIES, REASONING, REASONING_GRPO
-from minillm.posttraining.recipes import PROMPTS, REWARD, WORLD_PPO, WORLD_SFT, PairRecipe, SFTRecipe
 from minillm.training.recipes import BaseRecipe
 from minillm.world import WORLD_VERSION
 from minillm.world.instructions import INSTRUCTIONS_VERSION
+from minillm.world.raters import Rater
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class ChatRecipe:
     """All that decides what a model becomes that learns to answer; the defaults are those of `minillm sft`."""
 
     seed: int = 0  # decides the instructions and the order
-    base: BaseRecipe = field(default_factory=BaseRecipe)  # what it begins with
+    base: BaseRecipe = field(default_factory=lambda: BaseRecipe("world"))  # what it begins with
     sft: SFTRecipe = WORLD_SFT
 
 
@@ -61,7 +63,7 @@ CourseRecipe = BaseRecipe | ChatRecipe | RewardRecipe | PPORecipe | ReasoningRec
 def plain_settings(recipe: CourseRecipe) -> dict[str, Any]:
     """Return the recipe as plain values, with the versions of the world and of the instructions that it reads.
 
-    >>> plain_settings(BaseRecipe(seed=1))["seed"], "corpus" in plain_settings(BaseRecipe())
+    >>> plain_settings(BaseRecipe("world", seed=1))["seed"], "corpus" in plain_settings(BaseRecipe("world"))
     (1, False)
     """
     texts = {"world": WORLD_VERSION}

@@ -8,12 +8,13 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 from minillm.course.models.recipes import ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
+from minillm.course.recipes.preferences import world_preferences
+from minillm.course.recipes.prompts import online_job
+from minillm.course.recipes.reasoning import verified_job
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.grpo import grpo
 from minillm.posttraining.ppo import ppo
-from minillm.posttraining.reasoning import verified_job
-from minillm.posttraining.recipes import online_job, world_preferences
 from minillm.posttraining.reward import train_reward_model
 from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer

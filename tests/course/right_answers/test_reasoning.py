@@ -12,7 +12,7 @@ from minillm.course.checks.reasoning.lengths import fair_loss
 from minillm.course.checks.reasoning.steps import first_mistake
 from minillm.course.checks.reasoning.training import train
 from minillm.course.checks.reasoning.vote import vote
-from minillm.posttraining.recipes import problems
+from minillm.course.recipes.chat import problems
 from minillm.posttraining.verifiers import majority_vote
 
 

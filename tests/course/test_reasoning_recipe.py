@@ -6,9 +6,9 @@ import pytest
 from helpers import small_config
 from posttraining.chats import TOKENIZER
 
-from minillm.model.transformer import Transformer
-from minillm.posttraining.grpo import grpo
-from minillm.posttraining.reasoning import (
+from minillm.course.recipes.chat import problems
+from minillm.course.recipes.prompts import PROMPT_STREAM
+from minillm.course.recipes.reasoning import (
     FAMILIES,
     REASONING,
     REASONING_GRPO,
@@ -16,7 +16,8 @@ from minillm.posttraining.reasoning import (
     families_of,
     verified_job,
 )
-from minillm.posttraining.recipes import problems
+from minillm.model.transformer import Transformer
+from minillm.posttraining.grpo import grpo
 from minillm.posttraining.reinforce import reinforce
 from minillm.posttraining.verifiers import Verifier
 
@@ -55,6 +56,7 @@ def test_a_job_rewards_right_answers(method, recipe):
     model = Transformer(small_config(vocab_size=TOKENIZER.vocab_size, max_seq_len=256))
     job = verified_job(method, config, model, TOKENIZER, {"sum": 1}, prompts=5, seed=0)
     assert isinstance(job.data.reward, Verifier)
-    assert {job.data.reward.instruction(prompt).family for prompt in job.data.prompts} == {"sum"}
+    asked = problems({"sum": 1}, 5, PROMPT_STREAM)
+    assert [job.data.reward.prompt(prompt) for prompt in job.data.prompts] == [task.messages[:-1] for task in asked]
     _, [line] = job.run()
     assert line["reward"] == 0.0  # three random tokens are no answer

@@ -1,20 +1,32 @@
 """Two reference values for a loss: the entropy floor, and the loss of a bigram model.
 
 The floor is the mean negative log-probability of the documents under the generator that produced them: an unbiased
-estimate of the entropy of the world. A model's loss on the same documents minus the floor estimates the KL divergence
-from the world to the model. To compare, evaluate each document whole and from its start, so that no context crosses
-from one document to the next.
+estimate of its entropy. A model's loss on the same documents minus the floor estimates the KL divergence from the
+generator to the model. To compare, evaluate each document whole and from its start, so that no context crosses from
+one document to the next.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Any, Protocol, runtime_checkable
 
 from minillm.errors import UserError
-from minillm.world.world import Document
+
+
+@runtime_checkable
+class KnownDocument(Protocol):
+    """A document of a generator that knows the probability of what it writes."""
+
+    @property
+    def text(self) -> str:
+        """What the document says."""
+        ...
+
+    @property
+    def log_prob(self) -> float:
+        """The log-probability of the whole document, in nats."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +38,7 @@ class Floor:
     stderr: float  # standard error of nats_per_token over the draw of documents
 
 
-def floor(documents: Sequence[Document], tokenizer: Any) -> Floor:
+def floor(documents: Sequence[KnownDocument], tokenizer: Any) -> Floor:
     """Measure the entropy floor of documents under a tokenizer (anything with `encode(text)`).
 
     Let l_i be the negative log-probability of document i and t_i its number of tokens plus one. The floor is
@@ -36,11 +48,14 @@ def floor(documents: Sequence[Document], tokenizer: Any) -> Floor:
     >>> class Words:
     ...     def encode(self, text):
     ...         return text.split()
-    >>> halves = [Document("a b c", 4 * math.log(0.5), "story", ""), Document("a", 2 * math.log(0.5), "story", "")]
+    >>> from types import SimpleNamespace as Document
+    >>> halves = [Document(text="a b c", log_prob=4 * math.log(0.5)), Document(text="a", log_prob=2 * math.log(0.5))]
     >>> measured = floor(halves, Words())
     >>> round(measured.nats_per_token / math.log(2), 6), measured.bits_per_byte, measured.stderr
     (1.0, 1.0, 0.0)
     """
+    import numpy as np
+
     if len(documents) < 2:
         raise UserError(f"a floor needs at least 2 documents, not {len(documents)}; use World(0).documents(100)")
     nats = np.array([-document.log_prob for document in documents])
@@ -69,6 +84,8 @@ def bigram_loss(train_ids: Iterable[int], val_ids: Iterable[int], vocab_size: in
     >>> round(bigram_loss([0, 1] * 50, [0, 1, 0, 1], vocab_size=2), 4)
     0.0099
     """
+    import numpy as np
+
     train, val = (np.fromiter(ids, dtype=np.int64) for ids in (train_ids, val_ids))
     for name, ids in (("train_ids", train), ("val_ids", val)):
         if len(ids) < 2:

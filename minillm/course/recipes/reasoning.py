@@ -6,19 +6,22 @@ REINFORCE rewards right results only; a worked answer is right more often, so it
 length, as in DeepSeek-R1 (DeepSeek-AI 2025, section 2.2). Nothing rewards the steps themselves.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from minillm.course.recipes.chat import SFTRecipe, problems
+from minillm.course.recipes.prompts import PROMPT_STREAM
+from minillm.data.chat import Message
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.grpo import GRPOConfig
 from minillm.posttraining.online import OnlineConfig, PromptData
-from minillm.posttraining.recipes import PROMPT_STREAM, SFTRecipe, problems
 from minillm.posttraining.reinforce import REINFORCEConfig
 from minillm.posttraining.rejection import RejectionRecipe
-from minillm.posttraining.verifiers import Verifier
+from minillm.posttraining.verifiers import Check, Verifier
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import Job
 from minillm.training.settings import TrainConfig
+from minillm.world.instructions import Instruction
 
 FAMILIES = {"chain": 4, "swaps": 2, "sum": 2, "count": 1}  # by weight; their answers can be verified
 LONGEST_WORKED = 80  # tokens: room for a chain of seven moves, and a courtesy
@@ -63,6 +66,16 @@ def families_of(names: Sequence[str]) -> Mapping[str, int]:
     return {name: weight for name, weight in FAMILIES.items() if not names or name in names}
 
 
+def checks_of(instructions: Iterable[Instruction]) -> list[tuple[Sequence[Message], Check]]:
+    """Each instruction's prompt and its exact checker, as `Verifier` takes them.
+
+    >>> [(prompt, check)] = checks_of(problems({"sum": 1}, 1, seed=0))
+    >>> prompt[-1]["role"], check("Gladly.")
+    ('user', False)
+    """
+    return [(task.messages[:-1], task.check) for task in instructions]
+
+
 def verified_job(
     method: Callable,
     config: OnlineConfig,
@@ -74,6 +87,6 @@ def verified_job(
 ) -> Job:
     """GRPO or REINFORCE on problems that SFT has not seen, rewarded by the verifier alone."""
     longest = model.config.max_seq_len - config.max_new_tokens
-    verifier = Verifier(tokenizer, problems(families, prompts, PROMPT_STREAM + seed))
+    verifier = Verifier(tokenizer, checks_of(problems(families, prompts, PROMPT_STREAM + seed)))
     asked = [prompt for prompt in verifier.prompts if len(prompt) <= longest]
     return Job(model, tokenizer, PromptData(asked, verifier, [tokenizer.end_id]), config, method)

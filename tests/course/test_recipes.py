@@ -5,20 +5,21 @@ from dataclasses import replace
 import torch
 from helpers import lively, small_config
 
+from minillm.course.recipes import preferences
+from minillm.course.recipes.chat import example_of
+from minillm.course.recipes.preferences import DPO, own_answers, world_preferences
 from minillm.data.chat import CHATML, encode_chat
-from minillm.data.preferences import Rater, candidates
 from minillm.model.transformer import Transformer
-from minillm.posttraining import recipes
-from minillm.posttraining.recipes import DPO, example_of, own_answers, world_preferences
 from minillm.posttraining.rollout import roll_out
 from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instructions
+from minillm.world.raters import Rater, candidates
 
 SMALL = replace(DPO, pairs=15, pairs_per_instruction=2)
 
 
 def test_pairs_are_as_many_as_asked_and_no_prompt_is_in_both_parts(monkeypatch):
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 8)
     train, held_out = world_preferences(SMALL, Rater(), seed=0)
     assert (len(train), len(held_out)) == (15, 8)
     assert not {one.prompt[0]["content"] for one in train} & {one.prompt[0]["content"] for one in held_out}
@@ -28,7 +29,7 @@ def test_pairs_are_as_many_as_asked_and_no_prompt_is_in_both_parts(monkeypatch):
 
 
 def test_a_chat_model_is_asked_what_sft_has_not_taught_it(monkeypatch):
-    monkeypatch.setattr(recipes, "HELD_OUT_PAIRS", 8)
+    monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 8)
     asked = []
 
     def own(instructions):
@@ -41,7 +42,7 @@ def test_a_chat_model_is_asked_what_sft_has_not_taught_it(monkeypatch):
 
 
 def test_own_answers_are_drawn_from_the_model(monkeypatch):
-    monkeypatch.setattr(recipes, "LONGEST_ANSWER", 5)
+    monkeypatch.setattr(preferences, "LONGEST_ANSWER", 5)
     instructions = Instructions(0).instructions(3)
     tokenizer = Tokenizer.train(["user assistant"], 290, ["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template, tokenizer.eos_token = CHATML, "<|im_end|>"

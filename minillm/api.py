@@ -1,0 +1,68 @@
+"""The engine's public names, each where `import minillm` finds it: `minillm.generate` is `minillm.api.generate`."""
+
+from minillm.config import ModelConfig
+from minillm.inference.engine import Engine, Request
+from minillm.inference.generate import generate, stream
+from minillm.inference.sampling import Sampling
+from minillm.inference.speculative import speculate
+from minillm.losses import bradley_terry_loss, entropy, next_token_loss, sft_loss
+from minillm.model.transformer import Transformer
+from minillm.posttraining.adapter import load_adapter, save_adapter
+from minillm.posttraining.dpo import DPOConfig, dpo, dpo_loss
+from minillm.posttraining.grpo import GRPOConfig, grpo
+from minillm.posttraining.lora import add_lora
+from minillm.posttraining.policy_gradient import gae, grpo_loss, ppo_loss
+from minillm.posttraining.ppo import PPOConfig, ppo
+from minillm.posttraining.reward import RewardConfig, train_reward_model
+from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
+from minillm.posttraining.sft import sft
+from minillm.pretrained import from_transformers, load, quantize, save
+from minillm.tokenizer import Tokenizer
+from minillm.training.optim import adamw, muon
+from minillm.training.pretraining import pretrain
+from minillm.training.schedule import cosine_with_warmup
+from minillm.training.settings import TrainConfig
+
+__all__ = [
+    "DPOConfig",
+    "Engine",
+    "GRPOConfig",
+    "ModelConfig",
+    "PPOConfig",
+    "Request",
+    "RewardConfig",
+    "RewardModel",
+    "Sampling",
+    "Tokenizer",
+    "TrainConfig",
+    "Transformer",
+    "adamw",
+    "add_lora",
+    "bradley_terry_loss",
+    "cosine_with_warmup",
+    "dpo",
+    "dpo_loss",
+    "entropy",
+    "from_transformers",
+    "gae",
+    "generate",
+    "grpo",
+    "grpo_loss",
+    "load",
+    "load_adapter",
+    "load_reward_model",
+    "muon",
+    "next_token_loss",
+    "ppo",
+    "ppo_loss",
+    "pretrain",
+    "quantize",
+    "save",
+    "save_adapter",
+    "save_reward_model",
+    "sft",
+    "sft_loss",
+    "speculate",
+    "stream",
+    "train_reward_model",
+]
