@@ -1,7 +1,7 @@
 """`native.c` as a library: compiled once with a C compiler, kept in the cache, loaded by ctypes.
 
-There is no build system and no binary to install: the one file is compiled at first use, in a few seconds. The name in
-the cache is a hash of the source, the flags and the compiler's version, so any change compiles anew.
+There is no build system and no binary to install: `native.c` is compiled at first use, in a few seconds. The name in
+the cache is a hash of the sources, the flags and the compiler's version, so any change compiles anew.
 """
 
 import ctypes
@@ -19,7 +19,7 @@ from pathlib import Path
 from minillm.assets import cache_dir
 from minillm.files import locked, replacing
 
-SOURCE = Path(__file__).with_name("native.c")
+SOURCE = Path(__file__).with_name("native.c")  # and the headers beside it, which it includes
 # Not -ffast-math: a library that gcc links with it changes how the whole process treats tiny numbers.
 MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math")
 FLAGS = ("-O3", "-std=gnu11", "-shared", "-fPIC", "-pthread", *MATH)
@@ -35,7 +35,7 @@ class NativeError(RuntimeError):
 
 
 class Matrix(Structure):
-    """The C struct of that name; `native.c` describes the fields of all four."""
+    """The C struct of that name; `native.c` and `native_kernels.h` describe the fields of all four."""
 
     _fields_ = [
         *[(name, c_void_p) for name in ("blocks", "bias")],
@@ -123,10 +123,20 @@ def compiler() -> list[str]:
 
 
 def library_path(command: list[str], flags: tuple[str, ...]) -> Path:
-    """Where the library of this source, compiler and flags is kept."""
-    parts = [SOURCE.read_bytes(), _run([*command, "--version"]).encode(), " ".join([*command, *flags]).encode()]
-    key = hashlib.sha256(b"\0".join([*parts, platform.machine().encode()])).hexdigest()[:20]
+    """Where the library of these sources, compiler and flags is kept."""
+    facts = [_run([*command, "--version"]), " ".join([*command, *flags]), platform.machine()]
+    parts = [*(path.read_bytes() for path in sources()), *(fact.encode() for fact in facts)]
+    key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
     return cache_dir() / "native" / f"{key}.so"
+
+
+def sources() -> list[Path]:
+    """The files that the library is made of: `SOURCE` and its headers.
+
+    >>> [path.name for path in sources()]
+    ['native.c', 'native_kernels.h']
+    """
+    return [SOURCE, *sorted(SOURCE.parent.glob("native*.h"))]
 
 
 def compile_library(command: list[str], flags: tuple[str, ...], path: Path) -> None:

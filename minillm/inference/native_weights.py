@@ -1,7 +1,7 @@
 """Weights in the order in which `native.c` reads them: groups of 16 rows, blocks of 32 columns.
 
-`native.c` describes the three formats. Matrices of 4 and 8 bits keep their codes and scales exactly; int8 layers, which
-have one scale per row, repeat it for each block.
+`native_kernels.h` describes the three formats. Matrices of 4 and 8 bits keep their codes and scales exactly; int8
+layers, which have one scale per row, repeat it for each block.
 """
 
 import torch

@@ -1,4 +1,4 @@
-/* The products of native.c by its NEON path beside those in plain C, for a machine that can only emulate such a processor
+/* The products of native_kernels.h by its NEON path beside those in plain C, for a machine that can only emulate such a processor
 (on one, test_native.py runs the whole step). Prints how many numbers were compared and their largest difference, as a
 share of the largest number in the same product. */
 

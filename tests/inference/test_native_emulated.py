@@ -1,4 +1,4 @@
-"""The NEON products of `native.c` on an emulated processor; on a real one `test_native.py` runs them.
+"""The NEON products of `native_kernels.h` on an emulated processor; on a real one `test_native.py` runs them.
 
 The oracle is plain C, which `test_native.py` holds against the readable model: the two add up the same integers and
 round in float32 in another order.

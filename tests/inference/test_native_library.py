@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,14 @@ def _compiler():
         pytest.skip(str(error))
 
 
+def copied_to(folder: Path) -> Path:
+    """The C sources in another folder, which is made; returns the path of `native.c`."""
+    folder.mkdir()
+    for path in native_library.sources():
+        shutil.copy(path, folder)
+    return folder / native_library.SOURCE.name
+
+
 def script(path: Path, text: str) -> str:
     path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
     path.chmod(0o755)
@@ -53,19 +63,54 @@ def script(path: Path, text: str) -> str:
 
 @pytest.mark.usefixtures("_compiler")
 def test_a_folder_may_have_spaces_and_umlauts_and_the_library_is_made_once(tmp_path, monkeypatch):
-    home, source = tmp_path / "Größe mit Leerzeichen", tmp_path / "Übung 1" / "native.c"
-    source.parent.mkdir()
-    shutil.copy(native_library.SOURCE, source)
+    home = tmp_path / "Größe mit Leerzeichen"
     monkeypatch.setenv("MINILLM_HOME", str(home))
-    monkeypatch.setattr(native_library, "SOURCE", source)
+    monkeypatch.setattr(native_library, "SOURCE", copied_to(tmp_path / "Übung 1"))
     load_library(QUICK)
     (library,) = (home / "native").glob("*.so")
     assert not list(home.rglob("*.partial"))
     monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
     load_library(QUICK)
-    source.write_text(source.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-    assert native_library.library_path(compiler(), QUICK) != library  # another source, another library
+    assert native_library.library_path(compiler(), QUICK) == library
     assert native_library.library_path(compiler(), FLAGS) != library
+    for source in native_library.sources():
+        text = source.read_text(encoding="utf-8")
+        source.write_text(text + "\n", encoding="utf-8")
+        assert native_library.library_path(compiler(), QUICK) != library  # another source, another library
+        source.write_text(text, encoding="utf-8")
+
+
+def test_what_the_c_code_includes_is_hashed_and_packaged():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = project["tool"]["setuptools"]["package-data"]["minillm"]
+    names = {path.name for path in native_library.sources()}
+    for source in native_library.sources():
+        included = re.findall(r'^#include "(.*)"', source.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(included) <= names
+        assert f"**/*{source.suffix}" in packaged
+    assert "native_kernels.h" in names
+
+
+def test_the_c_code_fits_on_a_screen():
+    for source in native_library.sources():
+        lines = source.read_text(encoding="utf-8").splitlines()
+        assert not [(source.name, number) for number, line in enumerate(lines, 1) if len(line) > 100]
+
+
+@pytest.mark.usefixtures("_compiler")
+@pytest.mark.parametrize("path", native_library.sources(), ids=lambda path: path.name)
+def test_each_c_file_stands_alone_and_gives_no_warning(path):
+    strict = ["-x", "c", "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror"]
+    done = subprocess.run([*compiler(), *strict, str(path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("_compiler", "afresh")
+def test_a_lost_header_is_a_reason(tmp_path, monkeypatch):
+    source = copied_to(tmp_path / "copy")
+    source.with_name("native_kernels.h").unlink()
+    monkeypatch.setattr(native_library, "SOURCE", source)
+    assert "native_kernels.h" in unavailable()
 
 
 @pytest.mark.usefixtures("_compiler")
@@ -165,7 +210,7 @@ def test_structures_of_another_layout_are_refused(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("_compiler")
 def test_the_self_test_finds_a_wrong_kernel(tmp_path, monkeypatch):
-    text = native_library.SOURCE.read_text(encoding="utf-8")
+    text, source = native_library.SOURCE.read_text(encoding="utf-8"), copied_to(tmp_path / "copy")
     assert native.self_test() <= native.TOLERANCE
     for right, wrong in (
         ("first * cosine - second", "first * cosine + second"),
@@ -173,7 +218,6 @@ def test_the_self_test_finds_a_wrong_kernel(tmp_path, monkeypatch):
         ("(int8_t)(code - 128 * high[i])", "0"),  # one byte in place of two
     ):
         assert text.count(right) == 1
-        source = tmp_path / "native.c"
         source.write_text(text.replace(right, wrong), encoding="utf-8")
         monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
         monkeypatch.setattr(native_library, "SOURCE", source)
