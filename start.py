@@ -3,7 +3,8 @@
 
     python3 start.py                  set up, fetch the real weights, open JupyterLab on your workbook's home page
     python3 start.py --no-browser --port 9999 --ip ADDRESS     the same; JupyterLab takes these options
-    python3 start.py setup            only set up: make .venv, install, fetch the real weights, lay out the workbook
+    python3 start.py setup            only set up: make .venv, install, compile the fast decoding step, fetch the real
+                                      weights, lay out the workbook
     python3 start.py reset 04         put lesson 04 of your workbook back; what you wrote is kept beside it
     python3 start.py reset 06 --solved     also fill in the turns of the lessons before it, to catch up
     python3 start.py test             run the checks, unit tests and lessons, about 40 minutes
@@ -64,6 +65,13 @@ OURS = (
     f"--LabApp.extra_labextensions_path={JUPYTER / 'labextensions'}",
 )
 ASSETS = ("smollm2-135m-instruct", "gpt2-tokenizer")
+COMPILE = """
+import minillm
+try:
+    minillm.compile_native()
+except ValueError as error:
+    print(f"Text is generated more slowly: {error}.")
+"""
 COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 GIGABYTES = 3  # .venv takes 1.6 with PyTorch's CPU build (6 with CUDA), and pip needs space to unpack
@@ -139,10 +147,12 @@ def act(arguments: list[str]) -> int:
     # set up
     files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
     python = sys.executable if options.here else make_venv()
-    install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
+    new = install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
     settle()
     if options.bundle:
         lay_out(python, Path(options.bundle).resolve(), files)
+    if new or command == "setup":
+        run([python, "-c", COMPILE])  # the decoding step in C, so that no lesson waits for it
     if command in ("test", "tour", "bundle"):
         fetch(python)
 
@@ -242,20 +252,24 @@ def read_stamp() -> dict:
         return {}
 
 
-def install(python: str, extras: set[str], options: argparse.Namespace) -> None:
-    """Install the course with its extras in editable mode, unless the stamp says that this is done."""
+def install(python: str, extras: set[str], options: argparse.Namespace) -> bool:
+    """Install the course with its extras in editable mode, unless the stamp says that this is done.
+
+    Returns whether .venv is new or was changed.
+    """
     pyproject = (ROOT / "pyproject.toml").read_bytes()
     before = {} if options.here else read_stamp()
     extras = extras | set(before.get("extras", ()))
     stamp = {"folder": str(VENV), "pyproject": hashlib.sha256(pyproject).hexdigest(), "extras": sorted(extras)}
     if before == stamp and not options.torch_index:
-        return
+        return False
     if not options.here:
         STAMP.unlink(missing_ok=True)
     install_torch(python, pyproject.decode("utf-8"), options)
     pip(python, "--editable", f".[{','.join(stamp['extras'])}]")
     if not options.here:
         STAMP.write_text(json.dumps(stamp), encoding="utf-8")
+    return not options.here
 
 
 def check_disk() -> None:

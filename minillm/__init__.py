@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from minillm.api import *  # noqa: F403
 
 # By default torch's threads spin while they wait for each other. With a browser or a second process on a two-core
-# laptop that made a training step ten times slower; 5,000 spins, then sleep, cost 3 % on a quiet machine. GNU's OpenMP
-# (Linux) reads this when torch loads.
+# laptop that made a training step ten times slower; 5,000 spins, then sleep, cost 3 % on a quiet machine. This is set
+# at import because it works only here: GNU's OpenMP (Linux) reads it once, when torch is imported, so it would have no
+# effect in `train`, and has none where torch was imported before minillm. A value of your own goes first.
 os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 __version__ = "0.1.0"

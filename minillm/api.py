@@ -3,6 +3,7 @@
 from minillm.config import ModelConfig
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate, stream
+from minillm.inference.native import compile_native
 from minillm.inference.sampling import Sampling
 from minillm.inference.speculative import speculate
 from minillm.losses import bradley_terry_loss, entropy, next_token_loss, sft_loss
@@ -39,6 +40,7 @@ __all__ = [
     "adamw",
     "add_lora",
     "bradley_terry_loss",
+    "compile_native",
     "cosine_with_warmup",
     "dpo",
     "dpo_loss",

@@ -68,7 +68,9 @@ def keep_freed_memory() -> bool:
 
     A training step allocates and frees the same megabytes each time. By default glibc returns them to the system, which
     hands out fresh pages, zeroed one by one, at the next step: 13,000 page faults and 13 % of a step's time at preset
-    tiny. The process then stays as large as its largest step.
+    tiny. The process then stays as large as its largest step. This holds for all of the process and is not taken back
+    after training, since glibc cannot return to the thresholds that it adapts by itself. So training asks for it, and
+    `import minillm` does not.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -58,12 +58,14 @@ def load_start(folder):
 
 
 def make_toy_course(folder, needs=None):
-    """A package of two lines in that folder, which needs the package `needs`."""
+    """A package of a few lines in that folder, which needs the package `needs`."""
     backend = BACKEND.replace("NEEDS", f"Requires-Dist: {needs}\\n" if needs else "")
     project = PROJECT.replace("dependencies = []", f"dependencies = {[needs] if needs else []}")
     (folder / "backend.py").write_text(backend, encoding="utf-8")
     (folder / "pyproject.toml").write_text(project, encoding="utf-8")
     (folder / "minillm").mkdir()
+    compiling = "def compile_native():\n    print('minillm.compile_native()')\n"
+    (folder / "minillm" / "__init__.py").write_text(compiling, encoding="utf-8")
     (folder / "minillm" / "__main__.py").write_text("import sys; print('minillm', *sys.argv[1:])", encoding="utf-8")
     cache = "import os\n\ndef cache_dir():\n    return os.environ['MINILLM_HOME']\n"
     (folder / "minillm" / "assets.py").write_text(cache, encoding="utf-8")

@@ -1,5 +1,7 @@
 import itertools
+import os
 import random
+import re
 import subprocess
 import sys
 import sysconfig
@@ -72,6 +74,21 @@ print(kept, faults())
     if kept == "False":
         pytest.skip("this C library is not glibc")
     assert int(faults) < 200  # 20 x 8 MB are 40,000 pages
+
+
+@pytest.mark.parametrize(
+    ("imports", "own", "spins"),
+    [("minillm", None, "5000"), ("minillm", "7", "7"), ("torch, minillm", None, None)],
+)
+def test_the_package_limits_the_spinning_of_threads_in_time(imports, own, spins):
+    """OpenMP reads the variable when torch is imported, and can be made to print what it has read."""
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    environment |= {"OMP_DISPLAY_ENV": "verbose"} | ({"GOMP_SPINCOUNT": own} if own else {})
+    done = subprocess.run([sys.executable, "-c", f"import {imports}"], env=environment, capture_output=True, text=True)
+    found = re.search(r"GOMP_SPINCOUNT = '(\d+)'", done.stderr)
+    if found is None:
+        pytest.skip("torch does not use GNU's OpenMP here")
+    assert found[1] == spins or (spins is None and found[1] != "5000")
 
 
 def test_another_c_library_is_left_alone(monkeypatch):

@@ -138,13 +138,18 @@ def test_help_names_every_command(start, capsys):
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
 def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
     assert start.main(arguments) == 0
-    assert recorded == [[sys.executable, ["lab"]], [sys.executable, *LAID_OUT[1:]]]
+    assert recorded == [
+        [sys.executable, ["lab"]],
+        [sys.executable, "-c", start.COMPILE],
+        [sys.executable, *LAID_OUT[1:]],
+    ]
     assert capsys.readouterr().out.strip().endswith("opens JupyterLab on your home page.")
 
 
 def test_setup_says_what_comes_next(start, recorded, capsys):
     assert start.main(["setup"]) == 0
-    assert recorded == [["PYTHON", ["lab"]], LAID_OUT]  # so that the course may begin where no network is
+    # so that the course may begin where no network is, and no lesson waits for a compiler
+    assert recorded == [["PYTHON", ["lab"]], ["PYTHON", "-c", start.COMPILE], LAID_OUT]
     last_lines = capsys.readouterr().out
     assert "start.py` opens JupyterLab" in last_lines
     assert "activate`" in last_lines
@@ -216,6 +221,33 @@ def test_without_the_real_weights_it_says_so_and_goes_on(start, recorded, monkey
     assert start.main(["tour"]) == 0
     assert ran == [FETCHES[0], ["PYTHON", "-m", "minillm", "tour"]]
     assert "Continuing without smollm2-135m-instruct" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["tour", "lab", "doctor"])
+def test_the_c_step_is_compiled_when_the_environment_is_new(start, recorded, monkeypatch, command):
+    monkeypatch.setattr(start, "install", lambda python, extras, options: True)
+    assert start.main([command]) == 0
+    assert recorded[0] == ["PYTHON", "-c", start.COMPILE]
+    assert recorded.count(recorded[0]) == 1
+
+
+def test_an_installation_says_whether_it_changed_the_environment(start, monkeypatch):
+    start.VENV.mkdir()
+    (start.ROOT / "pyproject.toml").write_text("[project]\ndependencies = []\n", encoding="utf-8")
+    monkeypatch.setattr(start, "pip", lambda *arguments: None)
+    assert start.install("PYTHON", {"lab"}, OPTIONS) is True
+    assert start.install("PYTHON", {"lab"}, OPTIONS) is False
+    here = argparse.Namespace(here=True, torch_index=None)
+    assert start.install("PYTHON", {"lab"}, here) is False  # asked of pip each time, so nobody knows
+
+
+def test_without_a_c_compiler_setup_says_so_and_goes_on(start, tmp_path):
+    """The command itself, in a Python with the real package."""
+    environment = {**os.environ, "MINILLM_HOME": str(tmp_path), "CC": "no-such-compiler", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", start.COMPILE], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Text is generated more slowly: models are decoded by PyTorch, not in C: CC names")
+    assert done.stdout.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -725,7 +757,8 @@ def test_a_whole_set_up_is_done_once_and_mended_when_broken(toy_course):
     )
     assert Path(where.stdout.strip()) == toy_course / "minillm", where.stderr
 
-    assert start_py(toy_course, "setup").startswith("minillm workbook --fetch=")  # not a word of pip's
+    again = start_py(toy_course, "setup")  # not a word of pip's
+    assert again.startswith("minillm.compile_native()\nminillm workbook --fetch=")
     assert start_py(toy_course, "doctor", "--json") == "minillm doctor --json\n"
 
     # An environment whose making was interrupted has no pip.

@@ -11,6 +11,7 @@ the machine: no paths, times, versions or widget state, and cell ids that depend
 """
 
 import argparse
+import contextlib
 import hashlib
 import os
 import subprocess
@@ -29,6 +30,8 @@ sys.path.insert(0, str(ROOT))  # so that the line below also works when this fil
 
 from minillm.course.pages import is_test  # noqa: E402
 from minillm.course.workbook import short_name  # noqa: E402
+from minillm.errors import UserError  # noqa: E402
+from minillm.inference.native import compile_native  # noqa: E402
 from tools import lesson_form  # noqa: E402
 from tools.exercise_cells import mark_for_nbgrader  # noqa: E402
 from tools.lesson_environment import lesson_environment  # noqa: E402
@@ -194,6 +197,8 @@ def execute(notebook: nbformat.NotebookNode, manuscript: Path) -> None:
         on_cell_start=note_cell,
         resources={"metadata": {"path": str(manuscript.parent.parent)}},
     )
+    with contextlib.suppress(UserError):  # there is no C compiler
+        compile_native()  # or the first cell that needs it says so on stderr
     try:
         # The kernel's log warns about unencrypted TCP at every start; cell outputs do not go there.
         client.execute(env=lesson_environment(), stderr=subprocess.DEVNULL)

@@ -19,6 +19,7 @@ from minillm.course.bands import KINDS, load_bands
 from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
 from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
+from minillm.errors import UserError
 from minillm.inference import native
 from minillm.model.transformer import Transformer
 from minillm.training.loop import Task, train
@@ -36,6 +37,8 @@ DISK_GB, MEMORY_GB = 2, 4  # what the lessons need at least
 @json_option
 def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> None:
     """Check Python, disk, memory, torch, the real weights, and that a few training steps give the CPU's losses.
+
+    Compiles the decoding step in C if it isn't yet, or says why models do without it (such as MINILLM_NATIVE=0).
 
     With --run: is my loss normal? Its metrics are compared with five seeds of the course's own recipe.
     With --row: only one row goes to standard output, so `>> class.tsv` collects a class.
@@ -55,7 +58,7 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         "device": torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else chosen.type,
         "float32_gflops": round(matmul_peak(chosen) / 1e9),
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
-        "native_step": native.unavailable() or native.paths()[-1],
+        "native_step": native_step(),
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
         "course_models": {name: bool(files) for name, files in models.files_here().items()},
@@ -78,6 +81,15 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
 
 COLUMNS = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")
 COLUMNS += ("weights", "course models", "verdict")
+
+
+def native_step() -> str:
+    """By which instructions the C step decodes, and where it is kept; or why it does not. Compiles it if need be."""
+    try:
+        path = native.compile_native()
+    except UserError as error:
+        return str(error)
+    return f"{native.paths()[-1]}, compiled in {path.parent}"
 
 
 def class_row(name: str, report: dict[str, Any], complaints: list[str]) -> str:

@@ -1,8 +1,8 @@
 """The fast step of a model: which form computes new tokens, and the form for computers without a C compiler.
 
 `Transformer` with a cache is the form to read. For a quantized model of Llama's shape, `decoder` finds a faster one:
-`NativeStep` in C (`native`) where it works, else `Decoder`. Neither is used while the model is trained or has hooks,
-nor after its weights were changed: then a new one is made (`snapshot`).
+`NativeStep` in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else `Decoder`. Neither is used while the
+model is trained or has hooks, nor after its weights were changed: then a new one is made (`snapshot`).
 
 With weights of 4 bits, the matrix products of `Transformer` take only a third of a step; the rest goes into hundreds of
 small operations between them, a few microseconds each. `Decoder` has fewer of them: queries, keys and values are one

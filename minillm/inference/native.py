@@ -4,13 +4,14 @@ The third form of the same computation: `Transformer` is the one to read, `Decod
 is a single call. It also rounds the input of each product with a quantized matrix to integers, 16,256 for the largest
 number in a block of 32, and multiplies integers.
 `decode.decoder` takes it for every model that fits (`misfit`), so generate, stream, Engine and speculate use it.
-Without a C compiler they do without, and `unavailable` says why.
+Without a C compiler, or with `MINILLM_NATIVE=0` in the environment, they do without, and `unavailable` says why.
 """
 
 import copy
 import ctypes
 import weakref
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,7 +20,16 @@ from torch import Tensor
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
-from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, NativeError, load_library
+from minillm.inference.native_library import (
+    PATHS,
+    Call,
+    Layer,
+    Matrix,
+    Model,
+    NativeError,
+    is_switched_off,
+    load_library,
+)
 from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
 from minillm.model.kv_cache import KVCache
 from minillm.model.quantized_linear import Int4Linear, Int8Linear
@@ -32,14 +42,40 @@ WORK = 2**19  # products per thread that pay for starting it
 TOLERANCE = 0.001  # of the self-test, as a share of the logits' spread: 0.0005 is from rounding inputs to integers
 
 
-@cache
+def compile_native() -> Path:
+    """Compile the decoding step in C now, unless it is in the cache; returns the path of the library.
+
+    Without this call, the first model in 4 or 8 bits or bfloat16 that generates text compiles it, and stderr says so.
+    Raises `UserError` where models are not decoded in C, with the reason: no C compiler, a compiler that fails, or
+    `MINILLM_NATIVE=0` in the environment. Call it again when that has changed, and load your models anew.
+
+    >>> try:
+    ...     compiled = compile_native().is_file()
+    ... except UserError as error:
+    ...     compiled = str(error).startswith("models are decoded by PyTorch, not in C: ")  # and why
+    >>> compiled
+    True
+    """
+    _reason.cache_clear()
+    if reason := unavailable():
+        raise UserError(reason)
+    return Path(load_library()._name)
+
+
 def unavailable() -> str | None:
-    """Why models are not decoded in C on this computer, as a sentence; None where they are. Asked once per process.
+    """Why models are not decoded in C on this computer, as a sentence; None where they are.
+
+    The answer is kept for the process, except for `MINILLM_NATIVE`, which is read at each call.
 
     >>> reason = unavailable()
     >>> reason is None or reason.startswith("models are decoded by PyTorch")
     True
     """
+    return _reason(is_switched_off())
+
+
+@cache
+def _reason(switched_off: bool) -> str | None:
     otherwise = "models are decoded by PyTorch, not in C"
     try:
         if paths() == [PATHS[0]]:

@@ -1,7 +1,8 @@
 """`native.c` as a library: compiled once with a C compiler, kept in the cache, loaded by ctypes.
 
-There is no build system and no binary to install: `native.c` is compiled at first use, in a few seconds. The name in
-the cache is a hash of the sources, the flags and the compiler's version, so any change compiles anew.
+There is no build system and no binary to install: `native.c` is compiled in a few seconds, by `compile_native` or at
+first use, and stderr says so. The name in the cache is a hash of the sources, the flags and the compiler's version, so
+any change compiles anew. With `MINILLM_NATIVE=0` in the environment, nothing is compiled or loaded.
 """
 
 import ctypes
@@ -14,9 +15,11 @@ import shutil
 import subprocess
 import sys
 from ctypes import POINTER, Structure, c_double, c_int64, c_void_p, sizeof
+from functools import cache
 from pathlib import Path
 
 from minillm.assets import cache_dir
+from minillm.errors import UserError
 from minillm.files import locked, replacing
 
 SOURCE = Path(__file__).with_name("native.c")  # and the headers beside it, which it includes
@@ -28,6 +31,7 @@ COMPILERS = ("cc", "gcc", "clang")
 ZIG = ("-m", "ziglang", "cc", "-mcpu=baseline")
 PATHS = ("plain C", "AVX2", "AVX512-VNNI", "NEON")  # by their numbers in native.c
 SECONDS = 300  # for the compiler; it takes a few
+SWITCH = "MINILLM_NATIVE"  # environment variable: 0 decodes without the C step, 1 (the default) with it
 
 
 class NativeError(RuntimeError):
@@ -80,7 +84,12 @@ class Call(Structure):
 
 
 def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
-    """The library, compiled if it is not in the cache; raises `NativeError` where that is not possible."""
+    """The library, compiled if it is not in the cache.
+
+    Raises `NativeError` where that is not possible, or switched off by `MINILLM_NATIVE=0`.
+    """
+    if is_switched_off():
+        raise NativeError(f"{SWITCH}=0 switches the C step off")
     command, path = compiler(), None
     try:
         path = library_path(command, flags)
@@ -88,6 +97,7 @@ def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
             path.parent.mkdir(parents=True, exist_ok=True)
             with locked(path):
                 if not path.is_file():  # else another process made it while this one waited
+                    announce(path.parent)
                     compile_library(command, flags, path)
         library = ctypes.CDLL(str(path))
         library.minillm_layout.restype = c_int64
@@ -100,6 +110,24 @@ def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
     if [library.minillm_layout(which) for which in range(4)] != [*map(sizeof, (Matrix, Layer, Model, Call))]:
         raise NativeError("the C compiler lays out structures differently from Python")
     return library
+
+
+def is_switched_off() -> bool:
+    """Whether the environment variable `MINILLM_NATIVE` says to do without the C step.
+
+    Raises `UserError` for a value other than 0 and 1.
+    """
+    value = os.environ.get(SWITCH) or "1"
+    if value not in ("0", "1"):
+        raise UserError(f"{SWITCH} is {value!r}; set it to 0 (decode without the C step) or 1 (with it, the default)")
+    return value == "0"
+
+
+@cache
+def announce(folder: Path) -> None:
+    """Say on stderr, once per process, that a compiler is started: whoever generates text did not ask for that."""
+    said = "minillm compiles its decoding step in C, which takes some seconds, once per computer"
+    print(f"{said}. It is kept in {folder}; {SWITCH}=0 does without it.", file=sys.stderr, flush=True)
 
 
 def compiler() -> list[str]:

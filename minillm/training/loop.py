@@ -94,7 +94,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
     """
     run = run or Run(config)
     processes = run.processes
-    keep_freed_memory()
+    keep_freed_memory()  # not at import: a process that only generates is left as it is
     processes.check(task.batches.batch_size)
     device = next(task.model.parameters()).device
     batch_loss = processes.batch_loss(task.model, task.loss)

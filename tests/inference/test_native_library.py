@@ -34,9 +34,9 @@ def afresh(monkeypatch, tmp_path):
     """No library yet, and nothing known about this computer."""
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(native, "load_library", lambda: load_library(QUICK))
-    unavailable.cache_clear()
+    native._reason.cache_clear()
     yield
-    unavailable.cache_clear()
+    native._reason.cache_clear()
 
 
 @pytest.fixture(scope="module")
