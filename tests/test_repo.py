@@ -1,6 +1,5 @@
 """The repository agrees with itself: tables with files, pages with their sources, sizes with the house rules."""
 
-import ast
 import json
 import re
 import shlex
@@ -23,9 +22,7 @@ LESSONS = [path for path in NOTEBOOKS if not path.stem.endswith("_lab")]
 TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
 MODULES = sorted((ROOT / "minillm").rglob("*.py"))
-MAX_LINES = 300  # lines
 LONGEST_README = 90  # lines; two screens
-LONGEST_FUNCTION = 60  # lines, the docstring not counted
 HEAVIEST_NOTEBOOK = 850_000  # bytes; GitHub shows a notebook of up to about 1 MB
 # Where a file from this or any other machine would give itself away.
 HOMES = re.compile(r"/(?:home|Users)/[a-z][\w.-]*/|/root/|[A-Z]:\\+Users\\+\w")
@@ -281,29 +278,6 @@ def test_every_part_with_shapes_has_them_checked():
     modules = [path for path in (ROOT / "minillm").rglob("*.py") if "from jaxtyping" in path.read_text("utf-8")]
     parts = {f"minillm.{path.relative_to(ROOT / 'minillm').parts[0].removesuffix('.py')}" for path in modules}
     assert {*checked.split(","), "minillm.course"} == {*parts, "typechecker.typechecked"}
-
-
-def test_modules_are_small():
-    texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in MODULES}
-    lengths = {name: len(text.splitlines()) for name, text in texts.items()}
-    too_long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
-    assert not too_long, f"modules of more than {MAX_LINES} lines: {too_long}; move an idea into a module of its own"
-
-
-def test_functions_are_small():
-    too_long = [
-        f"{path.relative_to(ROOT).as_posix()}: {node.name} has {length} lines"
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.FunctionDef) and (length := _own_lines(node)) > LONGEST_FUNCTION
-    ]
-    assert not too_long, "\n".join([f"functions of more than {LONGEST_FUNCTION} lines:", *too_long])
-
-
-def _own_lines(function: ast.FunctionDef) -> int:
-    docstring = function.body[0] if ast.get_docstring(function) else None
-    words = 0 if docstring is None else docstring.end_lineno - docstring.lineno + 1
-    return function.end_lineno - function.lineno + 1 - words
 
 
 def test_no_file_names_a_folder_of_a_machine():

@@ -69,7 +69,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: 
     _check_memory(options["preset"])
     chosen = {name: options[name] for name in ("seed", "corpus", "documents", "batch_size")}
     shape, training = ModelConfig.preset(options["preset"]), training_config(TrainConfig, options, out)
-    recipe = BaseRecipe("world", config=shape, training=training, **chosen)
+    recipe = BaseRecipe(config=shape, training=training, **chosen)
     with processes.main_first():
         corpus = recipe.load()
         if processes.is_main:

@@ -5,19 +5,23 @@ token that closes them: the reward is read there, and a sampled answer ends ther
 """
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
 from minillm.data.batches import Shuffled
-from minillm.data.chat import Message
+from minillm.data.chat import Message, chat_tokenizer
 from minillm.data.conversations import encode_conversation, hold_out
-from minillm.data.preferences import Preference
+from minillm.data.preferences import Preference, load_preferences, preference_of
 from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
+
+Pairs = str | Path | Sequence[Preference | Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -122,10 +126,37 @@ class PairData:
     """What the reward model and DPO need: shuffled batches of training pairs, and validation pairs.
 
     Raises `ValueError` where there are no validation pairs.
+
+    >>> from minillm.data.chat import SPECIAL_TOKENS
+    >>> tokenizer = Tokenizer.train(["a"], vocab_size=270, special_tokens=SPECIAL_TOKENS)
+    >>> pairs = [{"prompt": f"{n}?", "chosen": "Yes.", "rejected": "No."} for n in range(10)]
+    >>> len(PairData.from_pairs(pairs, tokenizer, max_seq_len=64).validation)
+    1
     """
 
     train: PairBatches
     validation: list[Pair]
+
+    @classmethod
+    def from_pairs(
+        cls, pairs: Pairs, tokenizer: Tokenizer | None, max_seq_len: int, batch_size: int = 8, seed: int = 0
+    ) -> "PairData":
+        """From {"prompt": ..., "chosen": ..., "rejected": ...}, preferences, or the path of a JSONL file of either.
+
+        A prompt is a text, which becomes a user's message, or a list of messages. One prompt in ten is held out. Raises
+        `UserError` without a tokenizer, for anything else, and for pairs of fewer than two prompts.
+        """
+        if tokenizer is None:
+            raise UserError("learning from pairs of answers needs a tokenizer; give it by name: tokenizer=...")
+        tokenizer = chat_tokenizer(tokenizer)
+        if isinstance(pairs, (str, Path)):
+            found = list(load_preferences(pairs).preferences)
+        else:
+            found = [preference_of(pair) for pair in pairs]
+        train, held_out = (
+            encode_preferences(tokenizer, part, max_seq_len).pairs for part in hold_out_preferences(found)
+        )
+        return cls(PairBatches(train, batch_size, seed), held_out)
 
     def __post_init__(self) -> None:
         if not self.validation:

@@ -71,7 +71,9 @@ class Preference:
             ) from None
         if not isinstance(content, dict):
             raise UserError(f"this is {_short(content)}; a preference is an object with {', '.join(FIELDS)}")
-        if content.get("schema") != SCHEMA or isinstance(content["schema"], bool):
+        if "schema" not in content:
+            return preference_of(content)
+        if content["schema"] != SCHEMA or isinstance(content["schema"], bool):
             raise UserError(f"its schema is {_short(content.get('schema'))}; this program reads schema {SCHEMA}")
         missing = [name for name in FIELDS if name not in content]
         unknown = [name for name in content if name not in (*FIELDS, "probability")]
@@ -86,6 +88,31 @@ class Preference:
             content["rater"],
             content.get("probability"),
         )
+
+
+def preference_of(pair: Preference | Mapping[str, Any]) -> Preference:
+    """A preference from the plain form that preference data sets have: prompt, chosen and rejected.
+
+    A prompt that is a text becomes a user's message; an answer may also be a list with one message. Raises `UserError`.
+
+    >>> preference_of({"prompt": "Hello", "chosen": "Good morning.", "rejected": "What?"}).prompt
+    ({'role': 'user', 'content': 'Hello'},)
+    """
+    if isinstance(pair, Preference):
+        return pair
+    if not isinstance(pair, Mapping) or not {"prompt", "chosen", "rejected"} <= pair.keys():
+        raise UserError(f"a pair is {_short(pair)}; give the fields prompt, chosen and rejected")
+    prompt = pair["prompt"]
+    prompt = ({"role": "user", "content": prompt},) if isinstance(prompt, str) else tuple(prompt)
+    chosen, rejected = (_answer(pair[name]) for name in ("chosen", "rejected"))
+    return Preference(prompt, chosen, rejected, str(pair.get("rater", "unknown")), pair.get("probability"))
+
+
+def _answer(answer: Any) -> Any:
+    """The text of an answer; of a list with one message, its content."""
+    if isinstance(answer, list) and len(answer) == 1 and isinstance(answer[0], Mapping):
+        return answer[0].get("content")
+    return answer
 
 
 class RankingsError(UserError):

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from minillm.errors import UserError
+from minillm.tokenizer.tokenizer import END_OF_TEXT
 
-END_OF_TEXT = "<|endoftext|>"
 PARAGRAPHS = "\n\n"
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".parquet")  # what counts as text in a folder
 CHUNK = 1 << 20  # bytes read at a time

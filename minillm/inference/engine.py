@@ -182,7 +182,7 @@ class Engine:
     def submit(self, request: Request) -> Answer:
         """Put a request into the queue.
 
-        Raises `ValueError` for a prompt that is empty or longer than the context, `IndexError` for an unknown token.
+        Raises `UserError` for a prompt that is empty or longer than the context, and for an unknown token.
         """
         self.model.check_length(len(request.prompt))
         check_ids(torch.tensor(list(request.prompt)), self.model.config.vocab_size)

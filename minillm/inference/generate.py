@@ -5,32 +5,42 @@ keys and values of all others (decode). Prompts of unequal length share a batch 
 them grow at the same end (`model/segments.py` keeps the padding out of attention).
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Unpack
+import operator
+from collections.abc import Iterator, Mapping, Sequence
+from reprlib import repr as shortened
+from typing import Any, TypeGuard, Unpack, cast
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
+from minillm.data.chat import Prompt, encode_prompt
 from minillm.errors import UserError
 from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.sampling import Sampling, SamplingSettings
+from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
 
 
 def generate(
     model: Transformer,
-    ids: Sequence[int] | Sequence[Sequence[int]] | Int[Tensor, "B T"],
+    ids: Prompt | Sequence[int] | Sequence[Sequence[int]] | Int[Tensor, "B T"] | np.ndarray,
     max_new_tokens: int,
     sampling: Sampling | None = None,
     *,
-    stop: Sequence[int] = (),
+    stop: int | Sequence[int] = (),
     seed: int | None = None,
     use_cache: bool = True,
+    tokenizer: Tokenizer | None = None,
     **settings: Unpack[SamplingSettings],
-) -> list[int] | list[list[int]] | Int[Tensor, "B S"]:
+) -> Any:
     """Continue `ids`: the prompt followed by at most `max_new_tokens` new tokens, as a list if a list came in.
+
+    `ids` may be a text, if its `tokenizer` is given: the result is the text with its continuation, which ends where the
+    end token is drawn. A list of messages (a conversation) gives the answer as text.
 
     Tokens are drawn as `sampling` says, or by its fields as keyword arguments: `temperature`, `top_k`, `top_p`,
     `min_p`, `repetition_penalty`. The same `seed` gives the same texts.
@@ -38,8 +48,8 @@ def generate(
     A list of prompts, which may differ in length, gives a list of texts. A row ends with the first token of `stop` that
     it draws, or where its own text fills the model's context; in a tensor, which has one width, rows that ended repeat
     that token until the last one has ended. Greedy texts are those of each prompt alone; sampled ones are not, as the
-    rows of a batch draw from the seed in turn (in `engine` each has its own seed). Raises `ValueError` for an empty or
-    too long prompt and for settings out of range.
+    rows of a batch draw from the seed in turn (in `engine` each has its own seed). Raises `UserError` for an empty or
+    too long prompt, for ids outside the vocabulary, for a text without a tokenizer and for settings out of range.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -48,13 +58,23 @@ def generate(
     ([1, 2, 3], 7)
     """
     sampling = Sampling.of(sampling, **settings)
+    if is_text(ids):
+        pieces = stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
+        return (ids if isinstance(ids, str) else "") + "".join(pieces)
     if isinstance(ids, Tensor):
+        if ids.dim() != 2:
+            raise UserError(f"ids has the shape {tuple(ids.shape)}; it must be (B, T): for one text give ids[None]")
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
         return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
     model.check_predicts_tokens()
-    is_batch = len(ids) > 0 and isinstance(ids[0], Sequence)
+    if not hasattr(ids, "__len__"):
+        raise UserError(f"ids is {shortened(ids)}; give a list of integers, lists of them, a tensor (B, T), or a text")
+    is_batch = len(ids) > 0 and hasattr(ids[0], "__len__")
     prompts: Any = ids if is_batch else [ids]
-    texts: list[list[int]] = [list(prompt) for prompt in prompts]
+    try:
+        texts = [[operator.index(token) for token in prompt] for prompt in prompts]
+    except TypeError:
+        raise UserError(f"ids is {shortened(ids)}; give integers in a list, lists of them, or a tensor") from None
     tokens, segments = pad_left(model, texts)
     for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
         for text, token, is_running in zip(texts, chosen.tolist(), running.tolist(), strict=True):
@@ -65,15 +85,18 @@ def generate(
 
 def stream(
     model: Transformer,
-    ids: Sequence[int],
+    ids: Prompt | Sequence[int],
     max_new_tokens: int,
     sampling: Sampling | None = None,
     *,
-    stop: Sequence[int] = (),
+    stop: int | Sequence[int] = (),
     seed: int | None = None,
+    tokenizer: Tokenizer | None = None,
     **settings: Unpack[SamplingSettings],
-) -> Iterator[int]:
+) -> Iterator[Any]:
     """The new tokens of `generate` one by one, as soon as each is chosen; a stop token is the last one.
+
+    Of a text or a conversation, pieces of the new text.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -82,9 +105,52 @@ def stream(
     """
     model.check_predicts_tokens()
     sampling = Sampling.of(sampling, **settings)
-    tokens, segments = pad_left(model, [ids])
+    if is_text(ids):
+        yield from stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
+        return
+    tokens, segments = pad_left(model, [cast("Sequence[int]", ids)])
     for chosen, _ in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed):
         yield int(chosen)
+
+
+def stop_ids(stop: int | Sequence[int]) -> list[int]:
+    """The tokens that end a text: of one token, a list of it."""
+    return [stop] if isinstance(stop, int) else list(stop)
+
+
+def is_text(prompt: Any) -> TypeGuard[Prompt]:
+    """Whether a prompt is a text or a list of messages, and not ids."""
+    return isinstance(prompt, str) or (isinstance(prompt, list) and bool(prompt) and isinstance(prompt[0], Mapping))
+
+
+def stream_text(
+    model: Transformer,
+    prompt: Prompt,
+    max_new_tokens: int,
+    sampling: Sampling | None = None,
+    stop: int | Sequence[int] = (),
+    seed: int | None = None,
+    tokenizer: Tokenizer | None = None,
+) -> Iterator[str]:
+    """The continuation of a text, or the answer to a conversation, piece by piece, without the token that ends it.
+
+    Raises `UserError` without a tokenizer.
+
+    >>> from minillm import ModelConfig
+    >>> tokenizer = Tokenizer.train(["to be"], 258)
+    >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> text = generate(model, "to be", 4, seed=0, tokenizer=tokenizer)
+    >>> text == "to be" + "".join(stream(model, "to be", 4, seed=0, tokenizer=tokenizer))
+    True
+    """
+    if tokenizer is None:
+        raise UserError(f"the prompt is {shortened(prompt)}, a text; give its tokenizer by name: tokenizer=...")
+    ends = {*stop_ids(stop), *(() if tokenizer.eos_id is None else (tokenizer.eos_id,))}
+    text = TextStream(tokenizer)
+    for token in stream(model, encode_prompt(tokenizer, prompt), max_new_tokens, sampling, stop=[*ends], seed=seed):
+        if token not in ends:
+            yield text.add(token)
+    yield text.end()
 
 
 def pad_left(
@@ -94,7 +160,7 @@ def pad_left(
 
     Padding repeats the first token of its row: attention never sees it, and a repetition penalty meets no token that
     the prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context, and
-    `IndexError` naming an id that is not in the vocabulary.
+    for an id that is not in the vocabulary.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -117,7 +183,7 @@ def continuations(
     segments: Int[Tensor, "B T"] | None,
     max_new_tokens: int,
     sampling: Sampling,
-    stop: Sequence[int] = (),
+    stop: int | Sequence[int] = (),
     seed: int | None = None,
     use_cache: bool = True,
     copies: Int[Tensor, "_rows"] | None = None,
@@ -146,7 +212,7 @@ def continuations(
     n_free = model.config.max_seq_len - (T if segments is None else segments.sum(1))  # per row
     n_steps = min(max_new_tokens, int(torch.as_tensor(n_free).max()))
     rng = None if seed is None else torch.Generator(device).manual_seed(seed)
-    stops = torch.tensor(list(stop), dtype=torch.long, device=device)
+    stops = torch.tensor(stop_ids(stop), dtype=torch.long, device=device)
     cache = model.new_cache(B, T + n_steps) if use_cache else None
     running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (n_free > 0)
     for step in range(1, n_steps + 1):

@@ -14,6 +14,14 @@ from torch import Tensor
 from minillm.config import check_types
 from minillm.errors import UserError
 
+# What other libraries call what we have.
+ELSEWHERE = {
+    "eos_token_id": "the tokens that end a text are stop=[...]",
+    "do_sample": "temperature=0 always takes the likeliest token, and any other temperature samples",
+    "max_length": "the limit is max_new_tokens, without the prompt",
+    "num_return_sequences": "give the prompt several times",
+}
+
 
 def apply_temperature(logits: Float[Tensor, "*B V"], temperature: float) -> Float[Tensor, "*B V"]:
     """Divide by the temperature: below 1 likely tokens get likelier, above 1 the distribution flattens.
@@ -117,6 +125,9 @@ class Sampling:
         >>> Sampling.of(temperature=0) == Sampling.of(Sampling(temperature=0))
         True
         """
+        if unknown := [name for name in settings if name not in cls.__dataclass_fields__]:
+            hint = ELSEWHERE.get(unknown[0], f"the settings are {', '.join(cls.__dataclass_fields__)}")
+            raise UserError(f"{unknown[0]} is no setting of sampling; {hint}")
         if sampling is None:
             return cls(**settings)
         if not isinstance(sampling, Sampling):

@@ -5,6 +5,7 @@ Every forward pass makes it here, once, and all layers share it: the readable `T
 """
 
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 import torch
@@ -63,7 +64,8 @@ def make_context(
 ) -> Context:
     """The context of `ids` as new tokens after those in `cache`, with the arguments of `Transformer.forward`.
 
-    Raises `ValueError` for a wrong length (`check_length`), and for segments of another shape or out of order.
+    Raises `UserError` for ids that are no table, a wrong length (`check_length`), and segments of another shape or out
+    of order.
 
     >>> config = ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)
     >>> ids = torch.tensor([[4, 5, 6]])
@@ -72,6 +74,8 @@ def make_context(
     >>> make_context(config, ids, segments=torch.tensor([[1, 2, 2]])).positions
     tensor([[0, 0, 1]])
     """
+    if not isinstance(ids, Tensor) or ids.dim() != 2 or ids.is_floating_point():
+        raise UserError(f"ids is {shortened(ids)}; give token ids as a tensor of integers, (B, T)")
     if segments is not None and segments.shape != ids.shape:
         raise UserError(f"ids are {tuple(ids.shape)} and segments {tuple(segments.shape)}; each id needs its own")
     T, n_past = ids.shape[1], 0 if cache is None else cache.length

@@ -4,12 +4,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm.errors import UserError
+
 
 class TokenEmbedding(nn.Module):
     """A table with one learned vector per token: `ids` (..., T) -> vectors (..., T, C).
 
     Looking a row up equals multiplying a one-hot vector by the table, without the multiplications by zero.
-    Raises `IndexError` naming the first id that is not in the table.
+    Raises `UserError` naming the first id that is not in the table.
 
     >>> table = TokenEmbedding(vocab_size=3, d_model=2)
     >>> ids = torch.tensor([2, 0])
@@ -29,15 +31,15 @@ class TokenEmbedding(nn.Module):
 
 
 def check_ids(ids: Int[Tensor, "..."], vocab_size: int) -> None:
-    """Raise `IndexError` naming the first id outside 0 .. vocab_size - 1.
+    """Raise `UserError` naming the first id outside 0 .. vocab_size - 1.
 
     >>> check_ids(torch.tensor([7, 9]), vocab_size=8)
     Traceback (most recent call last):
-    IndexError: token id 9 is outside the vocabulary (0 to 7); was the text encoded with this model's tokenizer?
+    minillm.errors.UserError: token id 9 is outside the vocabulary (0 to 7); was the text encoded with...
     """
     outside = (ids < 0) | (ids >= vocab_size)
     if outside.any():
-        raise IndexError(
+        raise UserError(
             f"token id {ids[outside][0].item()} is outside the vocabulary (0 to {vocab_size - 1}); "
             "was the text encoded with this model's tokenizer?"
         )

@@ -242,7 +242,7 @@ class GroupedInt8Linear(QuantizedLinear):
 class QuantizedEmbedding(nn.Module):
     """An embedding table that reads the rows of a quantized layer; with tied weights, of the head.
 
-    Raises `IndexError` naming the first id that is not in the table.
+    Raises `UserError` naming the first id that is not in the table.
 
     >>> head = Int8Linear.of(nn.Linear(32, 16))
     >>> torch.equal(QuantizedEmbedding(head)(torch.tensor([[3, 5]])), head.weight[None, [3, 5]])

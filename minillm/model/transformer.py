@@ -48,7 +48,7 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Token ids (B, T) -> logits (B, T, V): row t scores every candidate for position t + 1.
 
-    Raises `IndexError` for an id outside the vocabulary and `ValueError` for an empty or too long sequence.
+    Raises `UserError` for an id outside the vocabulary, and for an empty or too long sequence.
 
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
     >>> model(torch.tensor([[1, 2, 3]])).shape

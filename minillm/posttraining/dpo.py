@@ -10,13 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minillm.data.pairs import Pair, PairData
+from minillm.data.chat import chat_tokenizer
+from minillm.data.pairs import Pair, PairData, Pairs
 from minillm.errors import UserError
 from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
@@ -186,31 +187,35 @@ def implicit_margins(log_ratios: Float[Tensor, "B"], reference: Float[Tensor, "B
 
 def dpo(
     model: Transformer,
-    data: PairData,
+    data: PairData | Pairs,
     config: DPOConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: OnMetrics = ignore,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Make the answers that people prefer likelier than the others; returns the model (trained in place), the metrics.
+    """Train `model` in place with DPO on preference pairs; returns it and the metrics.
 
-    The model as it comes in is the reference; what it makes of the pairs is computed once. With `run_dir` and
+    `data` may be what `PairData.from_pairs` takes, with the `tokenizer`. The initial model is the reference; its
+    log-probabilities are computed once, up front. With `run_dir` and
     `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model` comes in as it did
     the first time.
     A line of metrics counts pairs as its tokens; it holds margin and accuracy of the last batch (the mean difference of
     the implicit rewards, and the share of pairs in which it is positive), and now and then val_loss (nats per pair),
     val_accuracy, and kl (nats an answer, from the reference, over answers of its own to held-out prompts).
-    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+    Raises what `PairData.from_pairs` and `training.loop.train` raise, and `UserError` for a `run_dir` without a
+    tokenizer.
 
     >>> from minillm import ModelConfig
-    >>> from minillm.data.pairs import PairBatches
-    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
-    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
-    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
-    >>> model, metrics = dpo(model, data, DPOConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> tokenizer = Tokenizer.train(["user assistant"], 270, ["<|im_start|>", "<|im_end|>"])
+    >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=32))
+    >>> pairs = [{"prompt": f"{n}?", "chosen": "Yes.", "rejected": "No."} for n in range(8)]
+    >>> model, metrics = dpo(model, pairs, DPOConfig(steps=20, warmup_steps=2), tokenizer=tokenizer)
     >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
     (20, 1.0)
     """
+    if not isinstance(data, PairData):
+        data = PairData.from_pairs(data, tokenizer, model.config.max_seq_len)
+        tokenizer = chat_tokenizer(cast("Tokenizer", tokenizer))
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
     with autocast_context(config, model.device):  # as in training: else rounding would count as learning

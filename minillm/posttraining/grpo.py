@@ -4,17 +4,20 @@ Shao et al. 2024, section 4.1. An answer is good if it scores above the mean of 
 same advantage. The KL from the reference is a term of the loss, not of the reward.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import LossType, group_advantages, grpo_loss
 from minillm.posttraining.rollout import Rollout
+from minillm.posttraining.verifiers import TextReward
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, ignore
@@ -49,29 +52,31 @@ class GRPOConfig(OnlineConfig):
 
 def grpo(
     model: Transformer,
-    data: PromptData,
-    config: GRPOConfig,
+    data: PromptData | Sequence[Prompt],
+    config: GRPOConfig = GRPOConfig(),
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: OnMetrics = ignore,
+    reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
+    """Train `model` in place for a reward, by GRPO; returns it and the metrics of the run.
 
-    As `ppo.ppo`, except for the groups. Two consequences of the formulas: scores are divided by the standard deviation
-    of their group, so their unit does not matter; and the gradient of this KL term, on answers that were just sampled,
-    is that of KL(reference, policy), which penalizes losing an answer more than gaining one. A line of metrics adds to
-    those of `online.OnlineTask` kl_loss and idle (the share of groups whose scores are all equal).
+    `data` may be prompts, texts or conversations; then `reward(prompt, answer)` scores an answer as text, and the
+    `tokenizer` is needed. The rest is as in `ppo.ppo`, except for the groups. Two consequences of the formulas: scores
+    are divided by the standard deviation of their group, so their unit does not matter; and the gradient of this KL
+    term, on answers that were just sampled, is that of KL(reference, policy), which penalizes losing an answer more
+    than gaining one. A line of metrics adds to those of `online.OnlineTask` kl_loss and idle (the share of groups whose
+    scores are all equal).
 
-    >>> import torch
     >>> from minillm import ModelConfig
-    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
-    >>> data = PromptData([[1, 2]], lambda prompts, answers: torch.tensor([float(9 in answer) for answer in answers]))
-    >>> config = GRPOConfig(steps=20, learning_rate=0.03, prompts_per_step=8, max_new_tokens=1)
-    >>> model, metrics = grpo(model, data, config)
-    >>> metrics[-1]["reward"] > 0.8                                     # 9 had probability 0.1 at first
+    >>> tokenizer = Tokenizer.train(["a"], 257, ["<|endoftext|>"])
+    >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
+    >>> config = GRPOConfig(steps=12, learning_rate=0.03, prompts_per_step=8, answers_per_prompt=32, max_new_tokens=1)
+    >>> model, metrics = grpo(model, ["a"], config, tokenizer=tokenizer, reward=lambda prompt, answer: answer < "a")
+    >>> metrics[-1]["reward"] > metrics[0]["reward"]
     True
     """
-    return run_online(GRPO(model, config), data, run_dir, tokenizer, on_metrics)
+    return run_online(GRPO(model, config), data, run_dir, tokenizer, on_metrics, reward)
 
 
 class GRPO(Method):

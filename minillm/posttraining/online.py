@@ -6,6 +6,7 @@ clipping is for.
 """
 
 import copy
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minillm.data.batches import Shuffled
+from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
+from minillm.posttraining.verifiers import TextReward, Verifier
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Task, Update, autocast_context, fit
 from minillm.training.metrics import Metrics
@@ -33,11 +36,34 @@ Reward = Callable[[list[list[int]], list[list[int]]], Float[Tensor, "B"]]  # pro
 
 @dataclass(frozen=True)
 class PromptData:
-    """Prompts, the tokens that end an answer, and the reward of an answer. Raises `UserError` for no prompts."""
+    """Prompts, the tokens that end an answer, and the reward of an answer. Raises `UserError` for no prompts.
+
+    >>> tokenizer = Tokenizer.train(["a"], 257, ["<|endoftext|>"])
+    >>> data = PromptData.from_prompts(["1 + 1 = "], tokenizer, lambda prompt, answer: "2" in answer)
+    >>> data.reward([list(data.prompts[0])], [tokenizer.encode("2")])
+    tensor([1.])
+    """
 
     prompts: Sequence[Sequence[int]]
     reward: Reward
     stop: Sequence[int] = ()
+
+    @classmethod
+    def from_prompts(
+        cls, prompts: Sequence[Prompt], tokenizer: Tokenizer | None, reward: TextReward | None
+    ) -> "PromptData":
+        """From texts or conversations, and `reward(prompt, answer)`, which scores an answer as text.
+
+        Raises `UserError` without a tokenizer, a reward or prompts.
+        """
+        if tokenizer is None or reward is None:
+            missing = "a tokenizer" if tokenizer is None else "a reward"
+            raise UserError(f"learning from answers to prompts needs {missing}; give tokenizer= and reward= by name")
+        if not callable(reward):
+            raise UserError(f"reward is {reward!r}; give a function of prompt and answer, both texts")
+        checks = [(prompt, functools.partial(reward, prompt)) for prompt in prompts]
+        verifier = Verifier(tokenizer, checks, must_end=False)
+        return cls(verifier.prompts, verifier, [tokenizer.end_id])
 
     def __post_init__(self) -> None:
         if not self.prompts:
@@ -201,17 +227,26 @@ class OnlineTask(Task):
 
 def run_online(
     method: Method,
-    data: PromptData,
+    data: PromptData | Sequence[Prompt],
     run_dir: str | Path | None,
     tokenizer: Tokenizer | None,
     on_metrics: OnMetrics,
+    reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Train by PPO, GRPO or REINFORCE; returns the model (trained in place) and the metrics of the run."""
+    """Train by PPO, GRPO or REINFORCE; returns the model (trained in place) and the metrics of the run.
+
+    `data` may be prompts, which need the `tokenizer` and a `reward` (`PromptData.from_prompts`).
+    """
 
     def save_policy(module: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
         save_merged(method.model, tokenizer, folder)
 
     run = Run(method.config, run_dir, tokenizer, on_metrics, save_model=save_policy)
+    if not isinstance(data, PromptData):
+        data = PromptData.from_prompts(data, tokenizer, reward)
+    elif reward is not None:
+        raise UserError("the data have a reward already; leave out reward=, or give prompts instead of PromptData")
+
     return method.model, fit(OnlineTask(method, data), method.config, run)
 
 

@@ -4,12 +4,14 @@ Schulman et al. 2017, for language models as in Ziegler et al. 2019 and Ouyang e
 much better the rewards after it were than the value predicted.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
@@ -21,6 +23,7 @@ from minillm.posttraining.policy_gradient import (
     whiten,
 )
 from minillm.posttraining.rollout import Rollout
+from minillm.posttraining.verifiers import TextReward
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, ignore
@@ -57,11 +60,12 @@ class PPOConfig(OnlineConfig):
 
 def ppo(
     model: Transformer,
-    data: PromptData,
-    config: PPOConfig,
+    data: PromptData | Sequence[Prompt],
+    config: PPOConfig = PPOConfig(),
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: OnMetrics = ignore,
+    reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
@@ -79,7 +83,7 @@ def ppo(
     >>> metrics[-1]["reward"] > 0.8                                     # 9 had probability 0.1 at first
     True
     """
-    return run_online(PPO(model, config), data, run_dir, tokenizer, on_metrics)
+    return run_online(PPO(model, config), data, run_dir, tokenizer, on_metrics, reward)
 
 
 class PPO(Method):

@@ -5,17 +5,20 @@ sampled from the policy itself. So each sample serves for one update only, and n
 take several updates from a sample.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
 
+from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.online import Experience, Method, OnlineConfig, PromptData, run_online
 from minillm.posttraining.policy_gradient import reinforce_loss
 from minillm.posttraining.rollout import Rollout
+from minillm.posttraining.verifiers import TextReward
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, ignore
@@ -52,11 +55,12 @@ class REINFORCEConfig(OnlineConfig):
 
 def reinforce(
     model: Transformer,
-    data: PromptData,
-    config: REINFORCEConfig,
+    data: PromptData | Sequence[Prompt],
+    config: REINFORCEConfig = REINFORCEConfig(),
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: OnMetrics = ignore,
+    reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
     """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
 
@@ -71,7 +75,7 @@ def reinforce(
     >>> metrics[-1]["reward"] > 0.8                                     # 9 had probability 0.1 at first
     True
     """
-    return run_online(REINFORCE(model, config), data, run_dir, tokenizer, on_metrics)
+    return run_online(REINFORCE(model, config), data, run_dir, tokenizer, on_metrics, reward)
 
 
 class REINFORCE(Method):

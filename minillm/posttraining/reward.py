@@ -9,12 +9,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from minillm.data.pairs import Pair, PairData
+from minillm.data.chat import chat_tokenizer
+from minillm.data.pairs import Pair, PairData, Pairs
 from minillm.errors import UserError
 from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
@@ -95,7 +97,7 @@ def relabel(model: RewardModel, pairs: Sequence[Pair]) -> list[Pair]:
 
 def train_reward_model(
     model: Transformer | RewardModel,
-    data: PairData,
+    data: PairData | Pairs,
     config: TrainConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
@@ -103,22 +105,25 @@ def train_reward_model(
 ) -> tuple[RewardModel, list[Metrics]]:
     """Learn preferences; returns a reward model that began as a copy of `model`, and the metrics of the run.
 
+    `data` may be what `PairData.from_pairs` takes, with the `tokenizer`.
     `model` is left as it is, unless it is a reward model: that is trained on, in place. With `run_dir` and `tokenizer`
     everything is kept there, for `load_reward_model`, and a run that was cut off goes on where it was.
     A line of metrics counts pairs as its tokens; it holds accuracy (the share of the last batch's pairs in which the
     chosen answer has the higher reward) and now and then val_loss (nats per pair) and val_accuracy.
-    Raises what `training.loop.train` raises, and `ValueError` where only one of `run_dir` and `tokenizer` is given.
+    Raises what `PairData.from_pairs` and `training.loop.train` raise, and `UserError` for a `run_dir` without a
+    tokenizer.
 
     >>> from minillm import ModelConfig
-    >>> from minillm.data.pairs import PairBatches
-    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=8))
-    >>> pairs = [Pair((1, 2), (3, 9), (4, 9)), Pair((2, 1), (3, 9), (5, 9))]       # an answer with 3 is preferred
-    >>> data = PairData(PairBatches(pairs, batch_size=2, seed=0), pairs)
-    >>> config = TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2)
-    >>> reward_model, metrics = train_reward_model(model, data, config)
-    >>> reward_model.score([(1, 2), (1, 2)], [(3, 9), (4, 9)]).diff().item() < 0
-    True
+    >>> tokenizer = Tokenizer.train(["user assistant"], 270, ["<|im_start|>", "<|im_end|>"])
+    >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=32))
+    >>> pairs = [{"prompt": f"{n}?", "chosen": "Yes.", "rejected": "No."} for n in range(8)]
+    >>> model, metrics = train_reward_model(model, pairs, TrainConfig(steps=20), tokenizer=tokenizer)
+    >>> metrics[-1]["step"], metrics[-1]["val_accuracy"]
+    (20, 1.0)
     """
+    if not isinstance(data, PairData):
+        data = PairData.from_pairs(data, tokenizer, model.config.max_seq_len)
+        tokenizer = chat_tokenizer(cast("Tokenizer", tokenizer))
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_reward_model)
     if isinstance(model, RewardModel):
         reward_model = model

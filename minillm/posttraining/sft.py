@@ -5,15 +5,15 @@ template, in which the answers alone are targets (`data/conversations.py`). Ouya
 """
 
 import functools
-import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from reprlib import repr as shortened
+from typing import Any, cast
 
 from minillm.data.batches import Curriculum, PackedBatches, SegmentedBatch
-from minillm.data.chat import Message
-from minillm.data.conversations import Example, encode_conversation, pack_conversations
+from minillm.data.chat import Message, chat_tokenizer, check_messages
+from minillm.data.conversations import Example, encode_conversation, hold_out, pack_conversations, read_conversations
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
@@ -29,13 +29,47 @@ from minillm.training.settings import TrainConfig
 SHORTEST_ROW = 256  # tokens
 VALIDATION_ROWS = 16  # of a batch that is measured on
 
+Conversations = str | Path | Sequence[Sequence[Message] | Mapping[str, Any]]
+
 
 @dataclass(frozen=True)
 class ChatData:
-    """What SFT needs: shuffled batches of conversations to learn from, and others to be measured on."""
+    """What SFT needs: shuffled batches of conversations to learn from, and others to be measured on.
+
+    >>> from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
+    >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], vocab_size=270, special_tokens=SPECIAL_TOKENS))
+    >>> turns = lambda n: [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "Yes."}]
+    >>> data = ChatData.from_conversations([{"messages": turns(n)} for n in range(10)], tokenizer, max_seq_len=64)
+    >>> len(data.validation)
+    1
+    """
 
     train: PackedBatches | Curriculum
     validation: list[SegmentedBatch]
+
+    @classmethod
+    def from_conversations(
+        cls,
+        conversations: Conversations,
+        tokenizer: Tokenizer | None,
+        max_seq_len: int,
+        batch_size: int = 8,
+        seed: int = 0,
+    ) -> "ChatData":
+        """From lists of messages, {"messages": [...]}, {"prompt": ..., "completion": ...}, or a JSONL file's path.
+
+        One conversation in ten is held out. Raises `UserError` without a tokenizer, for anything else, for fewer than
+        two distinct conversations, and what `encode_conversation` refuses.
+        """
+        if tokenizer is None:
+            raise UserError("SFT on conversations needs a tokenizer; give it by name: tokenizer=...")
+        tokenizer = chat_tokenizer(tokenizer)
+        if isinstance(conversations, (str, Path)):
+            chats = read_conversations(conversations)
+        else:
+            chats = [_messages(number, given) for number, given in enumerate(conversations)]
+        train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
+        return cls.of(train, held_out, tokenizer.end_id, max_seq_len, batch_size, seed)
 
     @classmethod
     def of(
@@ -69,6 +103,21 @@ class ChatData:
         return cls(batches, held_out)
 
 
+def _messages(number: int, conversation: Any) -> list[Message]:
+    """The messages of a conversation in any of the forms that data sets have."""
+    given = conversation if isinstance(conversation, Mapping) else {"messages": conversation}
+    messages: Any = given.get("messages")
+    if isinstance(given.get("prompt"), str) and isinstance(given.get("completion"), str):
+        messages = [{"role": "user", "content": given["prompt"]}, {"role": "assistant", "content": given["completion"]}]
+    if not isinstance(messages, list):
+        raise UserError(
+            f'conversation {number} is {shortened(conversation)}; give {{"messages": [{{"role": "user", "content": '
+            '"..."}, {"role": "assistant", "content": "..."}]}'
+        )
+    check_messages(messages)
+    return messages
+
+
 def _batches(examples: Sequence[Example], end_id: int, length: int, batch_size: int, seed: int) -> PackedBatches:
     rows, segments, mask = pack_conversations(examples, end_id, length + 1)
     return PackedBatches(rows, batch_size, seed, end_id, segments, mask)
@@ -81,14 +130,14 @@ def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[
         try:
             examples.append(encode_conversation(tokenizer, messages))
         except UserError as error:
-            begins = reprlib.repr(messages[0]) if messages else "it is empty"
+            begins = shortened(messages[0]) if messages else "it is empty"
             raise UserError(f"conversation {number} ({begins}): {error}") from error
     return examples
 
 
 def sft(
     model: Transformer,
-    data: ChatData,
+    data: ChatData | Conversations,
     config: TrainConfig,
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
@@ -98,29 +147,30 @@ def sft(
 ) -> tuple[Transformer, list[Metrics]]:
     """Teach `model` to answer as the conversations do; returns it (trained in place) and the metrics of the run.
 
+    `data` may be what `ChatData.from_conversations` takes, with the `tokenizer`.
     A model with LoRA layers (`add_lora`) learns by these alone. With `run_dir` and `tokenizer` everything is kept there
     and a run that was cut off goes on where it was: `minillm.load(run_dir)` gives a plain model, corrections merged,
     and `adapter/` holds them alone, with `base_name` as the model that they belong to.
     A line of metrics counts the tokens of the answers, which the loss (nats per token) is the mean of; val_loss is the
     same on the conversations held out.
 
-    Raises what `training.loop.train` raises, and `ValueError` for a model with LoRA layers that is to be sharded and
-    where only one of `run_dir` and `tokenizer` is given.
+    Raises what `ChatData.from_conversations` and `training.loop.train` raise, and `UserError` for a model with LoRA
+    layers that is to be sharded and for a `run_dir` without a tokenizer.
 
     >>> from minillm import ModelConfig
-    >>> from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
-    >>> tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS))
-    >>> chat = [{"role": "user", "content": "1, 2?"}, {"role": "assistant", "content": "3"}]
-    >>> examples = encode_conversations(tokenizer, [chat] * 4)
-    >>> data = ChatData.of(examples, examples, tokenizer.end_id, max_seq_len=32, batch_size=2, seed=0)
+    >>> tokenizer = Tokenizer.train(["user assistant"], 270, ["<|im_start|>", "<|im_end|>"])
     >>> model = Transformer(ModelConfig(tokenizer.vocab_size, d_model=8, n_layers=1, n_heads=2, max_seq_len=32))
-    >>> model, metrics = sft(model, data, TrainConfig(steps=20, learning_rate=0.01, warmup_steps=2))
+    >>> chats = [{"prompt": f"{n}?", "completion": "Yes."} for n in range(8)]
+    >>> model, metrics = sft(model, chats, TrainConfig(steps=20, warmup_steps=2), tokenizer=tokenizer)
     >>> metrics[-1]["step"], metrics[-1]["val_loss"] < metrics[0]["loss"]
     (20, True)
     """
     if lora_layers(model) and processes.sharded:
         raise UserError("a model with LoRA layers cannot be sharded; it needs little memory, so train it with ddp")
 
+    if not isinstance(data, ChatData):
+        data = ChatData.from_conversations(data, tokenizer, model.config.max_seq_len)
+        tokenizer = chat_tokenizer(cast("Tokenizer", tokenizer))
     save_model = functools.partial(save_merged, base_name=base_name)
     run = Run(config, run_dir, tokenizer, on_metrics, processes, save_model)
 

@@ -18,6 +18,7 @@ from minillm.data.chat import Prompt, encode_prompt
 from minillm.errors import UserError
 from minillm.tokenizer import Tokenizer
 
+TextReward = Callable[[Prompt, str], float]  # a prompt as it was given and an answer as text -> its reward
 Check = Callable[[str], bool | float]  # an answer as text -> its reward: right or wrong, or a number
 
 
@@ -25,7 +26,8 @@ class Verifier:
     """A `Reward` that checks answers to known prompts by any function: its result if the answer ended, 0.0 if cut off.
 
     `checks` holds pairs of a prompt (a text, or the messages of a conversation) and the function that checks answers to
-    it. Raises `UserError` for no prompts; a call, for a prompt that is none of theirs and for unequal lengths.
+    it. With `must_end=False` an answer that was cut off is checked, too. Raises `UserError` for no prompts; a call, for
+    a prompt that is none of theirs and for unequal lengths.
 
     >>> from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
     >>> tokenizer = chat_tokenizer(Tokenizer.train(["a"], 258, SPECIAL_TOKENS))
@@ -34,8 +36,8 @@ class Verifier:
     tensor([1., 0.])
     """
 
-    def __init__(self, tokenizer: Tokenizer, checks: Iterable[tuple[Prompt, Check]]):
-        self._tokenizer = tokenizer
+    def __init__(self, tokenizer: Tokenizer, checks: Iterable[tuple[Prompt, Check]], must_end: bool = True):
+        self._tokenizer, self._must_end = tokenizer, must_end
         self._asked = {tuple(encode_prompt(tokenizer, prompt)): (prompt, check) for prompt, check in checks}
         if not self._asked:
             raise UserError("there are no prompts, so there is nothing to verify; give at least one")
@@ -52,7 +54,7 @@ class Verifier:
         rewards = []
         for prompt, answer in zip(prompts, map(list, answers), strict=True):
             _, check = self._look_up(prompt)
-            ended = answer[-1:] == [self._tokenizer.end_id]
+            ended = not self._must_end or answer[-1:] == [self._tokenizer.end_id]
             rewards.append(float(check(self.text(answer))) if ended else 0.0)
         return torch.tensor(rewards, dtype=torch.float32)
 

@@ -12,6 +12,7 @@ from_transformers   the same for a model of transformers that is in memory
 """
 
 import difflib
+import re
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -29,6 +30,7 @@ from minillm.tokenizer import Tokenizer
 
 __all__ = ["from_transformers", "load", "quantize", "save"]
 
+HUB_NAME = re.compile(r"[\w-]+/[\w.-]+")  # organization/model
 Weights = Literal["float32", "bfloat16", "native", "auto", Bits]
 
 
@@ -64,6 +66,21 @@ def load(
     return model.to(device), tokenizer
 
 
+def hub_advice(name: str) -> str:
+    """What to do about the name of a model on the Hugging Face hub, which `load` does not download.
+
+    >>> hub_advice("Qwen/Qwen3-0.6B").partition("first: ")[2]
+    'hf download Qwen/Qwen3-0.6B --local-dir Qwen3-0.6B, then load("Qwen3-0.6B")'
+    """
+    model = name.rpartition("/")[2]
+    if model.lower() in REGISTRY:
+        return f"there is no folder {name}; this model is here as {model.lower()!r}"
+    return (
+        f"there is no folder {name}; a model on the Hugging Face hub is downloaded first: hf download {name} "
+        f'--local-dir {model}, then load("{model}")'
+    )
+
+
 def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, Tokenizer]:
     from minillm.pretrained import (
         gguf,
@@ -81,6 +98,8 @@ def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, T
         return huggingface.load(path)
     if path.is_file():
         return gguf.load(path, native)
+    if isinstance(name_or_path, str) and HUB_NAME.fullmatch(name_or_path) and path.suffix != ".gguf":
+        raise UserError(hub_advice(name_or_path))
     if isinstance(name_or_path, Path) or {"/", "\\"} & {*name_or_path} or path.suffix == ".gguf":
         raise FileNotFoundError(f"there is no file or directory {str(name_or_path)!r}")
     near = difflib.get_close_matches(name_or_path, known, cutoff=0.4)

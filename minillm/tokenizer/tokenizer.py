@@ -15,6 +15,8 @@ from minillm.tokenizer.sentencepiece import SentencePieceBPE
 from minillm.tokenizer.text_model import TextModel
 from minillm.tokenizer.training import learn_vocabulary
 
+END_OF_TEXT = "<|endoftext|>"
+
 
 class Tokenizer:
     """Any text to ids and back: byte-level BPE, or another `model` behind the same methods.
@@ -78,7 +80,7 @@ class Tokenizer:
 
         Ids in order: the special tokens as given, the 256 bytes, then one for each merge. `tokenizers` numbers in the
         same way. A small corpus may run out of pairs; the vocabulary then is smaller than asked for. Text that looks
-        like a special token is ordinary text here.
+        like a special token is ordinary text here. A special token <|endoftext|> becomes the one that ends a text.
 
         Raises TypeError for one str in place of several, ValueError for an empty corpus or too small a vocab_size.
 
@@ -87,7 +89,9 @@ class Tokenizer:
         ({'<|end|>': 0}, b'!', b'ab')
         """
         vocab, merges, specials = learn_vocabulary(texts, vocab_size, special_tokens, pre_tokenizer)
-        return cls(vocab, merges, specials, pre_tokenizer)
+        tokenizer = cls(vocab, merges, specials, pre_tokenizer)
+        tokenizer.eos_token = END_OF_TEXT if END_OF_TEXT in specials else None
+        return tokenizer
 
     @classmethod
     def from_bytes_unicode(

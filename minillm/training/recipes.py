@@ -21,7 +21,7 @@ from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
-from minillm.training.pretraining import TextData, pretrain
+from minillm.training.pretraining import PRETRAINING, TextData, pretrain
 from minillm.training.run import OnMetrics, ignore
 from minillm.training.settings import TrainConfig
 
@@ -98,15 +98,7 @@ class BaseRecipe:
     corpus: str  # what `load_corpus` takes: a name, a file or a folder
     seed: int = 0  # decides a generated corpus, the initial weights and the order
     config: ModelConfig = field(default_factory=lambda: ModelConfig.preset("tiny"))  # its vocab_size at most
-    training: TrainConfig = TrainConfig(  # noqa: RUF009 - frozen
-        steps=660,
-        optimizer="muon",
-        learning_rate=0.016,
-        schedule="wsd",
-        warmup_steps=20,
-        decay_fraction=0.8,
-        final_fraction=0.0,
-    )
+    training: TrainConfig = PRETRAINING
     batch_size: int = 16  # rows of max_seq_len tokens
     documents: int = 40_000  # of a corpus that is generated; others are as long as they are
     tokenizer_documents: int = TOKENIZER_DOCUMENTS  # of these, to learn the vocabulary from

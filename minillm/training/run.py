@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
+from reprlib import repr as shortened
 from typing import Any
 
 import torch
@@ -51,8 +52,8 @@ class Run:
     Without a folder only `history`, the metrics so far, is kept, in memory. With one, `resume` continues what is in it,
     and `save_model(model, tokenizer, folder)` is called before every checkpoint, on rank 0 and with the whole model.
 
-    Raises `UserError` if only one of `folder` and `tokenizer` is given, if the folder holds a run with other settings
-    (a setting that an older version did not have counts as its default), and for damaged files.
+    Raises `UserError` for a `folder` that is no path or has no `tokenizer`, if the folder holds a run with other
+    settings (a setting that an older version did not have counts as its default), and for damaged files.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class Run:
         processes: Processes = ALONE,
         save_model: SaveModel = save_model,
     ):
-        if (folder is None) != (tokenizer is None):
-            raise UserError("give run_dir and tokenizer together: a saved model without its tokenizer cannot be used")
+        if folder is not None and not isinstance(folder, (str, Path)):
+            raise UserError(f"run_dir is {shortened(folder)}; it is the folder of the run, a path, or left out")
+        if folder is not None and tokenizer is None:
+            raise UserError("run_dir needs a tokenizer: a saved model without its tokenizer cannot be used; give both")
         self.folder, self.tokenizer = None if folder is None else Path(folder), tokenizer
         self.processes, self.on_metrics, self.save_model = processes, on_metrics, save_model
         self.history: list[Metrics] = []

@@ -9,6 +9,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from minillm.analysis.lens import logit_lens, read_off
 from minillm.analysis.tracing import sublayers, trace
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.pretrained.families import LLAMA
 from minillm.pretrained.weights import rename
@@ -94,7 +95,7 @@ def test_weights_can_be_left_out(small_model):
 
 def test_hooks_are_removed_even_after_an_error(small_model):
     trace(small_model, torch.tensor([[1, 2]]))
-    with pytest.raises(IndexError, match="token id 50 is outside"):
+    with pytest.raises(UserError, match="token id 50 is outside"):
         trace(small_model, torch.tensor([[50]]))
     with pytest.raises(ValueError, match="the sequence is empty"):
         logit_lens(small_model, torch.zeros(1, 0, dtype=torch.long))

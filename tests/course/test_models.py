@@ -116,7 +116,7 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
 
 def test_new_settings_at_their_defaults_leave_the_key_as_it_was():
     assert "corpus" not in plain_settings(BaseRecipe("world"))
-    assert plain_settings(BaseRecipe(corpus="python-docs"))["corpus"] == "python-docs"
+    assert plain_settings(BaseRecipe("python-docs"))["corpus"] == "python-docs"
     changed = replace(PPORecipe(), training=replace(PPORecipe().training, clip_high=0.28))
     assert plain_settings(changed)["training"]["clip_high"] == 0.28
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minillm.data.chat import encode_chat
+from minillm.errors import UserError
 from minillm.inference import decode
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate
@@ -252,7 +253,7 @@ def test_tokens_that_only_the_model_knows_are_not_drawn():
         (lambda: Request([1], 1, when_full="jump"), ValueError, "when_full is 'jump'; choose one of stop, slide"),
         (lambda: Request([], 1), ValueError, "the sequence is empty"),
         (lambda: Request([1] * 25, 1), ValueError, "has 25 tokens, this model was built for 24"),
-        (lambda: Request([50], 1), IndexError, "token id 50 is outside"),
+        (lambda: Request([50], 1), UserError, "token id 50 is outside"),
     ],
 )
 def test_a_bad_request_gets_a_sentence_and_disturbs_nobody(make, error, sentence, as_users_call_it):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from helpers import lively, small_config
 
+from minillm.errors import UserError
 from minillm.inference.generate import generate, pad_left, stream
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.inference.speculative import PromptLookup, speculate
@@ -156,7 +157,7 @@ def test_what_was_generated_can_be_trained_on(small_model):
     [
         ([], {}, ValueError, "the sequence is empty"),
         ([1] * 25, {}, ValueError, "has 25 tokens, this model was built for 24"),
-        ([50], {}, IndexError, "token id 50 is outside"),
+        ([50], {}, UserError, "token id 50 is outside"),
         ([1], {"max_new_tokens": -1}, ValueError, "max_new_tokens is -1"),
         ([1], {"temperature": -1.0}, ValueError, "temperature is -1.0"),
         ([1], {"top_p": 2.0}, ValueError, "top_p is 2.0"),

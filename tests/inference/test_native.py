@@ -391,7 +391,7 @@ def test_a_cache_that_does_not_fit_is_refused(change, reason):
 def test_unknown_tokens_paths_and_threads_are_refused():
     model = small_packed("int4")
     step, cache = NativeStep(model), small_cache(model, 1)
-    with pytest.raises(IndexError, match="token id 50 is outside the vocabulary"):
+    with pytest.raises(UserError, match="token id 50 is outside the vocabulary"):
         step(torch.tensor([[1, 50]]), cache)
     assert cache.length == 0
     with pytest.raises(UserError, match="the path is 'AMX'; this processor can run plain C"):

@@ -8,6 +8,7 @@ from helpers import lively, small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.errors import UserError
 from minillm.inference import scoring
 from minillm.inference.scoring import choose_answer, continuation_log_probs, log_probs
 from minillm.model.transformer import Transformer
@@ -128,7 +129,7 @@ def test_an_unknown_id_is_named(small_model):
         lambda: continuation_log_probs(small_model, [1, 50], [[2]]),
         lambda: continuation_log_probs(small_model, [1], [[2], [3, 50]]),
     ):
-        with pytest.raises(IndexError, match="token id 50 is outside the vocabulary"):
+        with pytest.raises(UserError, match="token id 50 is outside the vocabulary"):
             call()
 
 

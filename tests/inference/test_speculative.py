@@ -11,6 +11,7 @@ from helpers import lively, small_config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minillm.errors import UserError
 from minillm.inference import speculative
 from minillm.inference.decode import Decoder
 from minillm.inference.generate import stream
@@ -268,7 +269,7 @@ def test_look_up_by_its_definition(text, n, most):
     [
         ([], {}, ValueError, "the sequence is empty"),
         ([1] * 25, {}, ValueError, "has 25 tokens, this model was built for 24"),
-        ([50], {}, IndexError, "token id 50 is outside"),
+        ([50], {}, UserError, "token id 50 is outside"),
         ([1], {"max_new_tokens": -1}, ValueError, "max_new_tokens is -1"),
         ([1], {"temperature": -1.0}, ValueError, "temperature is -1.0"),
         ([1], {"n_draft": 0}, ValueError, "n_draft is 0; let the draft propose at least 1 token, or use stream"),

@@ -10,6 +10,7 @@ from transformers.modeling_rope_utils import ROPE_INIT_FUNCTIONS
 from transformers.models.bloom.modeling_bloom import build_alibi_tensor
 
 from minillm.config import RopeScaling
+from minillm.errors import UserError
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import KVCache
@@ -32,7 +33,7 @@ def test_lookup_is_a_one_hot_matmul():
 
 @pytest.mark.parametrize("bad", [-1, 11])
 def test_an_id_outside_the_table_is_named(bad):
-    with pytest.raises(IndexError, match=rf"token id {bad} is outside the vocabulary \(0 to 10\)"):
+    with pytest.raises(UserError, match=rf"token id {bad} is outside the vocabulary \(0 to 10\)"):
         TokenEmbedding(11, 4)(torch.tensor([[3, bad]]))
 
 

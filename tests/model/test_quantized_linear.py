@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from minillm.errors import UserError
 from minillm.model import quantized_linear
 from minillm.model.quantized_linear import (
     MOST_VECTORS,
@@ -81,7 +82,7 @@ def test_codes_of_eight_bits_are_two_of_four():
 def test_rows_are_those_of_the_matrix(make):
     layer, ids = make(nn.Linear(64, 48, bias=False)), torch.tensor([[7, 0], [47, 7]])
     assert torch.equal(QuantizedEmbedding(layer)(ids), layer.weight[ids])
-    with pytest.raises(IndexError, match="token id 48 is outside"):
+    with pytest.raises(UserError, match="token id 48 is outside"):
         QuantizedEmbedding(layer)(torch.tensor([[48]]))
 
 

@@ -6,6 +6,7 @@ import torch
 from helpers import lively, small_config
 
 from minillm.config import ModelConfig
+from minillm.errors import UserError
 from minillm.losses import next_token_loss
 from minillm.model import attention
 from minillm.model.attention import causal_mask
@@ -188,7 +189,7 @@ def test_bad_input_gets_a_sentence(small_model):
         small_model(torch.zeros(1, 0, dtype=torch.long))
     with pytest.raises(ValueError, match=r"has 25 tokens, this model was built for 24 \(max_seq_len\)"):
         small_model(torch.zeros(1, 25, dtype=torch.long))
-    with pytest.raises(IndexError, match="token id 50 is outside"):
+    with pytest.raises(UserError, match="token id 50 is outside"):
         small_model(torch.tensor([[50]]))
     cache = small_model.new_cache(max_seq_len=4)
     with torch.no_grad(), pytest.raises(ValueError, match="holds 0 of at most 4 positions; 5 more"):
