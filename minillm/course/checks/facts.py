@@ -194,6 +194,8 @@ def _scaled(names: Sequence[str], call: Sequence[Any], right: Tensor, got: Tenso
         yield f"is the right one {'plus' if offset > 0 else 'minus'} {abs(offset):.4g}"
     if right.dim() > 1 and right.shape[-1] > 1 and usable.all():
         rows = got / right
+        if not rows.all():  # a factor of 0 says nothing
+            return
         if _same(rows[..., :1].expand_as(rows), rows):
             yield "is right up to a factor in each row: is a row divided by something else?"
         columns = rows.transpose(-1, -2)

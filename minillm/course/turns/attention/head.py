@@ -41,7 +41,7 @@ turn = Turn(
         "name 'self' is not defined": "This is a function, not a layer: all that it needs are its four arguments.",
         "name 'inf' is not defined|masked_fill.*invalid combination": "`scores.masked_fill(~visible, -math.inf)` "
         "takes a table of True and False, and a number.",
-        r"W_[QKV]": "The arguments are queries, keys and values already: x W_Q, x W_K and x W_V.",
+        r"(?i)W_[QKV]": "The arguments are queries, keys and values already: x W_Q, x W_K and x W_V.",
         r"sqrt\(\): argument": "`torch.sqrt` takes a tensor; for a plain number, use `math.sqrt`.",
         "math range error": "Right, until scores pass 709: then `math.exp` overflows. Subtract the row's largest score "
         "first, or let `softmax(dim=-1)` do it.",

@@ -23,7 +23,7 @@ def leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
         if seeing:
             hint = "A hidden score must be minus infinity before the softmax. Then its weight is exactly 0."
             return f"Query {seeing[0]} reads from key {key}, which is hidden from it.", hint, first
-    return not_finite(calls, right, got)
+    return not_finite(calls, right, got) or _vanished(calls, right, got)
 
 
 def other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -76,8 +76,26 @@ def not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanati
             hint,
             first,
         )
-    hint = "Is every score of a row minus infinity, or one of them plus infinity? Or is 0 divided by 0?"
+    hint = "Is every score of a row minus infinity, or one plus infinity? Is 0 divided by 0, or infinity by infinity?"
     return "The result contains NaN or infinity.", hint, first
+
+
+def _vanished(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Right but for rows of zeros, where a hidden score was far above all visible ones."""
+    found = None
+    for index, (call, wanted, answer) in enumerate(zip(calls, right, got, strict=True)):
+        if difference(wanted, answer) is None:
+            continue
+        if type(answer) is not Tensor or answer.shape != wanted.shape or not _extreme(call):
+            return None
+        read = answer.any(-1)
+        if read.all() or difference(wanted[read], answer[read]) is not None:
+            return None
+        found = index if found is None else found
+    if found is None:
+        return None
+    sentence = "Right, until a hidden score is far above the visible ones: then the visible weights are all 0."
+    return sentence, "Mask the scores, before the softmax, and no weight gets lost.", found
 
 
 def _extreme(call: Call) -> bool:

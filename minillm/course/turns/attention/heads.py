@@ -23,6 +23,7 @@ from minillm.course.turns.attention.heads_variants import (
     cut_tokens,
     first_head_only,
     first_two,
+    inverted,
     join_tokens,
     multi_head,
     one_projection_per_slice,
@@ -66,6 +67,8 @@ turn = Turn(
     ready_made=("torch.nn.MultiheadAttention", "torch.nn.functional.multi_head_attention_forward"),
     errors={
         "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
+        "name '(rearrange|einops)' is not defined": "That's from einops, which the course doesn't use: `view(T, H, D)` "
+        "and `transpose(0, 1)` cut, `torch.cat` joins.",
         "name 'n_heads' is not defined": "`forward` finds it as `self.n_heads`.",
         "name 'D' is not defined": "D is the width of one head: all columns of x, divided by `self.n_heads`.",
         "unsupported operand|'Linear' object": "A layer is called, not multiplied or cut: `self.query(x)`.",
@@ -81,8 +84,9 @@ turn = Turn(
         "key and value, each to D columns?",
         r"\(3x2 and 4x3\)": "The query has D columns, and the key still has C: cut query, key and value alike.",
         "size mismatch, got input": "`query[h]` is one token. A head has all T rows and D columns: `query[:, own]`.",
-        r"size of tensor [ab] \(5\)": "The sentence on the page has 5 words, this text has another length. Project x: "
-        "`self.query(x)`.",
+        r"size of tensor [ab] \(5\)": "The sentence on the page has 5 words, this text has another length. Use x and "
+        "`visible`, and no other tensor of the page.",
+        r"\(1x12 and 4x4\)": "`heads += ...` adds the rows one by one. `heads.append(...)` adds the head as a whole.",
         "must be tuple of Tensors": "`torch.cat` takes a list of tensors: `torch.cat(heads, dim=-1)`.",
         r"\(5x4 and 6x6\)": "Is D always 2? It is C / n_heads, and differs from case to case.",
         r"mat1 and mat2 shapes(?!.*dim=-1).*(self\.output|torch\.cat)\(": "`self.output` takes (T, C), all heads side "
@@ -126,6 +130,8 @@ def _again(calls: list[Call]) -> list[Call]:
 def _leak(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     if difference(calls[0], calls[-1]) is None and difference(got[0], got[-1]) is not None:
         return "The same inputs give another result each time.", "What is random? A new layer? Use the four of `self`."
+    if type(got[0]) is tuple and difference(right[0], got[0][0]) is None:
+        return f"You return {len(got[0])} things, and the first is right.", "Return only that one."
     if type(got[0]) in (list, tuple):
         return "The heads are returned as a list.", "Put them side by side with `torch.cat`, then apply `self.output`."
     if type(got[0]) is Tensor and got[0].dim() == 3:
@@ -205,6 +211,11 @@ two_heads.mistake(
     lambda sizes, weights, x, visible: multi_head(sizes, weights, x, visible | True),
 )
 two_heads.mistake(
+    "The mask is inverted: each query reads only what is hidden from it.",
+    "Pass `visible` on as it is: True means visible. Only `nn.MultiheadAttention` wants the opposite.",
+    inverted,
+)
+two_heads.mistake(
     "The projections multiply by their weights without a transpose, as in `x @ self.query.weight`.",
     "`nn.Linear` stores its matrix transposed. Call the layer: `self.query(x)`.",
     lambda sizes, weights, *others: multi_head(
@@ -279,5 +290,10 @@ other_masks.mistake(
     "A causal mask is used instead of `visible`.",
     "Which keys a query may read is decided outside: pass on `visible`, whatever it holds.",
     lambda sizes, weights, x, visible: multi_head(sizes, weights, x, causal_mask(len(x))),
+)
+other_masks.mistake(
+    "There are always two heads.",
+    "How many there are differs from case to case: `self.n_heads`.",
+    lambda sizes, *others: multi_head((sizes[0], 2), *others),
 )
 turn.probe("one head, and as many heads as tokens", lambda rng: _texts(rng, (3, 4, 1), (3, 9, 3), (4, 8, 4)), _leak)

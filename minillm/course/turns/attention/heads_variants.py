@@ -1,5 +1,6 @@
 """Attention in several heads, computed with one thing done differently: the mistakes of the turn `04.heads`."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -67,6 +68,12 @@ def first_head_only(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tenso
         return columns(part, H)[:1].expand(H, -1, -1)
 
     return multi_head(sizes, weights, x, visible, cut=cut)
+
+
+def inverted(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:
+    """Each query reads only what is hidden from it, and one from which nothing is hidden divides 0 by 0."""
+    heads = multi_head(sizes, weights, x, ~visible)
+    return heads.masked_fill(visible.all(-1, keepdim=True), math.nan)
 
 
 def first_two(sizes: tuple[int, int], weights: dict[str, Tensor], x: Tensor, visible: Tensor) -> Tensor:

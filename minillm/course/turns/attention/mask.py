@@ -32,12 +32,14 @@ turn = Turn(
     errors={
         "at least 2 dimensions|must be Tensor, not int": "T is a number: `torch.ones(T)` makes a row, and "
         "`torch.ones(T, T)` a table.",
-        "name 'words' is not defined|'int' (object )?has no": "The number of tokens is the argument `T`, a "
-        "plain number.",
+        "name '(words|\\w*(length|size))' is not defined|'int' (object )?has no": "The number of tokens is the "
+        "argument `T`, a plain number.",
+        "name 'self' is not defined": "This is a function, not a layer: all that it needs is `T`. Return the table.",
+        "argument 'dtype'": "End with `.bool()`, or make the ones with `dtype=torch.bool`.",
         "name '([ts]|position)' is not defined": "`torch.arange(T)` holds all positions. You need them twice: as a "
         "column of queries and as a row of keys.",
         r"ambiguous": "`not` and `and` judge a whole tensor. `~` and `&` work entry by entry.",
-        r"index \d+ is out of bounds|shape mismatch": "T differs from case to case: make the table from `T` alone.",
+        r"index \d+ is out of bounds": "Positions run from 0 to T - 1, and T differs from case to case.",
     },
     debrief=Debrief(
         "Nobody stores the table for a long text: a kernel is told `is_causal=True` and skips the blocks above the "

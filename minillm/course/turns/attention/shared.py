@@ -47,6 +47,8 @@ turn = Turn(
         "index .* (is )?out of (bounds|range)": "There are K key/value heads. With H / K neighbors per head, the "
         "last query head must get number K - 1.",
         "only integers|must be integers|'float' object": "`/` gives a float; `//` gives a whole number.",
+        "name 'repeat_kv' is not defined": "That's a helper of Llama's code. Here, find the number of the key/value "
+        "head that query head h shares.",
         "name '[HK]' is not defined": "H is `len(query)`, K is `len(key)`.",
         "name 'self' is not defined": "This is a function, not a layer: H is `len(query)`, K is `len(key)`.",
         "tensors used as indices": "`for h in query` gives the heads, `for h in range(len(query))` their numbers.",
@@ -120,6 +122,9 @@ def _too_few(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation
     """Another number of outputs than there are query heads."""
     for index, ((query, key, *_), answer) in enumerate(zip(calls, got, strict=True)):
         (H, T, D), K = query.shape, len(key)
+        if type(answer) is Tensor and answer.shape == (H * T * D,):
+            hint = "`outputs += ...` adds the rows one by one, `outputs.append(...)` a head as a whole."
+            return "The outputs are one long row.", hint
         if type(answer) is not Tensor or answer.dim() != 2 or len(answer) != T or answer.shape[1] % D:
             return None
         n = answer.shape[1] // D
@@ -205,6 +210,11 @@ groups.mistake(
     "The outputs are returned as a list, or stacked, (H, T, D).",
     "Put them side by side: `torch.cat(outputs, dim=-1)` gives (T, H * D).",
     partial(_grouped, join=lambda heads: heads),
+)
+groups.mistake(
+    "The outputs are stacked, (T, H, D).",
+    "Two axes remain: `torch.cat(outputs, dim=-1)` gives (T, H * D), or end with `.flatten(1)`.",
+    partial(_grouped, join=lambda heads: heads.transpose(0, 1)),
 )
 groups.mistake(
     "The heads are joined along the tokens.",
