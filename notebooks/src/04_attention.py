@@ -67,8 +67,8 @@ letters = sum(character.isalpha() for character in text) / len(text)
 unplugged.answer("hardly a word" if letters < 0.5 else "real words, if dull ones")
 
 # %% [markdown]
-# Same weights, same 30 layers, and they were trained for something better. An average can't choose: *bank* reads as
-# much from *the* as from *river*. What's missing is a **weighted** average, with weights that each word works out for
+# Same weights, same 30 layers, but they were trained with heads that choose. An average can't: *bank* reads as much
+# from *the* as from *river*. What's missing is a **weighted** average, with weights that each word works out for
 # itself. That's attention.
 
 # %% [markdown]
@@ -144,16 +144,19 @@ mint = predict(
 )
 
 # %%
+place = 2.0  # change me: how much of a place is the mint?
 in_a_mint = x.clone()
-in_a_mint[1] = torch.tensor([2.0, 0.0, 3.0, 0.0])  # change me: place, water, ...
+in_a_mint[1] = torch.tensor([place, 0.0, 3.0, 0.0])
 in_mint, rich = read(4, in_a_mint @ W_Q, in_a_mint @ W_K, in_a_mint @ W_V)
-print(f"weight on mint {in_mint[1]:.3f}; water {rich[0]:.2f}, money {rich[1]:.2f}")
-same = torch.allclose(torch.tensor(in_mint), torch.tensor(of_bank))
-mint.answer("its output" if same else "both")
+of_mint = f"weight on mint {in_mint[1]:.3f}; water {rich[0]:.2f}, money {rich[1]:.2f}"
+if place == 2:
+    mint.answer("its output" if in_mint == of_bank else "both", lambda: print(of_mint))
+else:
+    print(of_mint)
 
 # %% [markdown]
 # **The key decides who gets read. The value decides what they say.** The weights stay, the loot changes. Make the mint
-# no place at all, with 0 in front, and run the cell again: all that money, and nobody finds it.
+# no place at all (0), and run the cell again: just as much money in the drawer, and *bank* takes 17% of it, not 78%.
 #
 # A Python dictionary returns the value whose key *equals* the query. Attention returns a mix of all values, weighted
 # by how well the keys match. The mix changes smoothly, so gradients can train the matrices.
@@ -273,9 +276,8 @@ for width, S in ((4, 16), (4, 1024), (1024, 16), (1024, 1024)):
     print(f"largest weight {plain:.2f}, divided {divided:.2f}")
 
 # %% [markdown]
-# Divided, a new head starts out equally open-minded at any width. Plain, a wide one puts everything on a single random
-# key. (That's for entries of variance 1. Real models start with smaller weights, so it's milder there.) Later we'll
-# leave it out of SmolLM2 and see.
+# Divided, the largest weight hardly depends on the width. Plain, a wide head puts everything on a single random key.
+# (Real models start with smaller weights, so it's milder there.) Later we'll leave the division out of SmolLM2.
 
 # %% [markdown]
 # ## Several heads, first as a list
@@ -442,7 +444,7 @@ mine.write(PROMPT, attention=attention, causal_mask=causal_mask)
 # %% [markdown]
 # ## Break it
 #
-# To learn what a line is for, take it out. Here are three sabotages. One does next to nothing:
+# To learn what a line is for, take it out. Here are three sabotages. One does far less harm than the others:
 
 
 # %%
@@ -464,15 +466,15 @@ sabotages = {
     "hand over the keys": lambda q, k, v, visible: attention(q, k, k, visible),
     "hide START": hide_start,
 }
-harmless = predict("Which sabotage does SmolLM2 hardly notice?", list(sabotages))
+harmless = predict("Which sabotage does the least harm?", list(sabotages))
 
 # %% tags=["nbval-ignore-output"]
 capitals = {"no sabotage": surgery.capitals(model, tokenizer)}
 for idea, broken in sabotages.items():
     with surgery.replaced(model, attention=broken):
         capitals[idea] = surgery.capitals(model, tokenizer)
-print("capitals that it names, of 20:", capitals)
-harmless.answer(max(sabotages, key=capitals.get))
+named_by_each = f"capitals that it names, of 20: {capitals}"
+harmless.answer(max(sabotages, key=capitals.get), show=lambda: print(named_by_each))
 
 # %% [markdown]
 # On this prompt, most attention goes to START. Hide it, and 15 of 17 capitals are left. (START is an *attention sink*:
@@ -556,12 +558,11 @@ show(
 )
 
 # %% [markdown]
-# Ten of twelve rows are brightest on the diagonal, but only eight of twelve columns. *church* fails: *bell* gives it
-# just 3%. And *string* and *wheel* read *piano* more than *key* does, which is hard to hold against them: pianos have
-# both.
+# *church* fails: *bell* gives it just 3%. And *string* and *wheel* read *piano* more than *key* does, which is hard to
+# hold against them: pianos have both.
 #
-# So the head finds what belongs together, whether a word needs it or not: *nurse* and *wheel* aren't ambiguous. And
-# where a word *is*, it depends: *bed* reads only 9% from *river*. Try *mouth*, *channel* and *current* above.
+# So the head finds what belongs together, whether a word needs it or not: *nurse* and *wheel* aren't ambiguous. And an
+# ambiguous word may get little: *bed* reads only 9% from *river*. Try *mouth*, *channel* and *current* above.
 
 # %% [markdown]
 # ## Can *bank* know about a river that comes later?
@@ -580,8 +581,8 @@ def layers_apart(place, *texts):
 
 before = layers_apart(5, "the river has a bank", "the street has a bank")
 after = layers_apart(2, "the bank of the river", "the bank of England")
-print(f"river first: banks differ after {before} of 30 layers; river later: {after}")
-later.answer(after)
+both = f"river first: banks differ after {before} of 30 layers; river later: {after}"
+later.answer(after, show=lambda: print(both))
 
 # %% [markdown]
 # **Verdict: true, with a catch.** Words do talk, but only forward: no layer can carry *river* back to *bank*, because
@@ -636,8 +637,8 @@ later.answer(after)
 mine.map(lesson="04")
 
 # %% [markdown]
-# **What you wrote**: a mask, a head, several heads, and heads that share their keys. All 270 heads of a real model ran
-# on your mask and your head, and stopped making sense when you took out a line.
+# **What you wrote**: all 270 heads of a real model ran on your mask and your head, and stopped making sense when you
+# took out a line.
 #
 # **What you measured**: hiding the token that gets most of the attention costs two capitals of 17, and head 9.2, first
 # of 270, reads what belongs together, in pairs that weren't used to find it.

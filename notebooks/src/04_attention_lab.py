@@ -49,7 +49,8 @@ def with_start(text):
 # groups minus the mean cosine between them: 0 means no difference, 2 opposite directions.
 #
 # **Controls**. Before the first block all 24 vectors are equal. 200 shuffles of the labels give the level of chance.
-# And 29 other words stand in the very same texts, in place of *bank*: some with one meaning, some with several.
+# And 29 other words stand in the very same texts, in place of *bank*: some with one meaning, some with several, and
+# one of your choice.
 
 # %%
 ABOUT_MONEY = """The loan was approved on Monday. She had saved four hundred dollars.
@@ -96,13 +97,18 @@ wall_guess = predict_number(
 CONTROLS = ("wall", "house", "tree", "door")
 MORE = """channel current branch mouth bed source safe shore dock vault account deposit boat
 fish bridge mill port road king church shop table window tower"""
-your_word = "lamp"  # change this, and guess where it will land in the ranking
-words = ["bank", *CONTROLS, *MORE.split(), your_word]
-vectors = {word: last_vectors(word) for word in words}
-found = {
-    word: separation(vectors[word], groups, shuffles=200 if word == "bank" else 1)
-    for word in words
-}
+vectors, found = {}, {}
+
+
+def measure(word):
+    vectors[word] = last_vectors(word)
+    found[word] = separation(vectors[word], groups, 200 if word == "bank" else 1)
+
+
+for word in ("bank", *CONTROLS, *MORE.split()):
+    measure(word)
+    print(word, end=" ")
+print()
 bank = found["bank"]
 wall_guess.answer(round(24 * found["wall"].accuracy[10].item()))
 
@@ -134,20 +140,32 @@ def jackknife(statistic, n=24):
     return ((n - 1) * torch.stack(left_out).var(correction=0)).sqrt().item()
 
 
-late = {word: found[word].cosine_gap[5:].mean().item() for word in words}
-ranking = sorted(words, key=late.get, reverse=True)
+# %%
+your_word = "lamp"  # change this, but first guess where it will land in the ranking
+measure(your_word)
+late = {word: each.cosine_gap[5:].mean().item() for word, each in found.items()}
+ranking = sorted(late, key=late.get, reverse=True)
+some = {*ranking[:8], "shore", "bed", "source", *CONTROLS, your_word}
 print("gap, mean from depth 5 on:")
-for word in sorted(
-    {*ranking[:8], "shore", "bed", "source", *CONTROLS, your_word}, key=ranking.index
-):
+for word in sorted(some, key=ranking.index):
     error = jackknife(lambda kept, v=vectors[word]: late_gap(v[:, kept], groups[kept]))
     print(f"{ranking.index(word) + 1:2}. {word:8} {late[word]:.2f} ± {error:.2f}")
+
+
+def ahead(kept):
+    first, second = (vectors[word][:, kept] for word in ("bank", "channel"))
+    return late_gap(first, groups[kept]) - late_gap(second, groups[kept])
+
+
+print(f"bank minus channel: {ahead(groups >= 0):.2f} ± {jackknife(ahead):.2f}")
 
 # %%
 control_gaps = torch.stack([found[word].cosine_gap for word in CONTROLS])
 late_controls = control_gaps[:, 5:].mean()
-print(f"bank is number {ranking.index('bank') + 1} of {len(words)} words;", end=" ")
+print(f"bank is number {ranking.index('bank') + 1} of {len(found)} words;", end=" ")
 print(f"words of one meaning: {late_controls:.2f} on average")
+fewest = min(round(24 * each.accuracy[10].item()) for each in found.values())
+print(f"at depth 10, each word shows the topic in {fewest} of 24 texts or more")
 
 # %% tags=["test"]
 assert late["bank"] > 2.5 * late_controls > 2.5 * bank.gap_95[5:].mean()
@@ -167,7 +185,7 @@ show(
         "cosine gap, money against water",
         references={"95% of shuffles": bank.gap_95.max().item()},
     ),
-    title="Every word shows the topic; bank moves farthest of 30",
+    title=f"Every word shows the topic; {ranking[0]} moves farthest of {len(found)}",
     alt="How far apart the two groups point, over depth. Bank rises to "
     f"{bank.cosine_gap.max():.2f}, channel lies below it, then shore; the four words of one "
     f"meaning stay near {late_controls:.2f}, still above the shuffles.",
@@ -175,11 +193,12 @@ show(
 
 # %% [markdown]
 # **Result**. The gap of *bank* is at chance for two blocks and clear after three; the accuracy is perfect at the
-# four depths printed from 5 on. But *wall* shows the topic in 22 of 24 texts, and its meaning did not change:
-# attention carries the **topic** into every word, and a classifier that finds the topic has not found a meaning. By
-# the gap, *bank* is first of 30 words, with 1.16 ± 0.07. The next two, *channel* and *current*, have several
-# meanings as well. But then come *vault* and *account*, which fit the money, and *bed* and *source*, ambiguous as
-# they are, rank in the middle.
+# four depths printed from 5 on. But at depth 10, all 30 words show the topic in 21 texts or more, and the meaning of
+# *wall* did not change: attention carries the **topic** into every word, and a classifier that finds the topic has
+# not found a meaning. By the gap, *bank* is first of 30 words, with 1.16 ± 0.07, ahead of the second by 0.24 ± 0.10.
+# The next two, *channel* and *current*, have several meanings as well. But then come *vault* and *account*, which fit
+# the money, and *bed* and *source*, ambiguous as they are, rank in the middle. (The band in the figure runs from the
+# lowest of the four words to the highest.)
 #
 # **Verdict**: true, with a catch. *bank* comes first, but we chose the two topics for it: for *branch* we'd have taken
 # trees and companies. How well a word fits the text explains part of the gap, and two meanings don't guarantee a large
@@ -224,9 +243,8 @@ The train to the coast was late again, and the children counted the cows until a
 def real_losses():
     """The loss of SmolLM2 on each text, in nats per token."""
     rows = [torch.tensor([with_start(text)]) for text in TEXTS.split("\n")]
-    return torch.stack(
-        [F.cross_entropy(model(row[:, :-1])[0], row[0, 1:]) for row in rows]
-    )
+    nats = [F.cross_entropy(model(row[:, :-1])[0], row[0, 1:]) for row in rows]
+    return torch.stack(nats)
 
 
 masks = {
@@ -234,22 +252,19 @@ masks = {
     "one too many": lambda T: torch.ones(T, T).tril(1).bool(),
     "none": lambda T: torch.ones(T, T).bool(),
 }
-peeking = {}
+peeking, peeked = {}, []
 for name, mask in masks.items():
     with surgery.replaced(model, causal_mask=mask):
         peeking[name] = real_losses()
         right = surgery.capitals(model, tokenizer)
     lower = int((peeking[name] < peeking["right"]).sum())
-    print(
-        f"mask {name:12}: loss {peeking[name].mean():.2f}, lower in {lower} of 6 texts,",
-        end=" ",
-    )
-    print(f"{right:2} of 20 capitals")
+    row = f"loss {peeking[name].mean():.2f}, lower in {lower} of 6 texts"
+    peeked.append(f"mask {name:12}: {row}, {right:2} of 20 capitals")
 
 # %% tags=["nbval-ignore-output"]
 fell = 1 - (peeking["one too many"].mean() / peeking["right"].mean()).item()
 outcome = 2 if fell > 1 / 3 else 1 if fell > -0.1 else 0
-leak_guess.answer(leak_guess.choices[outcome])
+leak_guess.answer(leak_guess.choices[outcome], show=lambda: print(*peeked, sep="\n"))
 
 # %% tags=["test"]
 assert peeking["one too many"].mean() < 0.7 * peeking["right"].mean()
@@ -312,19 +327,24 @@ cheats = [train(leaky, seed) for seed in range(3)]
 losses = {
     "honest mask": [loss_on(model, fresh, honest).item() for model in fair],
     "leaky mask": [loss_on(model, fresh, leaky).item() for model in cheats],
-    "trained leaky, then masked": [
-        loss_on(model, fresh, honest).item() for model in cheats
-    ],
+    "leaky, then masked": [loss_on(model, fresh, honest).item() for model in cheats],
 }
-for name, three in losses.items():
-    print(f"{name:27}", *(f"{loss:.3f}" for loss in three), "nats per digit")
-print(f"the floor: {math.log(10):.3f}   a perfect cheat: {math.log(10) / LENGTH:.3f}")
-cheat.answer(round(sum(losses["leaky mask"]) / 3, 2))
+
+
+def digit_losses():
+    for name, three in losses.items():
+        print(f"{name:18}", *(f"{loss:.3f}" for loss in three), "nats per digit")
+    print(
+        f"a perfect cheat: {math.log(10) / LENGTH:.3f}, the floor: {math.log(10):.3f}"
+    )
+
+
+cheat.answer(round(sum(losses["leaky mask"]) / 3, 2), show=digit_losses)
 
 # %% tags=["test"]
 assert 2.29 < min(losses["honest mask"]) <= max(losses["honest mask"]) < 2.40
 assert max(losses["leaky mask"]) < 0.3
-assert min(losses["trained leaky, then masked"]) > 2.4
+assert min(losses["leaky, then masked"]) > 2.4
 
 # %% [markdown]
 # **Result**. SmolLM2 looks better in 5 of 6 texts, and names 0 of 20 capitals. On digits, the leak brings the loss
@@ -332,8 +352,8 @@ assert min(losses["trained leaky, then masked"]) > 2.4
 # loss is ln 10 / 32 = 0.072. Under the right mask the same models have a loss of 3.5 or more, worse than a model
 # that knows nothing. **Your choice**: another `LENGTH`. What's a perfect cheat's loss at 8?
 #
-# **Verdict**: true, trained or not. When a loss is wonderful, change a token and see whether anything before it
-# moves. (And check that no validation text is in the training set. That's the other way to be too good.)
+# **Verdict**: true, trained or not. When a loss looks too good, change a token and see whether anything before it
+# moves. Then check that no validation text is in the training set, which is the other way to be too good.
 
 # %% [markdown]
 # ## 3. Does the head matter?
@@ -347,15 +367,14 @@ assert min(losses["trained leaky, then masked"]) > 2.4
 # is replaced by its mean over texts. (Zero would be a vector that the later layers have never seen.)
 #
 # **Controls**. Every pair crossed with the words of the other nineteen; all 270 heads; how likely the two words are
-# side by side, as in "guitar string". For the removal: the gap *before* layer 9 has run.
+# side by side, as in "guitar string". For the removal: the gap *before* layer 9 has run, and whole layers removed, to
+# see that a removal can close the gap at all.
 
 # %%
 river_text = TEXTS.split("\n")[1]
 tokens = ["START", *(tokenizer.decode([id]) for id in tokenizer.encode(river_text))]
-of_river = trace(model, torch.tensor([with_start(river_text)])).weights[
-    :, 0
-]  # (L, H, T, T)
-HeadExplorer(tokens, of_river, layer=9, head=2, token=15)
+of_river = trace(model, torch.tensor([with_start(river_text)])).weights
+HeadExplorer(tokens, of_river[:, 0], layer=9, head=2, token=15)
 
 # %% [markdown]
 # Move the sliders to 16.0 and 11.1, which you'll meet below, and to 18.7, which reads next to nothing but START.
@@ -447,20 +466,34 @@ def change(texts):
 
 
 before, after = late_gap(kept, groups, 10), late_gap(removed, groups, 10)
-print(f"gap of bank from depth 10 on: {before:.2f} with head 9.2, {after:.2f} without")
-print(f"the change: {after - before:+.2f} ± {jackknife(change):.2f}")
 by_depth = separation(kept, groups, shuffles=1).cosine_gap
-print(f"the gap before layer 9 runs: {by_depth[9]:.2f}, after it: {by_depth[10]:.2f}")
+
+
+def gap_without():
+    print(f"gap of bank from depth 10: {before:.2f}, without head 9.2: {after:.2f}")
+    print(f"the change: {after - before:+.2f} ± {jackknife(change):.2f}")
+    print(f"gap before layer 9 runs: {by_depth[9]:.2f}, after it: {by_depth[10]:.2f}")
+
+
 fallen = (before - after) / before
 falls = "it falls by more than half" if fallen > 0.5 else "it falls a little"
-removal_guess.answer("nothing much" if fallen < 0.05 else falls)
+removal_guess.answer("nothing much" if fallen < 0.05 else falls, show=gap_without)
+
+# %%
+outputs = head_outputs(model, ids)  # (L, B, H, T, D)
+for layer in (0, 4, 9):
+    nine = {(layer, h): outputs[layer, :, h][inside].mean(0) for h in range(9)}
+    with ablate_heads(model, nine):
+        without = trace(model, texts, weights=False).stream[:, :, -1]
+    gap = late_gap(without, groups, 10)
+    print(f"gap without any of the nine heads of layer {layer}: {gap:.2f}")
 
 # %% tags=["test"]
 assert abs(after - before) < 0.1
 
 # %% [markdown]
-# The head with the best picture isn't needed to tell the two *banks* apart. The last line says why: the gap stands
-# before layer 9 has run.
+# The head with the best picture isn't needed to tell the two *banks* apart. Nor is its whole layer: the gap is there
+# before layer 9 has run. Other removals do narrow it, so the test could have failed.
 #
 # ### Two heads, much the same map
 #
@@ -507,9 +540,8 @@ def looks(ids):
 @torch.no_grad()
 def copy_losses(ids):
     """The loss on the first and on the second copy, per text, in nats per token."""
-    nats = F.cross_entropy(
-        model(ids[:, :-1]).mT, ids[:, 1:], reduction="none"
-    )  # (B, T)
+    logits = model(ids[:, :-1]).mT
+    nats = F.cross_entropy(logits, ids[:, 1:], reduction="none")  # (B, T)
     return nats[:, 1:N].mean(1), nats[:, N + 1 :].mean(1)
 
 
@@ -530,35 +562,21 @@ for kind, share in looks(search).items():
         head = divmod(place, 9)  # layer and head
         gain = effects(head, search, intact)[1].mean().item()
         candidates.append((kind, gain, head, share[head].item()))
-        print(
-            f"{kind:9} head {label(head):4}  looks there with {share[head]:.2f},",
-            end=" ",
-        )
-        print(f"loss {round(gain, 1) + 0.0:+.1f}")
+        there = f"{kind:9} head {label(head):4}  looks there with {share[head]:.2f}"
+        print(f"{there}, loss {round(gain, 1) + 0.0:+.1f}")
 
 # %% [markdown]
-# Of the ten heads that we searched, only two cost more than one nat (16.0 and 18.6), and one made copying better (1.2,
-# -0.4). Of the previous-token heads that look with more than 0.8, we take the one whose removal does most and the one
-# whose removal does least, and of the induction heads the one that does most.
+# Of the ten heads that we searched, removing 16.0 or 18.6 costs more than one nat, and removing 1.2 even lowers the
+# loss. Two of the previous-token heads look there with more than 0.8 of their attention, and we keep both. Of the
+# induction heads, we keep the one whose removal does most.
 
 # %%
-clear = sorted(
-    (gain, head)
-    for kind, gain, head, share in candidates
-    if kind == "previous" and share > 0.8
-)
+previous = [each for each in candidates if each[0] == "previous" and each[3] > 0.8]
+clear = sorted(each[1:3] for each in previous)
 idle, needed = clear[0][1], clear[-1][1]
-inductive = max(
-    (gain, head) for kind, gain, head, _ in candidates if kind == "induction"
-)[1]
-print(
-    "previous-token heads:",
-    label(needed),
-    "and",
-    label(idle),
-    " induction head:",
-    label(inductive),
-)
+inductive = max(each[1:3] for each in candidates if each[0] == "induction")[1]
+print(f"previous-token heads: {label(needed)} and {label(idle)};", end=" ")
+print(f"induction head: {label(inductive)}")
 
 
 # %%
@@ -609,9 +627,10 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 # 0.03. The first copy changes by 0.05 or less. (Random words leave little to lose there, so the first copy is a weak
 # control.) On prose, neither costs much: 11.1 costs 0.06 ± 0.04 nats, 16.0 nothing (0.00 ± 0.02).
 #
-# **Verdict**: not quite. A map shows where a head looks. Similar maps, different effects: what comes of the looking,
-# only an experiment shows. Nor is 9.2 or 11.1 useless. It may serve something else, or others may fill in for it. An
-# ablation answers only the question that was asked. **Your choice**: another `N`. With 4 words, does 11.1 stay idle?
+# **Verdict**: not quite. A map shows where a head looks. Two similar maps can have different effects, and only an
+# experiment tells them apart. That doesn't make 9.2 or 11.1 useless: it may serve something else, or others may fill
+# in for it. An ablation answers only the question that was asked. **Your choice**: another `N`. With 4 words, does 11.1
+# stay idle?
 
 # %% [markdown]
 # ## 4. Attention sinks
@@ -628,7 +647,8 @@ assert abs(increases[1]) < 0.3 < increases[0] / 5
 
 # %%
 sink_guess = predict_number(
-    "In how many of 270 heads does START get more than half?", unit="heads"
+    "In the ferryman's text, in how many of 270 heads does START get more than half?",
+    unit="heads",
 )
 
 # %%
@@ -637,27 +657,25 @@ THREE = {
     "piano": TEXTS.split("\n")[0],
     "code": "def add(a, b):\n    return a + b\n\nprint(add(2, 3))  # the sum of two numbers",
 }
-heads_over_half, ratios = {}, {}
+heads_over_half, ratios, to_start = {}, {}, []
 for name, text in THREE.items():
     ids_of_text = torch.tensor([with_start(text)])
     seen_text = trace(model, ids_of_text)
     T = ids_of_text.shape[1]
-    to_first = seen_text.weights[:, 0, :, 1:, 0].mean(
-        -1
-    )  # (L, H); the first query has no choice
-    norms = torch.stack(
-        [projected(model, seen_text, n)[2].norm(dim=-1) for n in range(30)]
-    )
+    # (L, H), without the first query, which has no choice
+    to_first = seen_text.weights[:, 0, :, 1:, 0].mean(-1)
+    values = [projected(model, seen_text, layer)[2] for layer in range(30)]
+    norms = torch.stack(values).norm(dim=-1)
     ratios[name] = norms[..., 0] / norms[..., 1:].mean(-1)  # (L, K)
     heads_over_half[name] = int((to_first > 0.5).sum())
     even = sum(1 / (t + 1) for t in range(1, T)) / (T - 1)
     headless = trace(model, ids_of_text[:, 1:]).weights[:, 0, :, 1:, 0].mean()
-    print(f"{name}: START gets {to_first.mean():.2f} (evenly: {even:.2f}),", end=" ")
-    print(f"more than half in {heads_over_half[name]} of 270 heads;", end=" ")
-    print(f"without START, the first word gets {headless:.2f}")
+    share = f"{name}: START gets {to_first.mean():.2f} (evenly: {even:.2f})"
+    share += f", more than half in {heads_over_half[name]} of 270 heads"
+    to_start.append(f"{share}; without START, the first word gets {headless:.2f}")
+sink_guess.answer(heads_over_half["river"], show=lambda: print(*to_start, sep="\n"))
 
 # %%
-sink_guess.answer(heads_over_half["river"])
 for name, ratio in ratios.items():
     small, tiny = int((ratio < 0.5).sum()), int((ratio < 0.1).sum())
     print(f"{name}: value at START / elsewhere: median {ratio.median():.2f};", end=" ")
@@ -681,17 +699,19 @@ for name, own in (("START", False), ("each word's own key", True)):
     with surgery.replaced(
         model, attention=lambda *parts, own=own: hide(*parts, own=own)
     ):
-        print(f"hidden: {name}: loss {real_losses().mean():.2f}", end=" ")
-        print(f"(intact {peeking['right'].mean():.2f}),", end=" ")
+        losses_hidden = real_losses()
+        cost, error = with_error(losses_hidden - peeking["right"])
+        print(f"hidden: {name}: loss {losses_hidden.mean():.2f}", end=" ")
+        print(f"({cost:+.2f} ± {error:.2f}),", end=" ")
         print(f"{surgery.capitals(model, tokenizer)} of 20 capitals (intact 17)")
 
 # %% [markdown]
 # **Result**. Half of all attention goes to START, on prose and on code, more than four times an even share. It's
 # spread: 118 to 163 of 270 heads give it more than half. Its value has a quarter of the norm of others (the median of
 # 90), is below half in 75 or more, below a tenth in 3, and larger than the others in 6 or 7. Hide it, and the loss
-# rises from 4.30 to 4.69, while the capitals fall from 17 to 15 of 20. Hide each word's own key instead: the loss rises
-# only a little more, to 4.85, but no capital is left. The two measures disagree about how much START matters. Without
-# START, the first word takes the role.
+# rises from 4.30 to 4.69 (+0.39 ± 0.14), while the capitals fall from 17 to 15 of 20. Hide each word's own key instead:
+# the loss rises by 0.55 ± 0.07, which six texts can't tell from 0.39, but no capital is left. The two measures disagree
+# about how much START matters. Without START, the first word takes the role.
 #
 # **Verdict**: true, with a catch. The sink is real, and on these short texts, the model keeps most of its capitals
 # without it, at a cost of 0.4 nats. But its value isn't zero, in some heads not even small, and START isn't
