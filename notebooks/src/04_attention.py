@@ -213,8 +213,8 @@ diagrams.causal_mask(visible, words).show()
 # %% [markdown]
 # ### Your turn: attention
 #
-# `query` is (T, D), `key` and `value` are (S, D), and `visible` is (T, S). Here T = S, but we'll also try your
-# function on other sizes, so take D from its input: `query.shape[-1]`.
+# `query` is (T, D), `key` and `value` are (S, D), and `visible` is (T, S). Here T = S = 5 and D = 2, but we'll also try
+# your function on other sizes. So take D from its input: `query.shape[-1]`.
 
 
 # %%
