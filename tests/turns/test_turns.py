@@ -15,7 +15,9 @@ from minillm.course.learner.decorator import _help
 from minillm.course.learner.source import is_unwritten, source_of
 from minillm.course.learner.trial import UNKNOWN, try_out
 from minillm.course.learner.turn import Turn, gradients
+from minillm.course.pages import read_page, turns_in
 from minillm.course.turns import TOPICS, all_turns, find, turns
+from minillm.course.workbook import course_pages, number_of
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_loops
 from minillm.model.attention import causal_mask as package_mask
@@ -27,6 +29,11 @@ pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
 RIGHT = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.sentence is None]
 WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.sentence is not None]
+LESSONS = [
+    pytest.param(path, id=path.stem)
+    for name, path in course_pages().items()
+    if number_of(name) in TOPICS and not ("/" in name or name.endswith("_lab.ipynb"))
+]
 TURNS = [pytest.param(turn, id=turn.id) for turn in all_turns()]
 UNNAMED = "The result has "  # in place of a mistake
 TYPE = re.compile(r"shape|has (\[|'|None|nan)")  # what is told in the same words, and is a property
@@ -118,6 +125,13 @@ def test_every_advice_about_an_error_is_given_to_an_answer_on_file(turn):
     assert set(turn.errors.values()) <= given
 
 
+@pytest.mark.parametrize("path", LESSONS)
+def test_turns_are_in_the_order_of_the_page(path):
+    """`mine.report()` lists them so, and a turn that passes asks for those before it."""
+    asked = [find(id) for id in turns_in(read_page(path))]
+    assert list(turns(path.name.partition("_")[0])) == asked
+
+
 def test_every_turn_has_its_answers_on_file():
     right = Counter(answer.turn for answer in load_all() if answer.sentence is None)
     assert {turn.id: right[turn.id] >= 4 for turn in all_turns()} == {turn.id: True for turn in all_turns()}
@@ -187,7 +201,7 @@ def test_the_courses_versions_equal_the_package():
 
 def test_the_courses_versions_of_reasoning_equal_the_package():
     """Oracles: the instructions' own checker, pass@k of the package, and the gradient of its GRPO loss."""
-    verifier, pass_at_k, policy_gradient_loss = (turn.course for turn in turns("11a"))
+    verifier, policy_gradient_loss, pass_at_k = (turn.course for turn in turns("11a"))
     for task in Instructions(3, families={"chain": 1, "count": 1}).instructions(40):
         for said in (task.answer, task.worked, *task.mistakes, "", "Gladly."):
             assert verifier(said, int(task.key.truth[0])) == float(task.check(said)), (task.question, said)

@@ -193,3 +193,9 @@ class Recursion:
 class OrderedDraws:
     def pass_at_k(n, c, k):
         return 1 - math.perm(n - c, k) / math.perm(n, k)
+
+
+@right("11a.pass_at_k")
+class HumanEvalsNames:
+    def pass_at_k(num_samples, num_correct, k):
+        return 1 - math.comb(num_samples - num_correct, k) / math.comb(num_samples, k)

@@ -172,3 +172,18 @@ class OneProduct:
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
         weights = mask / mask.sum(1, keepdim=True) / len(rewards)
         return -torch.einsum("b,bt,bt->", advantages, log_probs, weights)
+
+
+@right("11a.policy_gradient")
+class MaskedMean:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * torch.masked.mean(log_probs, 1, mask=mask)).mean()
+
+
+@right("11a.policy_gradient")
+class RatioOfMeans:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        per_answer = (log_probs * mask).mean(dim=1) / mask.float().mean(dim=1)
+        return -(advantages * per_answer).mean()

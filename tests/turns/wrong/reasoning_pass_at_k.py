@@ -1,5 +1,6 @@
 """Wrong answers to the turn 11a.pass_at_k, as learners write them."""
 
+import itertools
 import math
 import statistics
 
@@ -609,3 +610,62 @@ class AlwaysOfFour:
 class PocketCalculator:
     def pass_at_k(n, c, k):
         return 1 - math.nCr(n - c, k) / math.nCr(n, k)
+
+
+# wrong: The recursion never ends.
+@wrong("11a.pass_at_k", "`pass_at_k` raised ZeroDivisionError")
+class RecursionWithoutEnd:
+    def pass_at_k(n, c, k):
+        def at(n, k):
+            return c / n + (1 - c / n) * at(n - 1, k - 1)
+
+        return at(n, k)
+
+
+# wrong: It lists all draws, of which there are millions.
+@wrong("11a.pass_at_k", "`pass_at_k` has not finished")
+class ListsAllDraws:
+    def pass_at_k(n, c, k):
+        answers = [True] * c + [False] * (n - c)
+        draws = list(itertools.combinations(answers, k))
+        return sum(any(draw) for draw in draws) / len(draws)
+
+
+# wrong: The counts are of other things, and the result is no probability.
+@wrong("11a.pass_at_k", "-182 is no probability")
+class DrawsOfTheRightOnes:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(n, c) / math.comb(n, k)
+
+
+# wrong: One right answer is drawn, then any others: several right ones count several times.
+@wrong("11a.pass_at_k", "This is the expected number of right answers among k")
+class OneRightThenAny:
+    def pass_at_k(n, c, k):
+        return c * math.comb(n - 1, k - 1) / math.comb(n, k)
+
+
+# wrong: The probability of the first right answer at each attempt, with the answers put back.
+@wrong("11a.pass_at_k", "This is 1 - (1 - c/n)^k")
+class GeometricSum:
+    def pass_at_k(n, c, k):
+        return sum((1 - c / n) ** i * c / n for i in range(k))
+
+
+# wrong: HumanEval's function returns an array, for many problems at once.
+@wrong("11a.pass_at_k", "`pass_at_k` returns a numpy array")
+class HumanEvalsArray:
+    def pass_at_k(n, c, k):
+        def estimator(n, c, k):
+            if n - c < k:
+                return 1.0
+            return 1.0 - np.prod(1.0 - k / np.arange(n - c + 1, n + 1))
+
+        return np.array([estimator(int(n), int(c), k)])
+
+
+# wrong: Draws are counted with their order, and each answer is put back.
+@wrong("11a.pass_at_k", "")
+class AllSequences:
+    def pass_at_k(n, c, k):
+        return 1 - math.comb(n - c, k) / n**k

@@ -803,3 +803,101 @@ class CutsByASlice:
     def policy_gradient_loss(log_probs, rewards, mask):
         advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
         return -(advantages * log_probs[:, : mask.sum(1)].mean(1)).mean()
+
+
+# wrong: TRL's loss of today, which takes one mean over all tokens; the ratio to itself is 1.
+@wrong("11a.policy_gradient", "The loss doesn't depend on the log-probabilities")
+class TRLsRatioOverAllTokens:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+        ratio = torch.exp(log_probs - log_probs.detach())
+        per_token_loss = -ratio * advantages.unsqueeze(1)
+        return (per_token_loss * mask).sum() / mask.sum().clamp(min=1.0)
+
+
+# wrong: the same, with the turn's 1e-6.
+@wrong("11a.policy_gradient", "The loss doesn't depend on the log-probabilities")
+class RatioOverAllTokens:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        ratio = torch.exp(log_probs - log_probs.detach())
+        return -(ratio * advantages[:, None])[mask].mean()
+
+
+# wrong: TRL's 1e-4, and one mean over all tokens.
+@wrong("11a.policy_gradient", "One mean is taken over all tokens of the group, and more than 1e-6")
+class TRLsMeanOverAllTokens:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-4)
+        return -(log_probs * advantages.unsqueeze(1) * mask).sum() / mask.sum()
+
+
+# wrong: PyTorch's example of REINFORCE, which has no padding.
+@wrong("11a.policy_gradient", "All tokens, those of the padding too, are summed")
+class PyTorchsReinforce:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        returns = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        policy_loss = []
+        for log_prob, R in zip(log_probs, returns):
+            policy_loss.append(-log_prob * R)
+        return torch.cat(policy_loss).sum()
+
+
+# wrong: a sum over all tokens, without the padding.
+@wrong("11a.policy_gradient", "All tokens of the group are summed")
+class SumOfAllTokens:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages[:, None] * log_probs * mask).sum()
+
+
+# wrong: SFT on the right answers.
+@wrong("11a.policy_gradient", "Only right answers count, as in rejection sampling")
+class OnlyRightAnswers:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        right = rewards == 1
+        return -((log_probs * mask).sum(1) / mask.sum(1))[right].mean()
+
+
+# wrong: It also returns the advantages, as `grpo_loss` returns metrics.
+@wrong("11a.policy_gradient", "The loss must be one number; here several things are returned")
+class LossAndAdvantages:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        loss = -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+        return loss, advantages
+
+
+# wrong: The page's `grpo_loss`, whose ratio to itself is 1.
+@wrong("11a.policy_gradient", "The loss is 0, whatever the log-probabilities are")
+class OnePolicyForBoth:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        ratio = ((log_probs - log_probs.detach()) * mask).sum(1).exp()
+        return -torch.min(ratio * advantages, ratio.clamp(0.8, 1.2) * advantages).mean()
+
+
+# wrong: A whole training step.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError: element 0 of tensors")
+class BackwardInside:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        loss = -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()
+        loss.backward()
+        return loss
+
+
+# wrong: The row of all tokens is cut into answers of one length.
+@wrong("11a.policy_gradient", "`policy_gradient_loss` raised RuntimeError: shape '[4, -1]'")
+class AnswersOfOneLength:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+        return -(advantages * log_probs[mask].view(len(rewards), -1).mean(1)).mean()
+
+
+# wrong: Rewards of -1 and 1 in place of advantages.
+@wrong("11a.policy_gradient", "")
+class PlusAndMinusOne:
+    def policy_gradient_loss(log_probs, rewards, mask):
+        advantages = torch.where(rewards > 0, 1.0, -1.0)
+        return -(advantages * (log_probs * mask).sum(1) / mask.sum(1)).mean()

@@ -678,3 +678,55 @@ class BonusForTheForm:
 class SetAndNumber:
     def verifier(answer, result):
         return float({int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])} == result)
+
+
+# wrong: It goes back to the whole answer where no number follows the marker.
+@wrong("11a.verifier", 'If no number follows "Answer:", the whole answer counts')
+class BackToTheWholeAnswer:
+    def verifier(answer, result):
+        final = answer.rpartition("Answer:")[2]
+        if not re.search(r"\d", final):
+            final = answer
+        return float({int(number) for number in re.findall(r"\d+", final)} == {result})
+
+
+# wrong: A reward function of TRL takes lists of answers and of results.
+@wrong("11a.verifier", "`verifier` raised TypeError: 'int' object is not iterable")
+class ZipsAnswersAndResults:
+    def verifier(completions, ground_truth):
+        return [1.0 if str(result) in answer else 0.0 for answer, result in zip(completions, ground_truth)]
+
+
+# wrong: nanochat's GSM8K, with another marker: the period after the number belongs to the match.
+@wrong("11a.verifier", "No answer is ever rewarded")
+class LikeGSM8K:
+    def verifier(answer, result):
+        match = re.search(r"Answer: (\-?[0-9\.\,]+)", answer)
+        said = match.group(1).strip().replace(",", "") if match else None
+        return float(said == str(result))
+
+
+# wrong: It looks for the number right after the marker, else for the last number.
+@wrong("11a.verifier", "is rewarded")
+class AfterTheMarkerOrLast:
+    def verifier(answer, result):
+        match = re.search(r"Answer:\s*(-?\d+)", answer)
+        if match:
+            return 1.0 if int(match.group(1)) == result else 0.0
+        numbers = re.findall(r"-?\d+", answer)
+        return 1.0 if numbers and int(numbers[-1]) == result else 0.0
+
+
+# wrong: Half a reward for naming the result among others.
+@wrong("11a.verifier", "A reward is 0.5 here")
+class HalfAReward:
+    def verifier(answer, result):
+        numbers = {int(number) for number in re.findall(r"\d+", answer.rpartition("Answer:")[2])}
+        return 1.0 if numbers == {result} else 0.5 if result in numbers else 0.0
+
+
+# wrong: A word boundary keeps 31 out of 131, and lets other numbers in.
+@wrong("11a.verifier", "An answer that names several numbers is rewarded if one of them is right")
+class WordBoundary:
+    def verifier(answer, result):
+        return float(bool(re.search(rf"\b{result}\b", answer.split("Answer:")[-1])))

@@ -5,6 +5,6 @@ from minillm.course.turns.reasoning.gradient import policy_gradient_loss
 from minillm.course.turns.reasoning.sampling import pass_at_k
 from minillm.course.turns.reasoning.verifying import verifier
 
-turns = (verifying.turn, sampling.turn, gradient.turn)
+turns = (verifying.turn, gradient.turn, sampling.turn)  # as on the page
 
 __all__ = ["pass_at_k", "policy_gradient_loss", "turns", "verifier"]

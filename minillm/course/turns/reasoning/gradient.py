@@ -36,6 +36,9 @@ turn = Turn(
         r"Dimension out of range.*rewards\.\w+\((dim=)?-?1": "`rewards` is (B,), one dimension: leave out `dim`.",
         "Dimension out of range": "What has only one axis here? `log_probs[mask]` is one long row, which has lost the "
         "answers. Multiply by `mask` instead: that keeps (B, T).",
+        "does not require grad": "Return the loss. The training loop below calls `backward`.",
+        r"is invalid for input of size.*\[mask": "`log_probs[mask]` is one long row, and the answers in it differ in "
+        "length. Multiply by `mask` instead: that keeps (B, T).",
         r"\blog_p\b": "`log_p` belongs to the page. The argument is called `log_probs`.",
         r"name '\w*(old|ref)\w*' is not defined": "There is no older policy here, so no ratio: the loss takes "
         "`log_probs` as they are.",
@@ -120,6 +123,34 @@ groups.mistake(
     lambda log_probs, rewards, mask: loss(
         log_probs, rewards / (rewards.std() + 1e-4), mask, correction=None, tokens="sum"
     ),
+)
+groups.mistake(
+    "One mean is taken over all tokens of the group, and more than 1e-6 is added to the deviation, as in TRL?",
+    "Take the mean over each answer's own tokens first, and add 1e-6. Libraries choose both differently.",
+    lambda log_probs, rewards, mask: loss(
+        log_probs, rewards / (rewards.std() + 1e-4), mask, correction=None, tokens="all"
+    ),
+)
+for small, remark in ((1e-4, " 1e-4 is TRL's; this turn adds 1e-6."), (1e-6, "")):
+    groups.mistake(
+        "The loss doesn't depend on the log-probabilities. A ratio such as `exp(lp - lp.detach())` is always 1.",
+        f"Use `log_probs` themselves, and take the mean over each answer's own tokens first.{remark}",
+        lambda log_probs, rewards, mask, small=small: loss(
+            torch.ones_like(log_probs), rewards / (rewards.std() + small), mask, correction=None, tokens="all"
+        ),
+    )
+for ignored, which in ((False, "All tokens of the group"), (True, "All tokens, those of the padding too,")):
+    groups.mistake(
+        f"{which} are summed, and nothing is divided by their number.",
+        "Divide each answer's sum by `mask.sum(dim=1)`, then take the mean over answers.",
+        lambda log_probs, rewards, mask, ignored=ignored: (
+            loss(log_probs, rewards, mask | ignored, tokens="sum") * len(rewards)
+        ),
+    )
+groups.mistake(
+    "Only right answers count, as in rejection sampling: wrong ones teach nothing.",
+    "Give every answer its advantage. Wrong ones have a negative one.",
+    lambda log_probs, rewards, mask: loss(log_probs, rewards / rewards.mean(), mask, baseline=False, correction=None),
 )
 groups.mistake(
     "This is plain REINFORCE: rewards times the log-probability of the whole answer.",

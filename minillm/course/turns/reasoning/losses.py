@@ -38,6 +38,8 @@ def each(log_probs: Tensor, rewards: Tensor, mask: Tensor) -> Tensor:
 def no_loss(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Not one number, not finite, or 0. Several roads lead to 0, so none of them is named."""
     answers = [as_tensor(answer) for answer in got]
+    if any(type(answer) in (tuple, list) and tensor is None for answer, tensor in zip(got, answers, strict=True)):
+        return "The loss must be one number; here several things are returned.", "Return the loss alone."
     if all(answer is not None and answer.dim() == 0 and abs(answer) < 1e-6 for answer in answers):
         hint = (
             "Advantages add up to 0, so the same factor for each gives 0. Print both factors' shapes. (With "

@@ -6,6 +6,7 @@ from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import NUMBERS, difference
+from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
 
@@ -35,8 +36,10 @@ turn = Turn(
         "must be a non-negative integer": "A count below 0: is a size fixed in your code, or a difference the wrong "
         "way round?",
         "in the line: raise ": "That line of yours raises it. What is the probability in this case?",
-        "division by zero": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this order? "
-        "Is it below the line?",
+        "division by zero.*comb": "There are `math.comb(n, k)` draws, and that is never 0. Are its arguments in this "
+        "order? Is it below the line?",
+        "division by zero": "What is 0 there? A loop makes k draws, and a recursion ends at k = 0: no draw, no hit.",
+        "has not finished": "Are all draws listed? There are millions here: `math.comb` counts them at once.",
     },
     ready_made=("minillm.posttraining.verifiers.pass_at_k",),
     debrief=Debrief(
@@ -64,13 +67,14 @@ def _edges(rng: random.Random) -> list[Call]:
     return [(n, 0, 3), (n, n, 2), (n, 2, n), (n, n - 1, 2), (n, 1, n - 1), (1, 1, 1), (1, 0, 1), (256, 1, 254)]
 
 
-def _no_probability(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+def _no_probability(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """A result out of range, or shares of a round number of draws."""
     if not all(type(gave) in NUMBERS for gave in got):
         return None
-    for gave in got:
+    for place, gave in enumerate(got):
         if not 0 <= gave <= 1:
-            return f"{gave:.4g} is no probability.", "Which count must be the larger one, and where does it stand?"
+            hint = "Which count must be the larger one, and where does it stand?"
+            return f"{gave:.4g} is no probability.", hint, place
     errors = [abs(gave - due) for due, gave in zip(right, got, strict=True)]
     if 0.005 < max(errors) < 0.2 and any(all(_is_whole(n * gave) for gave in got) for n in ROUNDS):
         sentence = "This is close to the right probability, and misses it by a little: is it a simulation?"

@@ -45,6 +45,7 @@ turn = Turn(
         "is the third, `[2]`.",
         "(not|got) 'list'|'list' object has no attribute": "`split` and `findall` give lists of texts. Take one item, "
         "or loop over them.",
+        "'int' object is not iterable": "One answer comes in, a text, and one result, a number: nothing to loop over.",
         "unhashable type": "Braces around a list don't make a set of its items. `set(...)` does, or braces with a "
         "`for` inside.",
         "requires string as left operand": r"`result` is a number, and `answer` is text. `re.findall(r'\d+', ...)` "
@@ -115,6 +116,7 @@ def _worked(rng: random.Random) -> list[Call]:
         (f"{steps} Answer: {result}. Is my Answer right?", result),
         (f"{steps}", result),
         (f"{result}. Answer: {result + 1}.", result),
+        (f"It is {result}. Answer: I am not sure.", result),
         (f"Answer: {subtotal}. No, {steps} Answer: {result}.", result),
         (f"Answer: {result}. No, {steps} Answer: {subtotal}.", result),
     ]
@@ -248,6 +250,11 @@ worked.mistake(
     'What stands before "Answer:" counts, not what follows it.',
     'The part after the marker is `answer.rpartition("Answer:")[2]`.',
     lambda answer, result: float(set(_numbers(answer.partition("Answer:")[0])) == {result}),
+)
+worked.mistake(
+    'If no number follows "Answer:", the whole answer counts.',
+    'Then the final answer names no number, so the reward is 0.0. All of it counts only if there is no "Answer:".',
+    lambda answer, result: float((set(_numbers(_final(answer))) or set(_numbers(answer))) == {result}),
 )
 worked.mistake(
     "The last number of the whole answer counts, even where none follows the marker.",
