@@ -135,6 +135,24 @@ def test_a_number_is_told_by_what_factor_it_is_off(file, capsys, guess, right, s
     assert NumberGuess(QUESTION, "heads").guess == guess
 
 
+@pytest.mark.parametrize(
+    ("guess", "sentence", "surprise"),
+    [
+        (4, "Answer: 10 of 200. You said 4: close, within two standard errors.", False),  # of 3.1
+        (16, "Answer: 10 of 200. You said 16: close, within two standard errors.", False),
+        (3, "Answer: 10 of 200. You said 3: too low by a factor of 3.3.", True),
+        (0, "Answer: 10 of 200. You said 0: too low by 10.", True),
+        (10, "Answer: 10 of 200, exactly as you said.", False),
+    ],
+)
+def test_a_count_is_graded_by_its_error(file, capsys, guess, sentence, surprise):
+    asked = NumberGuess(QUESTION, "of 200")
+    asked.choose(guess)
+    asked.answer_count([True] * 10 + [False] * 190)
+    assert capsys.readouterr().out == f"{sentence}\n"
+    assert json.loads(file.read_text())[QUESTION]["surprise"] == surprise
+
+
 def test_a_number_of_a_tensor_and_its_unit_are_printed(capsys):
     predict_number(QUESTION).answer(torch.tensor(0.25))
     predict_number(QUESTION, unit="%").answer(np.float64(41))

@@ -38,8 +38,11 @@ class Prediction:
         """A guess or an answer as it is printed."""
         raise NotImplementedError
 
-    def verdict(self, right: Any) -> tuple[str, bool]:
-        """The sentence that compares the answer with the guess that was made, and whether it is a surprise."""
+    def verdict(self, right: Any, error: float) -> tuple[str, bool]:
+        """The sentence that compares the answer with the guess that was made, and whether it is a surprise.
+
+        `error` is the answer's standard error, 0 if it has none.
+        """
         raise NotImplementedError
 
     def choose(self, guess: Any) -> str:
@@ -67,19 +70,19 @@ class Prediction:
             refresh()
         guess_box.give(self.question, self)
 
-    def _give(self, right: Any, reason: str, show: Show | None) -> None:
+    def _give(self, right: Any, reason: str, show: Show | None, error: float = 0.0) -> None:
         """Print the answer and draw what belongs to it, now or once there is a guess."""
         if self.guess is None and not self.skipped and guess_box.person_at_workbook():
-            guess_box.wait(self, lambda chosen: chosen.told(right, reason), show)
+            guess_box.wait(self, lambda chosen: chosen.told(right, reason, error), show)
             return
-        print(self.told(right, reason))
+        print(self.told(right, reason, error))
         if show is not None:
             show()
 
-    def told(self, right: Any, reason: str) -> str:
+    def told(self, right: Any, reason: str, error: float = 0.0) -> str:
         """Keep the answer beside the guess; returns the sentence."""
         if self.guess is not None:
-            sentence, surprise = self.verdict(right)
+            sentence, surprise = self.verdict(right, error)
         else:
             sentence, surprise = f"Answer: {self.text(right)}.", False
         if self.guess is not None or self.skipped:
@@ -105,7 +108,7 @@ class Guess(Prediction):
         """The choice itself."""
         return guess
 
-    def verdict(self, right: Any) -> tuple[str, bool]:
+    def verdict(self, right: Any, error: float) -> tuple[str, bool]:
         """Every other choice is a surprise."""
         if self.guess == right:
             return f"Answer: {right}, as you predicted.", False
@@ -163,14 +166,20 @@ class NumberGuess(Prediction):
         """The number with its unit."""
         return f"{_number(guess)}{'' if self.unit in ('', '%') else ' '}{self.unit}"
 
-    def verdict(self, right: Any) -> tuple[str, bool]:
+    def verdict(self, right: Any, error: float) -> tuple[str, bool]:
         """By what factor the guess is off; a difference where a factor has no meaning."""
         answer, said = f"Answer: {self.text(right)}", f"You said {_number(self.guess)}"
         if self.guess == right:
             return f"{answer}, exactly as you said.", False
+        if abs(self.guess - right) <= 2 * error:
+            return f"{answer}. {said}: close, within two standard errors.", False
         side = "too low" if self.guess < right else "too high"
         if min(self.guess, right) <= 0:
-            return f"{answer}. {said}: {side} by {self.text(abs(right - self.guess))}.", True
+            off = abs(right - self.guess)
+            return (
+                f"{answer}. {said}: {side} by {_number(off) if self.unit.startswith('of ') else self.text(off)}.",
+                True,
+            )
         factor = max(right / self.guess, self.guess / right)
         if factor <= CLOSE:
             return f"{answer}. {said}: close, within 10%.", False
@@ -186,6 +195,17 @@ class NumberGuess(Prediction):
         if not self.allows(right):
             raise UserError(f"the answer {right!r} is not a finite number")
         self._give(right, "", show)
+
+    def answer_count(self, hits: Sequence[Any], show: Show | None = None) -> None:
+        """Answer with how many of some items are true; a guess within two standard errors of this count is close.
+
+        >>> heads = predict_number("How many of 8 tosses are heads?", unit="of 8")
+        Predict: How many of 8 tosses are heads? (a number, of 8)
+        >>> heads.answer_count([True, False, False, True, True, False, True, False])
+        Answer: 4 of 8.
+        """
+        count = sum(map(bool, hits))
+        self._give(count, "", show, math.sqrt(count * (1 - count / max(len(hits), 1))))
 
     def __repr__(self) -> str:
         return f"Predict: {self.question}" + (f" (a number, {self.unit})" if self.unit else " (a number)")
