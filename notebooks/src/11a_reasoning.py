@@ -80,7 +80,7 @@ ways = {  # how each of the 200 answers begins
     "steps, first number given": list(map(" ".join, zip(numbers, signs, strict=True))),
 }
 right = {way: correct(solver, tokenizer, held_out, ways[way]) for way in ways}
-started.answer(sum(right["steps, first number given"]))
+started.answer_count(right["steps, first number given"])
 
 # %% tags=["nbval-ignore-output"]
 shares = [Estimate.of(hits) for hits in right.values()]
@@ -111,7 +111,7 @@ assert means[3] > means[2] > 0.4 > 0.1 > max(means[:2])
 # result should be off by as much.
 
 # %% tags=["nbval-ignore-output"]
-off_by = 1  # change this
+off_by = 1  # change this: 5, then 40
 first = [re.match(r"(.+?) = (\d+)", p.worked).groups() for p in held_out]
 edits = {
     "right": "{0} = {1},",
@@ -123,14 +123,16 @@ for edit, form in edits.items():
     ends = list(
         zip(complete(solver, tokenizer, held_out, begins), held_out, strict=True)
     )
+    print(f"first step {edit}: {ends[0][0]}")
     for off in (0, off_by):
         hits = [t.endswith(f": {int(p.key.truth[0]) + off}.") for t, p in ends]
-        print(f"first step {edit:16} -> result off by {off}: {fmean(hits):5.1%}")
+        print(f"    of 200 results, off by {off}: {fmean(hits):.1%}")
 
 # %% [markdown]
 # The error rides along to the end. The model uses what it wrote: if we write the right number after it (*wrong, then
-# right*), the sabotage has no effect. How much a large model depends on its steps varies from task to task, and larger
-# models often depend on them less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
+# right*), the sabotage has no effect. And at 40? No total in its world is above 40, so it reads 43 as a 3 ("6 - 3 = 43,
+# 3 + 5 = 8") or as a 4. How much a large model depends on its steps varies with the task; larger models often depend on
+# them less ([Lanham et al. 2023](https://arxiv.org/abs/2307.13702)).
 
 # %% [markdown]
 # ## A reward that a program can compute
@@ -181,7 +183,7 @@ def verifier(answer, result):
 # </details>
 
 # %% [markdown]
-# Is so much care needed? We'll also train on `lazy` and find out.
+# So much care? We'll also train on `lazy` and find out.
 
 # %% [markdown]
 # ## Learning from right and wrong
@@ -322,7 +324,7 @@ learner, run = learn(verifier, seed=0)  # change this: another seed
 # Worked answers win more often, winners get more probable, so the next batch holds more of them. First the habit
 # changes: after 20 updates nearly every answer shows steps, and most are still wrong. Then more of them come out right:
 # at temperature 1 the solver slips often, and training makes the right tokens more probable. Nothing in this training
-# told it to begin with the first number. The habit comes from SFT. Look at update 8 with seed 0: a bare "Certainly. 6."
+# told it to begin with the first number. The habit comes from SFT.
 
 # %% [markdown]
 # ## Was it the steps?
@@ -353,7 +355,7 @@ exams = {
 for who, hits in exams.items():
     print(f"{who:24} {fmean(hits):5.1%} right")
 print("the control on our puzzle:", *complete(cramped, tokenizer, [puzzle], [""]))
-short.answer(sum(exams["control"]))
+short.answer_count(exams["control"])
 
 # %% tags=["nbval-ignore-output"]
 curves = {key: run[key] for key in ("right", "steps")}
@@ -368,11 +370,11 @@ show(
 assert fmean(exams["after"]) > 0.5 > 0.2 > fmean(exams["control"])
 
 # %% [markdown]
-# The control had about as many groups with a signal per update. What it learned is to guess: it gives nearly every
-# problem the same number. That's about all there is to find without steps: always answering 8 gets 17 of our 200.
+# The control had about as many groups with a signal per update. What it learned is to guess: it answers 9 to 188 of our
+# 200 problems. Even the best constant, 8, gets only 17.
 #
-# Now compare *after* with *before, two words given*. With greedy decoding, all that training bought about what our two
-# words gave it for free.
+# Now compare *after* with *before, two words given*. With greedy decoding, the training bought about as much as our two
+# words.
 
 # %% [markdown]
 # ## The same run, on the lazy verifier
@@ -408,10 +410,10 @@ show(
 # [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with *your verifier:
-# right*. Hacking isn't even the best way to get rewarded here. It's the one that this run fell into.
+# right*. Hacking isn't even the best-paid way here. This run fell into it.
 #
-# Here are the runs again, over as many streams of problems as we made (`benchmarks/reasoning_controls.py`), with some
-# that you haven't run.
+# Here are all the runs, over three to five streams of problems (`benchmarks/reasoning_controls.py`). The *bad control*
+# is that of question 4 below.
 
 # %%
 print(
@@ -419,11 +421,12 @@ print(
 )
 
 # %% [markdown]
-# On `lazy`, the five streams end at 1%, 62%, 8%, 81% and 73%: two ruined, three not. At half the learning rate, none
-# of three is. So hacking is a risk, not a law. Or does the loss prefer long answers? Ours divides
-# by the length, so each token of a long wrong answer is punished less ([Liu et al.
-# 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss drops that division and the standard deviation, and the
-# answers end just as long. So here it isn't the loss that makes them long.
+# On `lazy`, two of five streams end in ruin, at 1% and 8%. At half the learning rate, the same two end at 80% and 77%.
+# So hacking is a risk, not a law.
+#
+# Could the loss itself prefer long answers? Ours divides by the length, so each token of a long wrong answer is
+# punished less ([Liu et al. 2025](https://arxiv.org/abs/2503.20783), Dr. GRPO). Their loss drops that division and the
+# standard deviation, and the answers end just as long. So here it isn't the loss that makes them long.
 
 # %% [markdown]
 # ### Your own run
@@ -448,8 +451,8 @@ my_model, my_run = learn(my_verifier, updates=12, seed=1)
 # al. 2025](https://arxiv.org/abs/2504.13837)). Then the untrained model should find the same solutions, given more
 # attempts. [pass@k](../teaching/glossary.md#p) measures that: you may ask k times, and somebody picks the winner.
 #
-# You have n answers to a problem, and c of them are right. The plain estimate, 1 - (1 - c/n)ᵏ, is biased. Without bias
-# ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): put your n answers into a hat and pull out k. What is the
+# You have n answers to a problem, and c of them are right. The plain estimate, 1 - (1 - c/n)ᵏ, is biased. An unbiased
+# one ([Chen et al. 2021](https://arxiv.org/abs/2107.03374)): put your n answers into a hat and pull out k. What is the
 # probability that at least one is right?
 
 # %% [markdown]
@@ -555,8 +558,8 @@ for name, v in attempts.items():
 # <details><summary>Open 1</summary>
 #
 # **(b)**: their advantages were positive more often. (a) is a real effect for *wrong* answers, but Dr. GRPO's loss
-# removes it, and the answers grow as long. Not (c): before the training, half of the answers without steps ended within
-# eight.
+# removes it, and the answers grow as long. Not (c): before the training, seven in ten answers without steps ended
+# within eight.
 # </details>
 #
 # **2.** All eight answers to a prompt are wrong. What does your loss teach? (a) To avoid all eight. (b) Nothing. (c) To
@@ -581,9 +584,9 @@ for name, v in attempts.items():
 #
 # <details><summary>Open 4</summary>
 #
-# **(b)**. A control that collapsed shows only that it collapsed. Few groups with a signal, or a learning rate that is
-# too high, can do that too. So (a) doesn't follow, and (c) still less. Our control kept the learning rate and had about
-# as many groups with a signal; it settled on a guess.
+# **(b)**. A control that collapsed shows only that. Few groups with a signal, or too high a learning rate, can do it,
+# too. So (a) doesn't follow, and (c) still less. Our control kept the rate, had about as many groups with a signal, and
+# settled on a guess.
 # </details>
 
 # %% tags=["nbval-ignore-output"]
