@@ -1,15 +1,20 @@
-"""What other packages add to this one, such as the course: corpora and models that register themselves.
+"""What is added to the engine from outside, such as the course: corpora and models that register themselves.
 
-An entry point in the group `minillm.extensions` names a module; importing it registers what it has
-(https://packaging.python.org/en/latest/specifications/entry-points/).
+A folder of this package that has a module `extension` is an extension; importing that module registers what it has.
+Found by looking, and not by the entry points of an installed package, since a clone that was updated has old ones.
 """
 
 import functools
-from importlib.metadata import entry_points
+import importlib
+import pkgutil
+from importlib.util import find_spec
+from pathlib import Path
 
 
 @functools.cache
 def load_extensions() -> None:
-    """Import the modules that other packages announce, once; each registers its corpora and models."""
-    for point in entry_points(group="minillm.extensions"):
-        point.load()
+    """Import the modules `extension` of all folders beside this file, once; each registers its corpora and models."""
+    for folder in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        name = f"minillm.{folder.name}.extension"
+        if folder.ispkg and find_spec(name) is not None:
+            importlib.import_module(name)

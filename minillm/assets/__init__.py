@@ -16,12 +16,14 @@ import difflib
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from platformdirs import user_cache_path
 
 from minillm.assets.sources import DISK_FULL, HubSource, SourceError, UrlSource, WheelSource
+from minillm.extensions import load_extensions
 from minillm.files import locked, sha256
 
 
@@ -117,6 +119,31 @@ def fetch(name: str, progress: bool | None = None) -> Path:
     except OSError as error:
         raise AssetError(_disk_message(asset, error)) from error
     return asset.path
+
+
+_FOLDERS: dict[str, Callable[[], Path]] = {}
+
+
+def register_folder(name: str, find: Callable[[], Path]) -> None:
+    """Make a folder known by a name, such as a trained model that another package brings; `find` returns its path.
+
+    >>> register_folder("mine", lambda: Path("runs/mine"))
+    >>> registered_folder("mine") == Path("runs/mine"), registered_folder("yours")
+    (True, None)
+    """
+    _FOLDERS[name] = find
+
+
+def registered_folder(name: str | Path) -> Path | None:
+    """The folder that is registered under a name, or None if there is none; this may take as long as `find` does."""
+    load_extensions()
+    return _FOLDERS[str(name)]() if str(name) in _FOLDERS else None
+
+
+def registered_names() -> tuple[str, ...]:
+    """The names of all registered folders."""
+    load_extensions()
+    return tuple(_FOLDERS)
 
 
 def _fetch_file(asset: Asset, file: AssetFile, staging: Path, progress: bool) -> None:

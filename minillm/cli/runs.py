@@ -11,7 +11,6 @@ import torch
 from click.core import ParameterSource
 from tqdm import tqdm
 
-from minillm.course import models
 from minillm.data.chat import chat_tokenizer
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
@@ -71,13 +70,13 @@ def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> C
 
 def load_chat_model(name: str | None) -> tuple[Transformer, Tokenizer]:
     """The chat model of a run folder or an asset's name, or the course's; its tokenizer has a chat template."""
-    model, tokenizer = load(name) if name else models.sft()
+    model, tokenizer = load(name or "course-sft")
     return model, chat_tokenizer(tokenizer)
 
 
 def load_reward(name: str | None, tokenizer: Tokenizer) -> RewardModel:
     """The reward model of a run folder, or the course's; raises `UserError` if its tokenizer is another one."""
-    reward_model, own = load_reward_model(name) if name else models.reward()
+    reward_model, own = load_reward_model(name or "course-reward")
     if own.vocab != tokenizer.vocab:
         raise UserError("the model and the reward model have different tokenizers; use two that share one")
     return reward_model

@@ -11,7 +11,6 @@ import click
 
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, fingerprint, progress, remember, resolve_options, training_config
-from minillm.course import models
 from minillm.course.recipes.chat import OWN_SFT, WORLD_SFT, SFTRecipe
 from minillm.course.recipes.reasoning import REASONING
 from minillm.data.conversations import hold_out, read_conversations
@@ -85,7 +84,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, as_json: bo
         training_config(TrainConfig, options, out), **{name: options[name] for name in SIZES if name in options}
     )
     with processes.main_first():
-        model, tokenizer = load(options["model"]) if options["model"] else models.base()
+        model, tokenizer = load(options["model"] or "course-base")
         own = None if options["data"] in RECIPES else hold_out(read_conversations(Path(options["data"])))
         job = recipe.prepare(model, tokenizer, options["seed"], own)
         if processes.is_main:

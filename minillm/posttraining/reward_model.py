@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm.assets import registered_folder
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
@@ -237,8 +238,9 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
 def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tuple[RewardModel, Tokenizer]:
     """Load what `save_reward_model` wrote, or transformers' ...ForSequenceClassification with one label.
 
-    The model is in evaluation mode. Of other programs' models the families that `minillm.load` reads are read. Raises
-    what `minillm.load` raises, also for a language model and for a classifier with several labels.
+    `dir` may be a registered name, such as the course's "course-reward". The model is in evaluation mode. Of other
+    programs' models the families that `minillm.load` reads are read. Raises what `minillm.load` raises, also for a
+    language model and for a classifier with several labels.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -249,7 +251,8 @@ def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tu
     >>> loaded.score([[1, 2]], [[3]])
     tensor([0.])
     """
-    config = Path(dir) / huggingface.CONFIG
+    dir = registered_folder(dir) or Path(dir)
+    config = dir / huggingface.CONFIG
     values = read_json(config, MAX_CONFIG_BYTES) if config.is_file() else {}
     stop = values.get("reference_stop")
     if stop is not None and not (type(stop) is int and stop >= 0):

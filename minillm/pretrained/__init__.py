@@ -18,7 +18,7 @@ from typing import Literal, get_args
 
 import torch
 
-from minillm.assets import REGISTRY, fetch
+from minillm.assets import REGISTRY, fetch, registered_folder, registered_names
 from minillm.device import packed_speedup
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -39,7 +39,8 @@ def load(
 ) -> tuple[Transformer, Tokenizer]:
     """A trained model in evaluation mode, and its tokenizer.
 
-    `name_or_path` is the name of a model in the registry (fetched on first use), a directory that `save` or
+    `name_or_path` is the name of a model in the registry (fetched on first use), one that another package registered
+    (the course's: "course-base", "course-sft"), a directory that `save` or
     `transformers` wrote (GPT-2, Llama, Mistral, Qwen2, Qwen3; see `families`), or a .gguf file. A name goes before a
     path of the same name; write `./name` to mean the path.
 
@@ -89,7 +90,7 @@ def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, T
     known = [name for name, asset in REGISTRY.items() if asset.path.suffix == ".gguf"]
     if name_or_path in known:
         return gguf.load(fetch(str(name_or_path)), native)
-    path = Path(name_or_path)
+    path = registered_folder(name_or_path) or Path(name_or_path)
     if path.is_dir():
         if native:
             raise UserError(
@@ -102,6 +103,7 @@ def _open(name_or_path: str | Path, native: bool | None) -> tuple[Transformer, T
         raise UserError(hub_advice(name_or_path))
     if isinstance(name_or_path, Path) or {"/", "\\"} & {*name_or_path} or path.suffix == ".gguf":
         raise FileNotFoundError(f"there is no file or directory {str(name_or_path)!r}")
+    known += registered_names()
     near = difflib.get_close_matches(name_or_path, known, cutoff=0.4)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"the models are {', '.join(known)}."
     raise UserError(

@@ -17,7 +17,7 @@ The modules, in reading order:
     riddles     clues, a question and the single answer that fits
     reading     the parser: exact marginal log-probability, and the true next-word distribution
     world       World and Document: the stream
-    corpus      the world as a corpus that `load_corpus` knows
+    corpus      the world as a corpus; `extension` tells `load_corpus` of it
     telling     stories sampled under constraints, sentence by sentence
     probes      multiple-choice questions, and how an experiment is scored
     experiments six experiments, each with a split that no training document touches

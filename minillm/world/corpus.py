@@ -2,7 +2,7 @@
 
 import hashlib
 
-from minillm.data.corpora import Corpus, register_corpus, text_hash
+from minillm.data.corpora import Corpus, text_hash
 from minillm.world.world import World
 
 VALIDATION_START = 1_000_000_000  # an index in the world's stream that no training run reaches
@@ -28,6 +28,3 @@ def load_world(seed: int = 0, n_train: int = 40_000, n_validation: int = 500) ->
     return Corpus(
         "world", train, validation, hashlib.sha256(text_hash(train) + text_hash(validation)).hexdigest(), truth
     )
-
-
-register_corpus("world", load_world)

@@ -81,3 +81,13 @@ def test_a_seed_must_be_an_integer(seed):
 def test_a_negative_index_is_rejected():
     with pytest.raises(ValueError, match="there is no document -1; the stream starts at 0"):
         World(0).document(-1)
+
+
+def test_the_world_needs_the_standard_library_alone():
+    program = (
+        "import sys; sys.modules |= {'torch': None, 'numpy': None}; from minillm import world; "
+        "from minillm.world import dirty, instructions, raters; print(world.World(0).document(1).text)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.strip() == World(0).document(1).text.strip()

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minillm.course.keeping import kept, kept_files
+from minillm.course.keeping import kept, kept_files, kept_folder
 from minillm.course.models.recipes import (
     ChatRecipe,
     CourseRecipe,
@@ -26,7 +26,14 @@ from minillm.course.models.recipes import (
     plain_settings,
 )
 from minillm.course.models.training import train_base, train_ppo, train_reasoning, train_reward, train_sft
-from minillm.course.shipped import check_shipped, load_shipped, shipped_files, shipped_numbers, shipped_weights
+from minillm.course.shipped import (
+    check_shipped,
+    folder_of,
+    load_shipped,
+    shipped_files,
+    shipped_numbers,
+    shipped_weights,
+)
 from minillm.course.sweep import sweep, sweep_files
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
@@ -151,6 +158,16 @@ def make(name: str, recipe: CourseRecipe) -> tuple[Any, Tokenizer]:
     """The model of a recipe of the kind `name`: shipped, from the cache, or trained now with a progress bar."""
     settings, read = settings_of(name, recipe), METHODS[name].load
     return load_shipped(name, settings, read) or kept(name, settings, lambda folder: train(name, recipe, folder), read)
+
+
+def folder(name: str) -> Path:
+    """The folder of a default model: shipped, in the cache, or trained now."""
+    recipe = DEFAULTS[name]
+    settings = settings_of(name, recipe)
+    if shipped_weights(name, settings) is not None:
+        check_shipped(name)
+        return folder_of(name)
+    return kept_folder(name, settings, lambda folder: train(name, recipe, folder))
 
 
 def train(name: str, recipe: CourseRecipe, folder: Path) -> None:
