@@ -20,7 +20,7 @@ Norm = Literal["rmsnorm", "layernorm"]
 Activation = Literal["swiglu", "gelu", "relu2"]
 Position = Literal["rotary", "learned", "sinusoidal", "alibi", "none"]
 Bias = bool | Literal["qkv", "attention"]
-Derived = int | Any  # given as an int or None; a config computes what is None, so a reader always finds an int
+LEFT_OUT: Any = None  # the default of a number that is then derived, so that a reader always finds an int
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,17 @@ class RopeScaling:
 class ModelConfig:
     """The shape of a decoder-only transformer.
 
-    What is given as None is derived from the other numbers, and derived again where `replace` changes one of those.
+    `n_kv_heads`, `d_head` and `d_ff` are derived from the other numbers if they are left out (or None), and derived
+    again if `replace` changes one of those. `derived` names them. Two configurations are equal if their numbers are
+    and the same ones were derived; so equal ones stay equal under `replace`.
     Raises `ValueError` for a shape that cannot be built, naming the number and the remedy.
 
     >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
     >>> config.n_kv_heads, config.d_head, config.d_ff
     (4, 24, 256)
+    >>> given = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64, d_ff=256)
+    >>> given.derived, given == config
+    (('n_kv_heads', 'd_head'), False)
     """
 
     vocab_size: int  # V, tokens
@@ -68,9 +73,9 @@ class ModelConfig:
     n_layers: int  # L, blocks
     n_heads: int  # H, query heads
     max_seq_len: int  # longest sequence, tokens; `Transformer.extend_context` allows longer ones
-    n_kv_heads: Derived = None  # K, key/value heads; None: as many as query heads
-    d_head: Derived = None  # D, width of one head; None: d_model / n_heads
-    d_ff: Derived = None  # F, hidden width; None: 4 C, or 8/3 C for swiglu (its third matrix costs the same)
+    n_kv_heads: int = LEFT_OUT  # K, key/value heads; left out: as many as query heads
+    d_head: int = LEFT_OUT  # D, width of one head; left out: d_model / n_heads
+    d_ff: int = LEFT_OUT  # F, hidden width; left out: 4 C, or 8/3 C for swiglu (its third matrix costs the same)
     norm: Norm = "rmsnorm"
     norm_eps: float = 1e-5
     activation: Activation = "swiglu"
@@ -83,10 +88,19 @@ class ModelConfig:
     embedding_std: float = field(default=0.02, compare=False)  # spread of the table's numbers before training
     sliding_window: int | None = None  # tokens that a token sees, itself among them, as in Mistral; None: all
     causal: bool = True  # False: every position sees every other (an encoder, for lesson 03)
+    derived: tuple[str, ...] = field(init=False, repr=False)  # the names of the numbers that were left out
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "d_model", "n_layers", "n_heads", "max_seq_len"):
             _require_positive(name, getattr(self, name))
+        numbers = self._derive()
+        derived = tuple(name for name in numbers if getattr(self, name) is None)
+        object.__setattr__(self, "derived", derived)  # the class is frozen for all other code
+        for name, number in numbers.items():
+            if name in derived:
+                object.__setattr__(self, name, number)
+            else:
+                _require_positive(name, getattr(self, name))
         check_types(self)
         for name in ("norm_eps", "rope_theta", "embedding_std"):
             value = getattr(self, name)
@@ -101,32 +115,28 @@ class ModelConfig:
                 )
         if self.rope_scaling is not None and self.position != "rotary":
             raise UserError(f'rope_scaling stretches rotary positions; this model has position="{self.position}"')
-        self._derive("n_kv_heads", self.n_heads)
         if self.n_heads % self.n_kv_heads:
             raise UserError(
                 f"n_heads ({self.n_heads}) must be a multiple of n_kv_heads ({self.n_kv_heads}): "
                 "each key/value head serves the same number of query heads"
             )
-        if (self.d_head is None or isinstance(self.d_head, _DerivedInt)) and self.d_model % self.n_heads:
+        if "d_head" in self.derived and self.d_model % self.n_heads:
             raise UserError(
                 f"d_model ({self.d_model}) is not a multiple of n_heads ({self.n_heads}); "
                 "change one of them, or give d_head"
             )
-        d_head = self._derive("d_head", self.d_model // self.n_heads)
-        if self.position == "rotary" and d_head % 2:
+        if self.position == "rotary" and self.d_head % 2:
             raise UserError(
-                f"rotary positions turn pairs of numbers, so d_head ({d_head}) must be even; change n_heads or d_head"
+                f"rotary positions turn pairs of numbers, so d_head ({self.d_head}) must be even; "
+                "change n_heads or d_head"
             )
         if self.position == "sinusoidal" and self.d_model % 2:
             raise UserError(f"sinusoidal positions come in sine/cosine pairs: d_model ({self.d_model}) must be even")
-        self._derive("d_ff", self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model)
 
-    def _derive(self, name: str, default: int) -> int:
-        """Compute a field that is None or was computed before, and check it."""
-        if getattr(self, name) is None or isinstance(getattr(self, name), _DerivedInt):
-            object.__setattr__(self, name, _DerivedInt(default))  # the class is frozen for all other code
-        _require_positive(name, getattr(self, name))
-        return getattr(self, name)
+    def _derive(self) -> dict[str, int]:
+        """The numbers that may be left out, as they follow from the others."""
+        d_ff = self.d_model * 8 // 3 if self.activation == "swiglu" else 4 * self.d_model
+        return {"n_kv_heads": self.n_heads, "d_head": self.d_model // self.n_heads, "d_ff": d_ff}
 
     @classmethod
     def preset(cls, name: str, **changes: Any) -> "ModelConfig":
@@ -146,10 +156,11 @@ class ModelConfig:
         return cls(**(PRESETS[name] | changes))
 
     def replace(self, **changes: Any) -> "ModelConfig":
-        """The same configuration with some fields changed, as `dataclasses.replace` makes it.
+        """The same configuration with some fields changed.
 
-        Fields that were derived are derived again; one that is changed to None becomes derived. A configuration that
-        was read from a file has none that were. Raises `ValueError` as the class does, and for an unknown field.
+        What was derived is derived again, and what was given stays; a number that is changed to None becomes derived.
+        (`dataclasses.replace` would count all numbers as given.) Raises `ValueError` as the class does, and for an
+        unknown field.
 
         >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
         >>> wide = config.replace(d_model=192)
@@ -157,32 +168,37 @@ class ModelConfig:
         (48, 512)
         """
         _require_known(changes)
-        return dataclasses.replace(self, **changes)
+        return dataclasses.replace(self, **(dict.fromkeys(self.derived) | changes))
 
     def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values; `rope_scaling` and `sliding_window` only where there is one."""
-        plain = asdict(self) | {name: int(getattr(self, name)) for name in ("n_kv_heads", "d_head", "d_ff")}
+        """All fields as plain JSON values; `rope_scaling`, `sliding_window` and `derived` only where there is one."""
+        plain = asdict(self) | {"derived": list(self.derived) or None}
         return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
         """The inverse of `to_dict`; raises `ValueError` for fields it does not know or does not find.
 
+        Without an entry `derived`, as in older files, all numbers were given; so was one that would be derived
+        differently.
+
         >>> config = ModelConfig.preset("tiny")
         >>> ModelConfig.from_dict(config.to_dict()) == config
         True
         """
+        values = dict(values)
+        derived = values.pop("derived", [])
         _require_known(values)
         try:
             if values.get("rope_scaling") is not None:
-                values = values | {"rope_scaling": RopeScaling(**values["rope_scaling"])}
-            return cls(**values)
+                values["rope_scaling"] = RopeScaling(**values["rope_scaling"])
+            config = cls(**values)
         except TypeError as error:
             raise UserError(f"the model settings are incomplete or mistyped: {error}") from None
-
-
-class _DerivedInt(int):
-    """A number that a configuration computed, and computes again in `replace` where another number has changed."""
+        numbers = config._derive()
+        if not isinstance(derived, list) or not all(isinstance(name, str) and name in numbers for name in derived):
+            raise UserError(f"derived is {repr(derived)[:80]}; it must be a list of names out of {', '.join(numbers)}")
+        return config.replace(**{name: None for name in derived if getattr(config, name) == numbers[name]})
 
 
 def check_types(settings: Any) -> None:
@@ -235,7 +251,7 @@ def _expected(kind: Any) -> str:
 
 
 def _require_known(names: Iterable[str]) -> None:
-    known = sorted(known.name for known in fields(ModelConfig))
+    known = sorted(known.name for known in fields(ModelConfig) if known.init)
     if unknown := sorted(set(names) - set(known)):
         raise UserError(f"unknown model settings: {', '.join(unknown)}; known are {', '.join(known)}")
 

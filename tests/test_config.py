@@ -1,6 +1,7 @@
 import copy
 import dataclasses
 import json
+import pickle
 import re
 
 import numpy as np
@@ -28,6 +29,7 @@ SHAPE = dict(vocab_size=50, d_model=32, n_layers=2, n_heads=4, max_seq_len=16)
         ({"n_layers": True}, "n_layers is True"),
         ({"d_ff": -1}, "d_ff is -1"),
         ({"n_heads": 5}, r"d_model \(32\) is not a multiple of n_heads \(5\)"),
+        ({"d_model": 2, "n_heads": 4}, r"d_model \(2\) is not a multiple of n_heads \(4\)"),
         ({"n_kv_heads": 3}, r"n_heads \(4\) must be a multiple of n_kv_heads \(3\)"),
         ({"n_kv_heads": 0}, "n_kv_heads is 0"),
         ({"d_head": 7}, r"d_head \(7\) must be even"),
@@ -117,22 +119,101 @@ def test_every_preset_survives_its_dictionary(name):
         ({"n_kv_heads": 2, "d_head": 8}, {"d_model": 64}),
         ({"d_head": 6}, {"d_head": None}),
         ({}, {"d_head": 8, "n_kv_heads": 4}),  # the values that were derived, now given
+        ({"d_ff": 85}, {"d_model": 64}),
     ],
 )
-@pytest.mark.parametrize("replace", [dataclasses.replace, ModelConfig.replace])
-def test_a_changed_configuration_is_the_one_that_is_built_with_these_values(replace, given, changes):
+def test_a_changed_configuration_is_the_one_that_is_built_with_these_values(given, changes):
     """Twice: what the first change left to be derived, the second derives again, and no other field."""
-    once = replace(ModelConfig(**{**SHAPE, **given}), **changes)
+    once = ModelConfig(**{**SHAPE, **given}).replace(**changes)
     assert once == ModelConfig(**{**SHAPE, **given, **changes})
     wider = {"d_model": 96}
-    assert replace(once, **wider) == ModelConfig(**{**SHAPE, **given, **changes, **wider})
+    assert once.replace(**wider) == ModelConfig(**{**SHAPE, **given, **changes, **wider})
+
+
+def test_a_number_taken_from_another_configuration_is_given():
+    narrow = ModelConfig(1000, 96, 2, 4, 64)
+    wide = ModelConfig(1000, 192, 2, 4, 64, d_ff=narrow.d_ff, d_head=narrow.d_head)
+    assert (wide.d_ff, wide.d_head, wide.derived) == (256, 24, ("n_kv_heads",))
+
+
+HEADS = st.sampled_from([1, 2, 4])
+NUMBERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "n_kv_heads": HEADS | st.none(),
+        "d_head": st.sampled_from([4, 8, 16]) | st.none(),
+        "d_ff": st.sampled_from([42, 64, 85, 128]) | st.none(),  # what SHAPES derive, among others
+    },
+)
+SHAPES = st.fixed_dictionaries(
+    {}, optional={"d_model": st.sampled_from([16, 32]), "n_heads": HEADS, "activation": st.sampled_from(["gelu"])}
+)
+
+
+def build(make, changes):
+    """What `make` makes of the changes, or the sentence that it refuses them with."""
+    try:
+        return make(**changes)
+    except UserError as error:
+        return str(error)
+
+
+@given(NUMBERS, NUMBERS, SHAPES, SHAPES)
+def test_equal_configurations_are_equal_after_every_change(numbers, others, shape, change):
+    one = build(ModelConfig, SHAPE | shape | numbers)
+    other = build(ModelConfig, SHAPE | shape | others)
+    if one == other and isinstance(one, ModelConfig):
+        assert hash(one) == hash(other)
+        assert build(one.replace, change) == build(other.replace, change)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        lambda config: ModelConfig.from_dict(config.to_dict()),
+        lambda config: ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))),
+        lambda config: pickle.loads(pickle.dumps(config)),
+        copy.copy,
+        copy.deepcopy,
+        ModelConfig.replace,
+    ],
+)
+@given(NUMBERS, SHAPES, NUMBERS | SHAPES)
+def test_a_copy_behaves_as_the_original(again, numbers, shape, change):
+    config = build(ModelConfig, SHAPE | shape | numbers)
+    if isinstance(config, ModelConfig):
+        assert again(config) == config
+        changed = build(config.replace, change)
+        assert build(again(config).replace, change) == changed
+        if isinstance(changed, ModelConfig):
+            assert changed == ModelConfig(**(SHAPE | shape | numbers | change))
+
+
+def test_of_an_older_file_all_numbers_were_given():
+    config = ModelConfig(**SHAPE)
+    older = {name: value for name, value in config.to_dict().items() if name != "derived"}
+    assert ModelConfig.from_dict(older).replace(d_model=64).d_ff == config.d_ff
+    assert ModelConfig.from_dict(older).to_dict() == older
+
+
+def test_an_edited_number_of_a_file_was_given():
+    edited = ModelConfig.from_dict(ModelConfig(**SHAPE).to_dict() | {"d_ff": 40})
+    assert (edited.d_ff, edited.derived) == (40, ("n_kv_heads", "d_head"))
+
+
+@pytest.mark.parametrize("derived", [3, "d_ff", ["vocab_size"], [["d_ff"]], {"d_ff": 85}])
+def test_refuses_names_of_numbers_that_cannot_be_derived(derived):
+    with pytest.raises(UserError, match="derived is .*; it must be a list of names out of n_kv_heads, d_head, d_ff"):
+        ModelConfig.from_dict(ModelConfig(**SHAPE).to_dict() | {"derived": derived})
 
 
 def test_what_was_derived_is_a_plain_number_to_everybody_else():
     config = ModelConfig(**SHAPE)
-    assert {type(value) for value in config.to_dict().values()} == {int, str, float, bool}
+    assert {type(getattr(config, name)) for name in config.derived} == {int}
     assert json.dumps(dataclasses.asdict(config)["d_ff"]) == repr(config.d_ff) == "85"
-    assert dataclasses.replace(copy.deepcopy(config), d_model=64) == ModelConfig(**{**SHAPE, "d_model": 64})
+    assert dataclasses.replace(config, d_model=64) == ModelConfig(
+        **SHAPE | dict(d_model=64, n_kv_heads=4, d_head=8, d_ff=85)
+    )
 
 
 def test_a_change_of_an_unknown_field_is_refused():

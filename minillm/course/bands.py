@@ -94,7 +94,7 @@ def settings_of(recipe: BaseRecipe) -> dict[str, Any]:
         "world": WORLD_VERSION,
         "documents": recipe.documents,
         "batch_size": recipe.batch_size,
-        "model": recipe.config.to_dict(),
+        "model": as_settings(recipe.config),
         "training": as_settings(recipe.training),
     }
 

@@ -32,9 +32,10 @@ LATER = [
 def as_settings(recipe: Any) -> dict[str, Any]:
     """Return a recipe, a dataclass, as plain values.
 
-    Settings that came later and are at their defaults are left out, so that models made before are still found.
+    Settings that came later and are at their defaults are left out, so that models made before are still found. So is
+    which numbers of a `ModelConfig` were derived: the model does not depend on it.
     """
-    return asdict(recipe, dict_factory=lambda pairs: dict(pair for pair in pairs if pair not in LATER))
+    return asdict(recipe, dict_factory=lambda pairs: {n: v for n, v in pairs if (n, v) not in LATER and n != "derived"})
 
 
 def kept(

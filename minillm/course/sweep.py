@@ -73,7 +73,7 @@ class SweepRecipe:
         base = self.base(d_model, steps)
         shared = {name: getattr(base, name) for name in ("batch_size", "documents", "tokenizer_documents", "seed")}
         return shared | {
-            "config": base.config.to_dict(),
+            "config": as_settings(base.config),
             "training": as_settings(base.training),
             "world": WORLD_VERSION,
         }

@@ -216,5 +216,5 @@ def test_the_script_trains_each_seed_once_and_a_run_of_the_recipe_is_normal(tmp_
 def test_every_setting_of_the_recipe_is_in_the_fingerprint():
     known = settings_of(TINY)
     assert known["training"] == as_settings(TINY.training)
-    assert known["model"] == TINY.config.to_dict()
+    assert known["model"] == as_settings(TINY.config)
     assert (known["batch_size"], known["documents"]) == (2, 20)

@@ -88,7 +88,7 @@ def test_the_recipe_equals_that_of_the_command():
 
 
 def test_the_base_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
-    monkeypatch.setitem(PRESETS, "tiny", {k: v for k, v in TINY.config.to_dict().items() if v is not None})
+    monkeypatch.setitem(PRESETS, "tiny", as_settings(TINY.config))
     numbers = ["--steps", "4", "--batch-size", "2", "--documents", "20", "--learning-rate", "0.004"]
     made = CliRunner().invoke(cli.pretrain, [*numbers, "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
@@ -111,7 +111,13 @@ def test_the_second_call_trains_nothing(home, monkeypatch):
     assert "checkpoint.safetensors" not in [path.name for path in folder.iterdir()]
     settings = json.loads((folder / SEAL).read_text())["settings"]
     assert settings["training"] == as_settings(TINY.training)
-    assert settings["config"] == TINY.config.to_dict()  # without rope_scaling, which the config gained later
+    assert settings["config"] == as_settings(TINY.config)  # without rope_scaling, which the config gained later
+
+
+def test_the_key_depends_on_the_numbers_and_not_on_which_were_given():
+    given = ModelConfig(**as_settings(TINY.config))
+    assert given != TINY.config
+    assert as_settings(given) == as_settings(TINY.config) == given.to_dict()
 
 
 def test_new_settings_at_their_defaults_leave_the_key_as_it_was():
