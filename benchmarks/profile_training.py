@@ -41,7 +41,7 @@ PARTS = {
 }
 KERNEL, LOSS, OPTIMIZER = "attention: kernel", "head and loss", "optimizer"
 DATA, REST, STEP = "data", "rest of the loop", "step"
-OPERATIONS = {KERNEL: KERNEL, "_LossOfHidden": LOSS, DATA: DATA}
+OPERATIONS = {KERNEL: KERNEL, "_FusedLinearCrossEntropy": LOSS, DATA: DATA}
 MATRICES = {"attention: projections", "feed-forward: projections", KERNEL, LOSS}  # parts that are products of matrices
 BACKWARD = "autograd::engine::evaluate_function: "
 

@@ -1,6 +1,6 @@
 """Losses on plain tensors: next-token cross-entropy (pretraining, SFT), entropy, and the Bradley-Terry loss of pairs.
 
-Training calls `next_token_loss_of_hidden`, which gives the value and gradient of `next_token_loss` with less memory.
+Training calls `fused_linear_cross_entropy`, which gives the value and gradient of `next_token_loss` with less memory.
 The losses of DPO are in `posttraining/dpo.py`, those of PPO and GRPO in `posttraining/policy_gradient.py`.
 """
 
@@ -17,37 +17,24 @@ from minillm.errors import UserError
 IGNORE = -100  # target without a loss: padding, or a prompt in SFT (PyTorch's convention)
 
 
-def next_token_loss(
-    logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"], z_loss: float = 0.0, softcap: float | None = None
-) -> Float[Tensor, ""]:
+def next_token_loss(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, ""]:
     """Mean cross-entropy -log p(target) in nats per token, over the targets that are not `IGNORE`.
 
-    `targets[t]` is the token *after* position t (already shifted). `z_loss` adds z_loss * log^2 Z with
-    Z = sum exp(logits), which keeps logits from drifting (PaLM: Chowdhery et al. 2022, section 5; 1e-4 there).
-    `softcap` squashes the logits first, see `soft_cap`. Raises `ValueError` if every target is ignored.
+    `targets[t]` is the token *after* position t (already shifted). Raises `ValueError` if every target is ignored.
 
     >>> import torch
     >>> logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
     >>> round(next_token_loss(logits, torch.tensor([0, 2])).item(), 4)   # -(log 0.5 + log 0.8) / 2
     0.4581
     """
-    mask = targets != IGNORE
-    if not mask.any():
-        raise UserError(f"all {targets.numel()} targets are ignored ({IGNORE}); a batch needs at least one target")
+    _require_targets(targets)
     logits = logits.float()  # log-sum-exp over thousands of bfloat16 logits would lose the digits of a loss curve
-    if softcap is not None:
-        logits = soft_cap(logits, softcap)
-    loss = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
-    return loss + z_loss * logits[mask].logsumexp(-1).square().mean() if z_loss else loss
+    return F.cross_entropy(logits.flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
 
 
-def soft_cap(logits: Float[Tensor, "*B V"], cap: float) -> Float[Tensor, "*B V"]:
-    """cap * tanh(logits / cap): close to the identity for small logits, never beyond +-cap (Gemma 2, section 2).
-
-    >>> soft_cap(torch.tensor([0.1, 1000.0]), cap=30.0)
-    tensor([ 0.1000, 30.0000])
-    """
-    return cap * torch.tanh(logits / cap)
+def _require_targets(targets: Int[Tensor, "*B T"]) -> None:
+    if (targets == IGNORE).all():
+        raise UserError(f"all {targets.numel()} targets are ignored ({IGNORE}); a batch needs at least one target")
 
 
 def sft_loss(
@@ -65,73 +52,49 @@ def sft_loss(
     return next_token_loss(model(ids[:, :-1]), ids[:, 1:].where(mask[:, 1:], IGNORE))
 
 
-def next_token_loss_of_hidden(
-    hidden: Float[Tensor, "*B T C"],
-    head: Float[Tensor, "V C"],
-    targets: Int[Tensor, "*B T"],
-    z_loss: float = 0.0,
-    softcap: float | None = None,
+def fused_linear_cross_entropy(
+    hidden: Float[Tensor, "*B T C"], head: Float[Tensor, "V C"], targets: Int[Tensor, "*B T"]
 ) -> Float[Tensor, ""]:
-    """`next_token_loss(hidden @ head.T, targets, z_loss, softcap)` without ever holding all logits.
+    """`next_token_loss(hidden @ head.T, targets)` without ever holding all logits.
 
     B x T x V float32 logits and their gradient are the largest tensors of a training step: 400 MB for 1,024 tokens of
-    a vocabulary of 49,152. Here each chunk of rows is taken to its logits, its loss and its gradient (softmax minus
-    one-hot) while it is in the cache, and its logits are dropped. Rows without a target, such as a prompt in SFT, cost
-    nothing. The gradient is computed together with the loss, so only the first derivative exists.
-    Raises `ValueError` if every target is ignored.
+    a vocabulary of 49,152. Here a chunk of positions at a time is taken to its logits, its loss and its gradient, and
+    its logits are dropped (Liger Kernel, Hsu et al. 2024; Cut Cross-Entropy, Wijmans et al. 2024, does it inside one
+    kernel). Positions without a target, such as a prompt in SFT, cost nothing. The gradient is computed
+    together with the loss, so only the first derivative exists. Raises `ValueError` if every target is ignored.
 
     >>> hidden, head = torch.eye(2), torch.log(torch.tensor([[0.5, 0.1], [0.25, 0.1], [0.25, 0.8]]))
-    >>> round(next_token_loss_of_hidden(hidden, head, torch.tensor([0, 2])).item(), 4)   # the example above
+    >>> round(fused_linear_cross_entropy(hidden, head, torch.tensor([0, 2])).item(), 4)   # the example above
     0.4581
     """
+    _require_targets(targets)
     mask = targets != IGNORE
-    if not mask.any():
-        raise UserError(f"all {targets.numel()} targets are ignored ({IGNORE}); a batch needs at least one target")
-    return _LossOfHidden.apply(hidden[mask], head, targets[mask], torch.is_grad_enabled(), z_loss, softcap)
+    return _FusedLinearCrossEntropy.apply(hidden[mask], head, targets[mask], torch.is_grad_enabled())
 
 
-class _LossOfHidden(torch.autograd.Function):
-    CHUNK = 2**18  # logits at once: 1 MB, what a core's cache holds
+class _FusedLinearCrossEntropy(torch.autograd.Function):
+    LOGITS_ON_CPU = 2**18  # of a chunk: 1 MB, what a core's cache holds
+    LOGITS_ELSEWHERE = 2**25  # 128 MB: few chunks, since each starts some ten kernels
     FEWEST_ROWS = 128  # with less, the matrix product is slow
 
     @staticmethod
     def forward(
-        ctx: Any,
-        hidden: Float[Tensor, "N C"],
-        head: Float[Tensor, "V C"],
-        targets: Int[Tensor, "N"],
-        learn: bool,
-        z_loss: float,
-        softcap: float | None,
+        ctx: Any, hidden: Float[Tensor, "N C"], head: Float[Tensor, "V C"], targets: Int[Tensor, "N"], learn: bool
     ) -> Float[Tensor, ""]:
-        rows = max(_LossOfHidden.CHUNK // len(head), _LossOfHidden.FEWEST_ROWS)
+        weight = head.to(_product_dtype(head.device.type, head.dtype))  # once: autocast would for each chunk
         total = torch.zeros((), device=hidden.device)
-        learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
         d_hidden = torch.empty_like(hidden)
+        learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
         d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
-        kind = hidden.device.type  # of the products: bfloat16 under autocast, which would copy the head for each chunk
-        autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)  # "meta" has none
-        dtype = torch.get_autocast_dtype(kind) if autocast else head.dtype
-        weight = head.to(dtype)
+        rows = _FusedLinearCrossEntropy.rows(hidden.device.type, len(head))
         for start in range(0, len(hidden), rows):
-            x, target = hidden[start : start + rows].to(dtype), targets[start : start + rows, None]
-            logits = F.linear(x, weight).float()
-            if softcap is not None:
-                logits = soft_cap(logits, softcap)
-            log_probs = logits.log_softmax(-1)
+            chunk = slice(start, start + rows)
+            x, target = hidden[chunk].to(weight.dtype), targets[chunk, None]
+            log_probs = F.linear(x, weight).float().log_softmax(-1)
             total -= log_probs.gather(-1, target).sum()
-            log_z = logits.logsumexp(-1, keepdim=True) if z_loss else None
-            if log_z is not None:
-                total += z_loss * log_z.square().sum()
             if learn:
-                d_logits = log_probs.exp_()  # softmax, then minus one-hot
-                if log_z is not None:
-                    d_logits *= 1 + 2 * z_loss * log_z
-                d_logits.scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=torch.float32))
-                if softcap is not None:
-                    d_logits *= 1 - (logits / softcap).square()  # the derivative of tanh
-                d_logits = d_logits.to(dtype)
-                d_hidden[start : start + rows] = d_logits @ weight
+                d_logits = _softmax_minus_one_hot(log_probs, target).to(weight.dtype)
+                d_hidden[chunk] = d_logits @ weight
                 if d_head is not None:
                     d_head += d_logits.mT @ x
         if learn:
@@ -143,7 +106,24 @@ class _LossOfHidden(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Float[Tensor, ""]) -> tuple[Tensor | None, ...]:
         d_hidden, d_head = ctx.saved_tensors
-        return d_hidden * gradient, None if d_head is None else d_head * gradient, None, None, None, None
+        return d_hidden * gradient, None if d_head is None else d_head * gradient, None, None
+
+    @classmethod
+    def rows(cls, device: str, vocab_size: int) -> int:
+        """The number of positions in a chunk."""
+        logits = cls.LOGITS_ON_CPU if device == "cpu" else cls.LOGITS_ELSEWHERE
+        return max(logits // vocab_size, cls.FEWEST_ROWS)
+
+
+def _product_dtype(device: str, own: torch.dtype) -> torch.dtype:
+    """The format that autocast takes products in, or a tensor's own where it is off."""
+    available = torch.amp.is_autocast_available(device)  # not on "meta"
+    return torch.get_autocast_dtype(device) if available and torch.is_autocast_enabled(device) else own
+
+
+def _softmax_minus_one_hot(log_probs: Float[Tensor, "N V"], target: Int[Tensor, "N 1"]) -> Float[Tensor, "N V"]:
+    """The gradient of -log p(target) with respect to the logits, written over `log_probs`."""
+    return log_probs.exp_().scatter_add_(-1, target, torch.full_like(target, -1.0, dtype=log_probs.dtype))
 
 
 def token_log_probs(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T"]:

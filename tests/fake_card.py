@@ -26,7 +26,7 @@ from minillm import config
 from minillm.config import ModelConfig
 from minillm.inference.generate import continuations, generate
 from minillm.inference.sampling import Sampling
-from minillm.losses import _LossOfHidden
+from minillm.losses import _FusedLinearCrossEntropy
 from minillm.model import context, quantized_linear, transformer
 from minillm.model.quantized_linear import QuantizedLinear
 from minillm.model.transformer import Transformer
@@ -124,7 +124,7 @@ def loss() -> None:
     """The loss in chunks; its backward pass cannot run here, the gradients that it made on the way can be looked at."""
     model = model_on_card()
     hidden = model.hidden(prompt()).flatten(0, 1)
-    value = _LossOfHidden.apply(hidden, model.head.weight, prompt().flatten(), True, 0.0, None)
+    value = _FusedLinearCrossEntropy.apply(hidden, model.head.weight, prompt().flatten(), True)
     on_card(value, *value.grad_fn.saved_tensors)
 
 

@@ -10,11 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from minillm.losses import (
     IGNORE,
-    _LossOfHidden,
+    _FusedLinearCrossEntropy,
     bradley_terry_loss,
     entropy,
+    fused_linear_cross_entropy,
     next_token_loss,
-    next_token_loss_of_hidden,
     sft_loss,
     token_log_probs,
 )
@@ -51,23 +51,23 @@ def test_the_loss_in_chunks_has_the_value_and_the_gradient_of_the_plain_one(B, T
     targets = torch.randint(0, V, (B, T)).where(torch.rand(B, T) < 0.7, IGNORE)
     targets[0, 0] = 1
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_LossOfHidden, "CHUNK", chunk)
-        patch.setattr(_LossOfHidden, "FEWEST_ROWS", 1)
-        ours = next_token_loss_of_hidden(hidden, head, targets)
+        patch.setattr(_FusedLinearCrossEntropy, "LOGITS_ON_CPU", chunk)
+        patch.setattr(_FusedLinearCrossEntropy, "FEWEST_ROWS", 1)
+        ours = fused_linear_cross_entropy(hidden, head, targets)
         gradients = torch.autograd.grad(3 * ours, (hidden, head))
     plain = next_token_loss(hidden @ head.mT, targets)
     torch.testing.assert_close(ours, plain)
     for one, two in zip(gradients, torch.autograd.grad(3 * plain, (hidden, head)), strict=True):
         torch.testing.assert_close(one, two)
     with torch.no_grad():
-        torch.testing.assert_close(next_token_loss_of_hidden(hidden, head, targets), plain)
+        torch.testing.assert_close(fused_linear_cross_entropy(hidden, head, targets), plain)
 
 
 def test_the_loss_in_chunks_under_autocast_is_the_plain_one_under_autocast():
     hidden, head = torch.randn(1, 40, 16, requires_grad=True), torch.randn(300, 16, requires_grad=True)
     targets = torch.randint(0, 300, (1, 40))
     with torch.autocast("cpu", torch.bfloat16):
-        ours = next_token_loss_of_hidden(hidden, head, targets)
+        ours = fused_linear_cross_entropy(hidden, head, targets)
     with torch.autocast(
         "cpu", torch.bfloat16
     ):  # its own: PyTorch 2.6 would take the cast head of ours, without gradient
@@ -79,8 +79,8 @@ def test_the_loss_in_chunks_under_autocast_is_the_plain_one_under_autocast():
 
 
 def test_the_loss_in_chunks_copies_the_head_once_under_autocast(monkeypatch):
-    monkeypatch.setattr(_LossOfHidden, "CHUNK", 64)
-    monkeypatch.setattr(_LossOfHidden, "FEWEST_ROWS", 2)  # 8 chunks
+    monkeypatch.setattr(_FusedLinearCrossEntropy, "LOGITS_ON_CPU", 64)
+    monkeypatch.setattr(_FusedLinearCrossEntropy, "FEWEST_ROWS", 2)  # 8 chunks
     hidden, head = torch.randn(16, 4, requires_grad=True), torch.randn(32, 4, requires_grad=True)
     copies = []
 
@@ -91,7 +91,7 @@ def test_the_loss_in_chunks_copies_the_head_once_under_autocast(monkeypatch):
             return function(*arguments, **(options or {}))
 
     with Counting(), torch.autocast("cpu", torch.bfloat16):
-        next_token_loss_of_hidden(hidden, head, torch.arange(16))
+        fused_linear_cross_entropy(hidden, head, torch.arange(16))
     assert [copy["dtype"] for copy in copies] == [torch.bfloat16]
 
 
@@ -100,7 +100,7 @@ def test_the_loss_in_chunks_leaves_a_frozen_head_alone():
     gradients = []
     for learns in (True, False):
         head = torch.ones(6, 4).tril().requires_grad_(learns)
-        next_token_loss_of_hidden(hidden, head, targets).backward()
+        fused_linear_cross_entropy(hidden, head, targets).backward()
         gradients.append(hidden.grad)
         hidden.grad = None
     assert head.grad is None
@@ -109,37 +109,14 @@ def test_the_loss_in_chunks_leaves_a_frozen_head_alone():
 
 def test_the_loss_in_chunks_refuses_a_batch_without_targets():
     with pytest.raises(ValueError, match="all 3 targets are ignored"):
-        next_token_loss_of_hidden(torch.zeros(1, 3, 4), torch.zeros(11, 4), torch.full((1, 3), IGNORE))
+        fused_linear_cross_entropy(torch.zeros(1, 3, 4), torch.zeros(11, 4), torch.full((1, 3), IGNORE))
 
 
-@given(st.floats(0, 0.1), st.one_of(st.none(), st.floats(0.5, 50)), st.integers(0, 1000))
-def test_z_loss_and_soft_cap_by_numpy(z_loss, softcap, seed):
-    torch.manual_seed(seed)
-    logits, targets = 3 * torch.randn(2, 5, 7), torch.randint(0, 7, (2, 5))
-    targets[1, 2:] = IGNORE
-    rows = logits.double().numpy().reshape(-1, 7)[targets.flatten().numpy() != IGNORE]
-    if softcap is not None:
-        rows = softcap * np.tanh(rows / softcap)
-    picked = targets[targets != IGNORE].numpy()
-    log_z = np.log(np.exp(rows).sum(1))
-    expected = (log_z - rows[np.arange(len(rows)), picked] + z_loss * log_z**2).mean()
-    assert next_token_loss(logits, targets, z_loss, softcap).item() == pytest.approx(expected, rel=1e-4)
-
-
-@given(st.sampled_from([0.0, 0.01, 0.3]), st.sampled_from([None, 0.7, 5.0]), st.integers(1, 30), st.integers(0, 1000))
-def test_the_loss_in_chunks_has_z_loss_and_soft_cap_too(z_loss, softcap, chunk, seed):
-    torch.manual_seed(seed)
-    hidden, head = torch.randn(2, 6, 4, requires_grad=True), torch.randn(9, 4, requires_grad=True)
-    targets = torch.randint(0, 9, (2, 6))
-    targets[0, 3:] = IGNORE
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_LossOfHidden, "CHUNK", chunk)
-        patch.setattr(_LossOfHidden, "FEWEST_ROWS", 1)
-        ours = next_token_loss_of_hidden(hidden, head, targets, z_loss, softcap)
-        gradients = torch.autograd.grad(ours, (hidden, head))
-    plain = next_token_loss(hidden @ head.mT, targets, z_loss, softcap)
-    torch.testing.assert_close(ours, plain)
-    torch.testing.assert_close(gradients, torch.autograd.grad(plain, (hidden, head)))
+def test_a_chunk_is_as_large_as_the_device_wants():
+    rows = _FusedLinearCrossEntropy.rows
+    assert rows("cpu", 2048) == 128 < rows("cuda", 2048)
+    assert rows("cpu", 128) * 128 * 4 == 2**20  # bytes of float32
+    assert rows("cuda", 10**9) == rows("cpu", 10**9) == 128
 
 
 def test_the_sft_loss_is_that_of_transformers_with_ignored_labels():

@@ -17,7 +17,7 @@ from minillm.data.packing import PackedRows
 from minillm.data.token_file import TokenFile
 from minillm.device import matmul_peak
 from minillm.errors import UserError
-from minillm.losses import next_token_loss_of_hidden
+from minillm.losses import fused_linear_cross_entropy
 from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -169,7 +169,7 @@ def text_loss(model: Transformer, batch: Batch | SegmentedBatch) -> Float[Tensor
     """Mean cross-entropy of a batch's targets, in nats: every next token in pretraining, the answers' in SFT."""
     inputs, *segments, targets = batch
     hidden = model.hidden(inputs, segments=segments[0] if segments else None)
-    return next_token_loss_of_hidden(hidden, model.head.weight, targets)
+    return fused_linear_cross_entropy(hidden, model.head.weight, targets)
 
 
 @torch.no_grad()

@@ -1232,7 +1232,7 @@ assert by_network < 2.6
 # > about 6 operations per weight and token. GPT-3 has 175 billion weights and read 300 billion tokens: 6 · 175e9 ·
 # > 300e9 = 3.15e23 operations; its makers report 3.14e23. Its largest tensor is none of the weights but the logits: a
 # > batch of 3.2 million tokens times 50,257 entries is 640 GB in float32, so nobody ever holds them all. They are made,
-# > turned into a loss and dropped piece by piece; `next_token_loss_of_hidden` in `minillm/losses.py` does so, and at
+# > turned into a loss and dropped piece by piece; `fused_linear_cross_entropy` in `minillm/losses.py` does so, and at
 # > its heart you will find *what you said minus what was true*. The same goes for what the forward pass must keep for
 # > the way back: much of it is thrown away and computed again. And where weights are bfloat16, the one that stops
 # > counting at 256, a small step would often be lost; so the optimizer keeps a copy in float32.

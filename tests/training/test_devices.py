@@ -19,7 +19,7 @@ from training.test_distributed import alone, results, start_job
 from training.test_loop import TOKENIZER
 
 from minillm import ModelConfig, Transformer
-from minillm.losses import _LossOfHidden
+from minillm.losses import _FusedLinearCrossEntropy
 from minillm.model.accounting import count_parameters
 from minillm.training.checkpoint import load_checkpoint, save_checkpoint
 from minillm.training.loop import Task, train
@@ -64,8 +64,8 @@ def test_shapes_and_formats_of_a_whole_step(preset, dtype):
     with torch.device("meta"):
         model, ids = Transformer(config).to(dtype), torch.zeros(2, 200, dtype=torch.long)
     hidden = model.hidden(ids).flatten(0, 1)
-    loss = _LossOfHidden.apply(
-        hidden, model.head.weight, ids.flatten(), True, 0.0, None
+    loss = _FusedLinearCrossEntropy.apply(
+        hidden, model.head.weight, ids.flatten(), True
     )  # which rows count is a look at numbers
     assert (loss.shape, loss.dtype, loss.device.type) == ((), torch.float32, "meta")
     loss.backward()
