@@ -9,7 +9,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from minillm.errors import UserError
@@ -47,9 +47,10 @@ def attention_by_loops(
     """Attention one query at a time: score, softmax, weighted mean (Vaswani et al. 2017, eq. 1).
 
     `mask` is True where a query may see a key: (T, S), or (B, T, S) or (B, 1, T, S) where the rows of the batch
-    differ; it is the same for all heads. Query head h reads key/value head h // (H / K): with K = H that is multi-head
-    attention, with K < H grouped-query attention (Ainslie et al. 2023). Scores are divided by sqrt(D), so that their
-    spread does not grow with D. `bias` is added to the scores after that (ALiBi).
+    differ; it is the same for all heads. Every query must see a key, which only this form checks. Query head h reads
+    key/value head h // (H / K): with K = H that is multi-head attention, with K < H grouped-query attention (Ainslie et
+    al. 2023). Scores are divided by sqrt(D), so that their spread does not grow with D. `bias` is added to the scores
+    after that (ALiBi). Raises `ValueError` for a mask that is not bool, as the other forms do.
 
     >>> query, key, value = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2, 2), torch.eye(2).view(1, 1, 2, 2)
     >>> attention_by_loops(query, key, value)                      # equal scores: the mean of both values
@@ -64,6 +65,8 @@ def attention_by_loops(
             group = h // (H // K)
             for t in range(T):
                 visible = [s for s in range(S) if allowed[b, 0, t, s]]
+                if not visible:
+                    raise UserError(f"query {t} of row {b} may see no key; let a padding token see itself")
                 scores = torch.stack([query[b, h, t] @ key[b, group, s] / math.sqrt(D) for s in visible])
                 if bias is not None:
                     scores = scores + bias[h, t, visible]
@@ -88,9 +91,9 @@ def attention_weights(
     if bias is not None:
         scores = scores + bias.to(scores.dtype)
     if mask is not None:
+        mask = _for_all_heads(mask)
         # plus minus infinity: exactly 0 after softmax, in any number format
-        hidden = torch.zeros(mask.shape, dtype=scores.dtype, device=mask.device).masked_fill_(~mask, -math.inf)
-        scores = scores + _for_all_heads(hidden)
+        scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill_(~mask, -math.inf)
     return scores.softmax(-1)
 
 
@@ -166,8 +169,10 @@ def attention(
     return attention_by_sdpa(query, key, value, mask, is_causal, bias)
 
 
-def _for_all_heads(mask: Shaped[Tensor, "... T S"]) -> Shaped[Tensor, "... T S"]:
+def _for_all_heads(mask: Bool[Tensor, "... T S"]) -> Bool[Tensor, "... T S"]:
     """(B, T, S) as (B, 1, T, S), since broadcasting would read its first dimension as heads."""
+    if mask.dtype != torch.bool:  # torch's kernel would add the numbers to the scores
+        raise UserError(f"the mask is of {mask.dtype}; give mask.bool(), True where a query may see a key, or a bias")
     return mask.unsqueeze(1) if mask.dim() == 3 else mask
 
 

@@ -57,12 +57,18 @@ class DPOConfig(TrainConfig):
         super().__post_init__()
         if not 0 <= self.imitation < math.inf:
             raise UserError(f"imitation is {self.imitation}; it cannot be negative")
-        if not 0 < self.beta < math.inf:
-            raise UserError(f"beta is {self.beta}; it must be positive")
-        if not 0 <= self.label_smoothing < 0.5:
-            raise UserError(f"label_smoothing is {self.label_smoothing}; it must be at least 0 and below 0.5")
-        if self.label_smoothing and self.loss_type == "ipo":
-            raise UserError('label_smoothing is for loss_type "sigmoid"; IPO has none, set it to 0')
+        _check_loss(self.beta, self.label_smoothing, self.loss_type)
+
+
+def _check_loss(beta: float, label_smoothing: float, loss_type: str) -> None:
+    if loss_type not in get_args(DPOLossType):
+        raise UserError(f"loss_type is {loss_type!r}; choose one of {', '.join(get_args(DPOLossType))}")
+    if not 0 < beta < math.inf:
+        raise UserError(f"beta is {beta}; it must be positive")
+    if not 0 <= label_smoothing < 0.5:
+        raise UserError(f"label_smoothing is {label_smoothing}; it must be at least 0 and below 0.5")
+    if label_smoothing and loss_type == "ipo":
+        raise UserError('label_smoothing is for loss_type "sigmoid"; IPO has none, set it to 0')
 
 
 def dpo_loss(
@@ -81,9 +87,9 @@ def dpo_loss(
 
     "sigmoid": `bradley_terry_loss` of the `implicit_margins`, with its `label_smoothing` (Rafailov et al. 2023, eq. 7).
     "ipo": squared distance of the margin of log ratios from 1 / (2 beta), which overconfident pairs cannot push to
-    infinity (Azar et al. 2024, eq. 17); with lengths (tokens) the log ratios are per token, as in TRL.
+    infinity (Azar et al. 2024, eq. 17); with both lengths (tokens) the log ratios are per token, as in TRL.
     `imitation` adds that multiple of -log p of the chosen answers in nats per token and needs `chosen_lengths`.
-    Raises `ValueError` for another `loss_type` and for lengths that are missing.
+    Raises `ValueError` as `DPOConfig` does for these options, and for lengths that are missing.
 
     >>> chosen, rejected, reference = torch.tensor([-4.0]), torch.tensor([-7.0]), torch.tensor([-5.0])
     >>> dpo_loss(chosen, rejected, reference, reference, beta=0.5)                             # -log sigmoid(1.5)
@@ -91,18 +97,19 @@ def dpo_loss(
     >>> dpo_loss(chosen, rejected, reference, reference, beta=0.5, loss_type="ipo")            # (3 - 1)^2
     tensor(4.)
     """
+    _check_loss(beta, label_smoothing, loss_type)
+    if imitation and chosen_lengths is None:
+        raise UserError(f"imitation is {imitation} and needs chosen_lengths, the tokens of each chosen answer")
     if loss_type == "ipo":
+        if (chosen_lengths is None) != (rejected_lengths is None):
+            raise UserError("IPO takes the log ratios per token or per answer; give both lengths or neither")
         chosen, rejected = chosen_log_probs - reference_chosen, rejected_log_probs - reference_rejected
         if chosen_lengths is not None and rejected_lengths is not None:
             chosen, rejected = chosen / chosen_lengths, rejected / rejected_lengths
         loss = (chosen - rejected - 1 / (2 * beta)).square().mean()
-    elif loss_type == "sigmoid":
+    else:
         ratios, reference = chosen_log_probs - rejected_log_probs, reference_chosen - reference_rejected
         loss = bradley_terry_loss(implicit_margins(ratios, reference, beta), label_smoothing=label_smoothing)
-    else:
-        raise UserError(f"loss_type is {loss_type!r}; choose one of {', '.join(get_args(DPOLossType))}")
-    if imitation and chosen_lengths is None:
-        raise UserError(f"imitation is {imitation} and needs chosen_lengths, the tokens of each chosen answer")
     if imitation and chosen_lengths is not None:
         loss = loss + imitation * (-chosen_log_probs.sum() / chosen_lengths.sum())
     return loss

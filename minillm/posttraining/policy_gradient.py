@@ -2,7 +2,7 @@
 
 A language model that answers is a policy: its state is the text so far, its action the next token, and the reward
 comes at the end. Tables have the shape (B, T), T tokens of each of B answers; `mask` is True at real tokens and False
-at the padding after them.
+at the padding after them. An answer without tokens counts as 0, as in TRL.
 """
 
 import math
@@ -25,7 +25,7 @@ def token_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float
     >>> token_mean(torch.tensor([[1.0, 3.0], [8.0, 9.0]]), torch.tensor([[True, True], [True, False]]))
     tensor(4.)
     """
-    return (values * mask).sum() / mask.sum()
+    return (values * mask).sum() / mask.sum().clamp(min=1)
 
 
 def answer_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Float[Tensor, ""]:
@@ -34,7 +34,7 @@ def answer_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"]) -> Floa
     >>> answer_mean(torch.tensor([[1.0, 3.0], [8.0, 9.0]]), torch.tensor([[True, True], [True, False]]))
     tensor(5.)
     """
-    return ((values * mask).sum(1) / mask.sum(1)).mean()
+    return ((values * mask).sum(1) / mask.sum(1).clamp(min=1)).mean()
 
 
 def constant_mean(values: Float[Tensor, "B T"], mask: Bool[Tensor, "B T"], max_new_tokens: int) -> Float[Tensor, ""]:

@@ -3,6 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minillm.errors import UserError
 from minillm.model import attention as module
 from minillm.model.attention import (
     MultiHeadAttention,
@@ -60,6 +61,21 @@ def test_a_mask_per_row_needs_no_dimension_for_heads(B, biased):
         torch.testing.assert_close(form(query, key, value, mask, bias=bias), expected)
     layer, x = MultiHeadAttention(d_model=8, n_heads=4), torch.randn(B, 5, 8)
     torch.testing.assert_close(layer(x, mask, bias=bias), layer(x, mask[:, None], bias=bias))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+@pytest.mark.parametrize("form", [attention_by_loops, attention_by_matmul, attention_by_sdpa, attention])
+@pytest.mark.usefixtures("as_users_call_it")
+def test_a_mask_of_numbers_is_refused(form, dtype):
+    query, key, value = torch.randn(3, 1, 2, 4, 4)
+    with pytest.raises(UserError, match=rf"the mask is of {dtype}; give mask.bool\(\)"):
+        form(query, key, value, causal_mask(4, 4).to(dtype))
+
+
+def test_a_query_that_sees_no_key_is_named():
+    query, key, value = torch.randn(3, 1, 2, 4, 4)
+    with pytest.raises(UserError, match="query 2 of row 0 may see no key"):
+        attention_by_loops(query, key, value, causal_mask(4, 4) & (torch.arange(4) != 2)[:, None])
 
 
 def test_weights_are_a_distribution_over_the_visible():

@@ -11,6 +11,7 @@ from helpers import lively, small_config
 from pretrained.gguf_files import small_tokenizer
 
 from minillm.data.pairs import Pair, PairBatches, PairData
+from minillm.errors import UserError
 from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import (
@@ -108,6 +109,33 @@ def test_what_a_loss_needs_is_asked_for():
         dpo_loss(column, column, column, column, 0.1, imitation=1.0)
     with pytest.raises(ValueError, match="loss_type is 'hinge'; choose one of sigmoid, ipo"):
         dpo_loss(column, column, column, column, 0.1, loss_type="hinge")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"label_smoothing": 1.5},
+        {"label_smoothing": -0.1},
+        {"label_smoothing": 1.5, "loss_type": "ipo"},
+        {"label_smoothing": 0.3, "loss_type": "ipo"},
+        {"beta": 0},
+        {"beta": 0, "loss_type": "ipo"},
+    ],
+)
+def test_the_loss_refuses_what_its_configuration_refuses(options):
+    column = torch.zeros(2)
+    with pytest.raises(UserError) as of_config:
+        DPOConfig(steps=1, **options)
+    with pytest.raises(UserError) as of_loss:
+        dpo_loss(column, column, column, column, **({"beta": 0.1} | options))
+    assert str(of_loss.value) == str(of_config.value)
+
+
+@pytest.mark.parametrize("name", ["chosen_lengths", "rejected_lengths"])
+def test_ipo_needs_both_lengths_or_neither(name):
+    column, lengths = torch.zeros(2), torch.tensor([3, 4])
+    with pytest.raises(UserError, match="give both lengths or neither"):
+        dpo_loss(column, column, column, column, 0.1, loss_type="ipo", **{name: lengths})
 
 
 @pytest.mark.parametrize("bf16", [False, True])

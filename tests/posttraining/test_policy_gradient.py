@@ -29,7 +29,7 @@ lengths = st.lists(st.integers(1, 6), min_size=1, max_size=5)
 
 
 def mask_of(lengths):
-    return torch.tensor([[t < length for t in range(max(lengths))] for length in lengths])
+    return torch.tensor([[t < length for t in range(max(*lengths, 1))] for length in lengths])
 
 
 def tables(mask, n):
@@ -37,13 +37,18 @@ def tables(mask, n):
     return [torch.randn(mask.shape).where(mask, 100.0) for _ in range(n)]
 
 
-@given(lengths)
+lengths_or_none = st.lists(st.integers(0, 6), min_size=1, max_size=5)  # an answer may have no token
+
+
+@given(lengths_or_none)
 def test_means_by_loops(lengths):
     mask = mask_of(lengths)
     [values] = tables(mask, 1)
     rows = [row[:length].tolist() for row, length in zip(values, lengths, strict=True)]
-    assert token_mean(values, mask).item() == pytest.approx(math.fsum(map(math.fsum, rows)) / sum(lengths), abs=1e-5)
-    expected = math.fsum(math.fsum(row) / len(row) for row in rows) / len(rows)
+    assert token_mean(values, mask).item() == pytest.approx(
+        math.fsum(map(math.fsum, rows)) / max(sum(lengths), 1), abs=1e-5
+    )
+    expected = math.fsum(math.fsum(row) / len(row) for row in rows if row) / len(rows)
     assert answer_mean(values, mask).item() == pytest.approx(expected, abs=1e-5)
 
 
@@ -70,6 +75,17 @@ def test_gae_as_the_sum_that_the_paper_writes(lengths, discount, gae_lambda):
         for t in range(max(lengths)):
             expected = sum((discount * gae_lambda) ** (s - t) * delta[s] for s in range(t, length))
             assert advantages[b, t].item() == pytest.approx(expected, abs=1e-4)
+
+
+def test_an_answer_without_tokens_has_no_loss_and_no_gradient():
+    """TRL's case: an advantage of 1 at three tokens, over two answers."""
+    log_probs = torch.zeros(2, 3, requires_grad=True)
+    mask = torch.tensor([[True] * 3, [False] * 3])
+    loss, _ = grpo_loss(log_probs, log_probs.detach(), log_probs.detach(), torch.ones(2), mask)
+    assert loss.item() == -0.5
+    loss.backward()
+    torch.testing.assert_close(log_probs.grad, torch.tensor([[-1 / 6] * 3, [0.0] * 3]))
+    assert (whiten(torch.ones(2, 3), mask & False) == 0).all()
 
 
 @given(lengths)
@@ -169,7 +185,7 @@ def numpy_surrogate(log_probs, old, advantages, low, high):
     return -np.minimum(ratio * advantages, np.clip(ratio, 1 - low, 1 + high) * advantages)
 
 
-@given(lengths, st.sampled_from(["grpo", "dapo", "dr_grpo"]), st.sampled_from([None, 0.28]), st.floats(0, 1))
+@given(lengths_or_none, st.sampled_from(["grpo", "dapo", "dr_grpo"]), st.sampled_from([None, 0.28]), st.floats(0, 1))
 def test_the_variants_of_grpo_by_the_formulas_of_trl(lengths, loss_type, clip_high, kl_coef):
     """TRL 1.x, GRPOTrainer._compute_loss, in float64; its "dapo" on one process and without accumulation."""
     mask = mask_of(lengths)
@@ -185,8 +201,8 @@ def test_the_variants_of_grpo_by_the_formulas_of_trl(lengths, loss_type, clip_hi
     kl = np.exp(ref - logp) - (ref - logp) - 1
     per_token = surrogate + kl_coef * kl
     expected = {
-        "grpo": ((per_token * m).sum(-1) / m.sum(-1)).mean(),
-        "dapo": (per_token * m).sum() / m.sum(),
+        "grpo": ((per_token * m).sum(-1) / m.sum(-1).clip(min=1)).mean(),
+        "dapo": (per_token * m).sum() / m.sum().clip(min=1),
         "dr_grpo": (per_token * m).sum() / (len(lengths) * 7),
     }[loss_type]
     assert loss.item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
