@@ -20,7 +20,7 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
 from minillm.training.metrics import Metrics
-from minillm.training.run import OnMetrics, with_current_names
+from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
 
 Config = TypeVar("Config")
@@ -63,7 +63,7 @@ def resolve_options(
 def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
     """The training settings in a run's options, which may come from an edited file."""
     try:
-        return kind(**with_current_names(options["training"]))
+        return kind(**options["training"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
 

@@ -1,8 +1,6 @@
-"""Log-probabilities of given texts, and the choice among given answers."""
+"""Log-probabilities of given texts."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
@@ -12,7 +10,6 @@ from minillm.errors import UserError
 from minillm.losses import token_log_probs
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer
-from minillm.tokenizer import Tokenizer
 
 LOGITS_AT_ONCE = 2**24  # 64 MB; all logits of a long text over a large vocabulary may not fit into memory
 ROWS_AT_ONCE = 16  # continuations in one pass: each gets a copy of the prompt's cache
@@ -81,69 +78,3 @@ def _score(model: Transformer, vectors: Float[Tensor, "N C"], targets: Int[Tenso
     rows = max(LOGITS_AT_ONCE // model.config.vocab_size, 1)
     parts = zip(vectors.split(rows), targets.split(rows), strict=True)
     return torch.cat([token_log_probs(model.head(part), target) for part, target in parts])
-
-
-@dataclass(frozen=True)
-class Choice:
-    """The answer that was chosen, and for every answer its log p in nats and its probability among the answers.
-
-    >>> Choice("no", log_probs=[-3.0, -1.0], probabilities=[0.12, 0.88]).answer
-    'no'
-    """
-
-    answer: str
-    log_probs: list[float]
-    probabilities: list[float]
-
-
-def choose_answer(
-    model: Transformer,
-    tokenizer: Tokenizer,
-    prompt: Sequence[int],
-    answers: Sequence[str],
-    temperature: float = 0.0,
-    seed: int | None = None,
-) -> Choice:
-    """One of the given answers: the likeliest, or one drawn from the model's distribution over them.
-
-    Each answer includes the end token, so "Paris" differs from "Paris is", and the answers are disjoint. The softmax of
-    their log-probabilities is the model's distribution, restricted to these answers; at temperature 1, drawing from it
-    equals drawing freely until one of them comes up. Where a tokenizer has no end token, an answer means all texts that
-    begin with it, and none may begin with another.
-
-    Two limits: longer answers are less likely, since each token costs probability, and no correction is made for that.
-    A text can be spelled in tokens in many ways, and only the tokenizer's own spelling counts (Cao & Rimell 2021
-    measure how little probability the others have).
-
-    Raises `ValueError` for fewer than two answers, answers that overlap, and a negative temperature.
-
-    >>> from minillm import ModelConfig
-    >>> tokenizer = Tokenizer.train(["yes no"], vocab_size=257, special_tokens=["<|end|>"])
-    >>> tokenizer.eos_token = "<|end|>"
-    >>> model = Transformer(ModelConfig(vocab_size=257, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
-    >>> _ = torch.nn.init.zeros_(model.head.weight)
-    >>> choose_answer(model, tokenizer, tokenizer.encode("Well? "), ["yes", "no"]).answer        # the shorter one
-    'no'
-    """
-    if not 0 <= temperature < math.inf:
-        raise UserError(f"temperature is {temperature}; it must be 0 (the likeliest answer) or a positive number")
-    end = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
-    rows = [[*tokenizer.encode_rest(answer), *end] for answer in answers]
-    _check_apart(answers, rows)
-    scores = continuation_log_probs(model, prompt, rows)
-    if temperature == 0:
-        index = int(scores.argmax())
-    else:
-        rng = None if seed is None else torch.Generator(scores.device).manual_seed(seed)
-        index = int(torch.multinomial((scores / temperature).softmax(0), 1, generator=rng))
-    return Choice(answers[index], scores.tolist(), scores.softmax(0).tolist())
-
-
-def _check_apart(answers: Sequence[str], rows: Sequence[Sequence[int]]) -> None:
-    if len(answers) < 2:
-        raise UserError(f"there is nothing to choose among {len(answers)} answers; give at least two")
-    for i, first in enumerate(rows):
-        for j, second in enumerate(rows):
-            if i != j and second[: len(first)] == first:
-                remedy = "leave one out" if first == second else "set tokenizer.eos_token, or leave one out"
-                raise UserError(f"answer {answers[j]!r} begins with answer {answers[i]!r}; {remedy}")

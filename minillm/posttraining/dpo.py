@@ -151,12 +151,6 @@ def _loss_and_margins(
     return loss, margins.detach()
 
 
-def log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "B"]:
-    """log p(chosen) - log p(rejected) of each pair, in nats."""
-    chosen, rejected = log_probs(model, pairs)
-    return chosen - rejected
-
-
 def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"]]:
     """log p(chosen) and log p(rejected) of each pair, in nats; gradients flow."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
@@ -172,12 +166,6 @@ def pair_log_probs(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "
     model.eval()
     starts = range(0, len(pairs), SCORED_AT_ONCE)
     return torch.cat([torch.stack(log_probs(model, pairs[start : start + SCORED_AT_ONCE]), 1) for start in starts])
-
-
-def pair_log_ratios(model: Transformer, pairs: Sequence[Pair]) -> Float[Tensor, "N"]:
-    """`log_ratios` of any number of pairs, without gradients."""
-    chosen, rejected = pair_log_probs(model, pairs).unbind(1)
-    return chosen - rejected
 
 
 def implicit_margins(log_ratios: Float[Tensor, "B"], reference: Float[Tensor, "B"], beta: float) -> Float[Tensor, "B"]:

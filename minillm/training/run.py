@@ -30,20 +30,10 @@ from minillm.training.metrics import METRICS, Metrics, read_metrics
 SETTINGS, DIAGNOSTICS = "training.json", "diagnostics.json"
 OnMetrics = Callable[[Metrics], None]  # called with every line of metrics: a progress bar, a live plot
 SaveModel = Callable[[Any, Tokenizer, Path], None]
-RENAMED = {"trace": "gae_lambda"}  # settings in the files of runs that an older version began
 
 
 def ignore(metrics: Metrics) -> None:
     """Do nothing with a line of metrics."""
-
-
-def with_current_names(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings from the file of a run, by today's names.
-
-    >>> with_current_names({"trace": 0.9, "clip": 0.2})
-    {'gae_lambda': 0.9, 'clip': 0.2}
-    """
-    return {RENAMED.get(name, name): value for name, value in settings.items()}
 
 
 class Run:
@@ -80,7 +70,7 @@ class Run:
 
     def _check_settings(self, path: Path, config: Any) -> None:
         try:
-            before = with_current_names(read_json(path)) if path.exists() else asdict(config)
+            before = read_json(path) if path.exists() else asdict(config)
         except ValueError as error:
             raise UserError(f"{path} is damaged ({error}); choose another folder") from None
         defaults = {field.name: field.default for field in fields(config) if field.default is not MISSING}

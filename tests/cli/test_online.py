@@ -48,22 +48,6 @@ def test_it_learns_and_goes_on(tmp_path, chatty, judge, command):
     assert "a resumed run cannot change it to 0.7" in refused.stderr
 
 
-def test_a_run_of_an_older_version_resumes(tmp_path, chatty, judge):
-    """What is gae_lambda today was called trace."""
-    out = tmp_path / "run"
-    first = last_json(run("ppo", "--model", chatty, "--reward", judge, "--out", out, *SMALL, "--json"))
-    for name in ("run.json", "training.json"):
-        text = (out / name).read_text(encoding="utf-8")
-        assert text.count('"gae_lambda"') == 1
-        (out / name).write_text(text.replace('"gae_lambda"', '"trace"'), encoding="utf-8")
-    assert last_json(run("ppo", "--out", out, "--resume", "--json"))["after"] == first["after"]
-    settings = json.loads((out / "training.json").read_text(encoding="utf-8"))
-    before = settings["trace"]
-    (out / "training.json").write_text(json.dumps(settings | {"trace": 0.5}), encoding="utf-8")
-    refused = run("ppo", "--out", out, "--resume", status=1)
-    assert f"holds a run with gae_lambda = 0.5, and now it is {before}" in refused.stderr
-
-
 VARIANTS = {
     "Dr. GRPO": (["--no-scale", "--loss-type", "dr_grpo"], {"scale": False, "loss_type": "dr_grpo"}),
     "DAPO": (["--loss-type", "dapo", "--clip-high", "0.28"], {"loss_type": "dapo", "clip_high": 0.28}),

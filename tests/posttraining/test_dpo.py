@@ -20,9 +20,8 @@ from minillm.posttraining.dpo import (
     dpo_loss,
     dpo_loss_of_pairs,
     implicit_margins,
-    log_ratios,
+    log_probs,
     pair_log_probs,
-    pair_log_ratios,
     sampled_kl,
 )
 from minillm.posttraining.lora import add_lora
@@ -36,13 +35,14 @@ def log_prob(model: Transformer, prompt: tuple[int, ...], answer: tuple[int, ...
     return sum(log_probs[len(prompt) - 1 + t, token].item() for t, token in enumerate(answer))
 
 
-def test_the_log_ratio_is_that_of_both_answers_alone(small_model):
-    ratios = pair_log_ratios(small_model, PAIRS)
+def test_the_log_probs_of_a_pair_are_those_of_both_answers_alone(small_model):
+    found = pair_log_probs(small_model, PAIRS)
     expected = [
-        log_prob(small_model, one.prompt, one.chosen) - log_prob(small_model, one.prompt, one.rejected) for one in PAIRS
+        [log_prob(small_model, pair.prompt, answer) for answer in (pair.chosen, pair.rejected)] for pair in PAIRS
     ]
-    assert ratios.tolist() == pytest.approx(expected, abs=1e-3)
-    torch.testing.assert_close(log_ratios(small_model, PAIRS[3:8]), ratios[3:8], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=0, atol=1e-3)
+    alone = torch.stack(log_probs(small_model, PAIRS[3:8]), 1)
+    torch.testing.assert_close(alone, found[3:8], rtol=1e-4, atol=1e-4)
 
 
 def test_loss_and_gradient_are_those_worked_by_hand():
@@ -151,7 +151,8 @@ def test_the_first_loss_is_that_of_a_coin_and_later_ones_are_below(small_model, 
     assert last["margin"] > 1
     assert last["kl"] > 0.1
     assert model is small_model
-    margins = implicit_margins(pair_log_ratios(model, PAIRS[16:]), pair_log_ratios(reference, PAIRS[16:]), config.beta)
+    ratios = (pair_log_probs(policy, PAIRS[16:]) @ torch.tensor([1.0, -1.0]) for policy in (model, reference))
+    margins = implicit_margins(*ratios, config.beta)
     assert bradley_terry_loss(margins).item() == pytest.approx(last["val_loss"], abs=1e-4)
 
 
@@ -219,7 +220,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
     resumed, again = dpo(start(), data, config, tmp_path, tokenizer)
     assert [line["loss"] for line in again] == [line["loss"] for line in history]
     for one in (resumed, load(tmp_path)[0]):
-        assert torch.equal(pair_log_ratios(one, PAIRS), pair_log_ratios(whole, PAIRS))
+        assert torch.equal(pair_log_probs(one, PAIRS), pair_log_probs(whole, PAIRS))
     with pytest.raises(ValueError, match="with beta = 0.1, and now it is 0.2"):
         dpo(start(), data, DPOConfig(steps=20, learning_rate=1e-3, warmup_steps=0, log_every=1, save_every=5, beta=0.2),
             tmp_path, tokenizer)  # fmt: skip
@@ -230,7 +231,7 @@ def test_a_model_with_corrections_is_kept_with_them_merged(tmp_path):
     data = PairData(PairBatches(PAIRS[:16], 4, 0), PAIRS[16:])
     model = add_lora(lively(Transformer(small_config(vocab_size=tokenizer.vocab_size))), rank=2)
     trained, _ = dpo(model, data, DPOConfig(steps=3, learning_rate=1e-2, warmup_steps=0), tmp_path, tokenizer)
-    torch.testing.assert_close(pair_log_ratios(load(tmp_path)[0], PAIRS), pair_log_ratios(trained, PAIRS))
+    torch.testing.assert_close(pair_log_probs(load(tmp_path)[0], PAIRS), pair_log_probs(trained, PAIRS))
     assert (tmp_path / "adapter" / "adapter_model.safetensors").exists()
 
 
