@@ -31,7 +31,7 @@ def make_optimizer(
 
 def adamw(
     params: Parameters,
-    learning_rate: float,
+    lr: float,
     weight_decay: float = 0.0,
     betas: tuple[float, float] = BETAS,
     eps: float = EPS,
@@ -42,10 +42,10 @@ def adamw(
     are left out: decay of a scale does not regularize, it only dims the layer. Parameters that need no gradient are
     left out too. `fused` does the whole update in one kernel.
 
-    >>> optimizer = adamw(nn.Linear(3, 2), learning_rate=0.1, weight_decay=0.5)
+    >>> optimizer = adamw(nn.Linear(3, 2), lr=0.1, weight_decay=0.5)
     >>> [(len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
     [(1, 0.5), (1, 0.0)]
-    >>> len(adamw([torch.zeros(3, requires_grad=True)], learning_rate=0.1).param_groups[1]["params"])
+    >>> len(adamw([torch.zeros(3, requires_grad=True)], lr=0.1).param_groups[1]["params"])
     1
     """
     parameters = [p for _, p in trainable(params)]
@@ -53,12 +53,12 @@ def adamw(
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=betas, eps=eps, fused=_fused(parameters))
+    return torch.optim.AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(parameters))
 
 
 def muon(
     params: Parameters,
-    learning_rate: float,
+    lr: float,
     weight_decay: float = 0.0,
     momentum: float = 0.9,
     betas: tuple[float, float] = BETAS,
@@ -67,11 +67,11 @@ def muon(
     """The optimizer `Muon`: orthogonalised momentum for matrices, AdamW (with `betas` and `eps`) for the rest.
 
     >>> weight = nn.Parameter(torch.eye(2)); weight.grad = torch.tensor([[3.0, 0.0], [0.0, 3.0]])
-    >>> muon([weight], learning_rate=0.1).step(); weight.data.round(decimals=2)        # 1 - 0.1 x 0.2 sqrt(2) x 1.1
+    >>> muon([weight], lr=0.1).step(); weight.data.round(decimals=2)        # 1 - 0.1 x 0.2 sqrt(2) x 1.1
     tensor([[0.9700, 0.0000],
             [0.0000, 0.9700]])
     """
-    return Muon(params, learning_rate, weight_decay, momentum, betas, eps)
+    return Muon(params, lr, weight_decay, momentum, betas, eps)
 
 
 def trainable(params: Parameters) -> list[tuple[str | None, Tensor]]:
@@ -107,7 +107,7 @@ class Muon(torch.optim.Optimizer):
 
     >>> from minillm import ModelConfig, Transformer
     >>> model = Transformer(ModelConfig(vocab_size=9, d_model=8, n_layers=2, n_heads=2, max_seq_len=4))
-    >>> optimizer = Muon(model, learning_rate=0.01, weight_decay=0.1)
+    >>> optimizer = Muon(model, lr=0.01, weight_decay=0.1)
     >>> [(group["kind"], len(group["params"]), group["weight_decay"]) for group in optimizer.param_groups]
     [('muon', 14, 0.1), ('adamw', 1, 0.1), ('adamw', 5, 0.0)]
     """
@@ -115,7 +115,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self,
         params: Parameters,
-        learning_rate: float,
+        lr: float,
         weight_decay: float = 0.0,
         momentum: float = 0.9,
         betas: tuple[float, float] = BETAS,
@@ -132,7 +132,7 @@ class Muon(torch.optim.Optimizer):
         ]
         for group in groups:  # by this name torch knows, when state is loaded, where the count of steps belongs
             group["fused"] = _fused(group["params"])
-        defaults = {"lr": learning_rate, "momentum": momentum, "betas": betas, "eps": eps}
+        defaults = {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps}
         super().__init__([group for group in groups if group["params"]], defaults)
 
     @torch.no_grad()

@@ -204,7 +204,7 @@ class NaiveAdamW:
 ours, theirs = (torch.nn.Linear(16, 16, bias=False) for _ in range(2))
 theirs.load_state_dict(ours.state_dict())
 by_hand = NaiveAdamW([ours.weight], rate=0.01, decay=0.1)
-package = optim.adamw(theirs, learning_rate=0.01, weight_decay=0.1)
+package = optim.adamw(theirs, lr=0.01, weight_decay=0.1)
 assert torch.equal(ours.weight, theirs.weight)
 
 # %%

@@ -206,7 +206,7 @@ def bytes_of_training(model, optimizer):
 per_parameter = {}
 for name, make in (("AdamW", adamw), ("Muon", Muon)):
     student = Transformer(CONFIG)
-    optimizer = make(student, learning_rate=0.01, weight_decay=0.1)
+    optimizer = make(student, lr=0.01, weight_decay=0.1)
     text_loss(student, (inputs, targets)).backward()
     optimizer.step()
     per_parameter[name] = bytes_of_training(student, optimizer)
@@ -369,7 +369,7 @@ net = torch.nn.ModuleDict(
 )
 theirs = net["blocks"][0].weight
 mine, momentum = theirs.detach().clone(), torch.zeros(24, 16)
-package = Muon(net, learning_rate=0.01, weight_decay=0.1)
+package = Muon(net, lr=0.01, weight_decay=0.1)
 for seed in range(3):
     theirs.grad = torch.randn(24, 16, generator=torch.Generator().manual_seed(seed))
     naive_muon_step(mine, theirs.grad, momentum, rate=0.01, decay=0.1)

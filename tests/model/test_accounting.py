@@ -106,7 +106,7 @@ def test_activations_are_what_autograd_keeps(config, causal):
 @pytest.mark.parametrize("config", VARIANTS[::7])
 def test_weights_gradients_and_optimizer_take_what_was_predicted(config):
     model = Transformer(config)
-    optimizer = adamw(model, learning_rate=0.1, weight_decay=0.1)
+    optimizer = adamw(model, lr=0.1, weight_decay=0.1)
     ids = torch.randint(0, 50, (2, 9))
     next_token_loss(model(ids[:, :-1]), ids[:, 1:]).backward()
     optimizer.step()

@@ -14,7 +14,7 @@ def test_adamw_by_its_formula():
     layer = nn.Linear(3, 2)
     weight, bias = layer.weight.detach().clone(), layer.bias.detach().clone()
     layer.weight.grad, layer.bias.grad = torch.randn(2, 3), torch.randn(2)
-    adamw(layer, learning_rate=0.1, weight_decay=0.5).step()
+    adamw(layer, lr=0.1, weight_decay=0.5).step()
     moved = 0.1 * layer.weight.grad / (layer.weight.grad.abs() + 1e-8)
     torch.testing.assert_close(layer.weight.detach(), weight * (1 - 0.1 * 0.5) - moved)
     torch.testing.assert_close(layer.bias.detach(), bias - 0.1 * layer.bias.grad / (layer.bias.grad.abs() + 1e-8))
@@ -27,7 +27,7 @@ def test_modules_and_named_parameters_move_alike(kind, of):
     models = [Transformer(small_config(bias=True)) for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
     for model, params in zip(models, (models[0], of(models[1])), strict=True):
-        optimizer = kind(params, learning_rate=0.01, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-3)
+        optimizer = kind(params, lr=0.01, weight_decay=0.1, betas=(0.8, 0.9), eps=1e-3)
         torch.manual_seed(1)
         for p in model.parameters():
             p.grad = torch.randn_like(p)
@@ -40,7 +40,7 @@ def test_plain_parameters_betas_and_eps_are_those_of_torch():
     ours, theirs = ([nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2))] for _ in range(2))
     options = {"betas": (0.8, 0.9), "eps": 1e-2}
     optimizers = [
-        adamw(iter(ours), learning_rate=0.1, weight_decay=0.5, **options),
+        adamw(iter(ours), lr=0.1, weight_decay=0.5, **options),
         torch.optim.AdamW([{"params": theirs[:1], "weight_decay": 0.5}, {"params": theirs[1:], "weight_decay": 0.0}],
                           lr=0.1, **options),
     ]  # fmt: skip
@@ -55,11 +55,11 @@ def test_plain_parameters_betas_and_eps_are_those_of_torch():
 
 def test_without_names_every_matrix_is_muons():
     parameters = [nn.Parameter(torch.ones(3, 2)), nn.Parameter(torch.ones(2)), nn.Parameter(torch.ones(2, 2, 2))]
-    kinds = [(group["kind"], len(group["params"])) for group in muon(parameters, learning_rate=0.1).param_groups]
+    kinds = [(group["kind"], len(group["params"])) for group in muon(parameters, lr=0.1).param_groups]
     assert kinds == [("muon", 1), ("adamw", 1), ("adamw", 1)]
     for kind in (adamw, muon):
         with pytest.raises(ValueError, match="none of 1 parameters needs a gradient"):
-            kind([torch.ones(2)], learning_rate=0.1)
+            kind([torch.ones(2)], lr=0.1)
 
 
 @given(st.integers(2, 24), st.integers(2, 24), st.integers(0, 10_000))
@@ -105,7 +105,7 @@ def test_two_steps_of_muon_by_hand(monkeypatch):
     with torch.no_grad():
         weight.copy_(torch.tensor([[1.0, 2.0], [3.0, 4.0]]))
     expected = weight.detach().clone()
-    optimizer = Muon(model, learning_rate=0.1, weight_decay=0.5, momentum=0.9)
+    optimizer = Muon(model, lr=0.1, weight_decay=0.5, momentum=0.9)
     # M = G, then 0.9 M + G = (3, 1) * 1.9; the step looks one more ahead, G + 0.9 M.
     for gradient, ahead in (((3.0, 1.0), (5.7, 1.9)), ((1.0, 2.0), (1 + 0.9 * 3.7, 2 + 0.9 * 2.9))):
         weight.grad = torch.tensor(gradient).diag()
@@ -141,7 +141,7 @@ def test_muon_moves_an_entry_about_as_far_as_adamw_does():
         weight = model.blocks[0].weight
         before = weight.detach().clone()
         weight.grad = torch.randn(shape)
-        Muon(model, learning_rate=0.1, weight_decay=0.0).step()
+        Muon(model, lr=0.1, weight_decay=0.0).step()
         step = (weight.detach() - before).square().mean().sqrt()
         assert step == pytest.approx(0.2 * 0.1, rel=0.25)
 
