@@ -246,5 +246,5 @@ def test_settings_that_mean_nothing_are_refused(small_model, tmp_path):
         DPOConfig(steps=1, beta=0)
     with pytest.raises(ValueError, match="neither steps nor minutes"):
         DPOConfig()
-    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+    with pytest.raises(ValueError, match="run_dir needs a tokenizer"):
         dpo(small_model, PairData(PairBatches(PAIRS, 4, 0), PAIRS), DPOConfig(steps=1), tmp_path)

@@ -187,7 +187,7 @@ def test_bad_rewards_and_losses_get_a_sentence(tmp_path, tokenizer):
     with pytest.raises(FloatingPointError, match="step 0: the loss became inf .* see "):
         ppo(fresh(), huge, config, tmp_path, tokenizer)
     assert (tmp_path / "diagnostics.json").exists()
-    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+    with pytest.raises(ValueError, match="run_dir needs a tokenizer"):
         ppo(fresh(), DATA, config, tmp_path)
     with pytest.raises(ValueError, match="there are no prompts"):
         ppo(fresh(), PromptData([], low_share), config)

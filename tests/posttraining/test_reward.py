@@ -317,7 +317,7 @@ def test_a_run_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
 
 def test_a_folder_needs_a_tokenizer(tmp_path):
     data = PairData(PairBatches(PAIRS, 4, 0), PAIRS)
-    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+    with pytest.raises(ValueError, match="run_dir needs a tokenizer"):
         train_reward_model(Transformer(small_config()), data, settings(), tmp_path)
 
 

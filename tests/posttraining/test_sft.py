@@ -139,7 +139,7 @@ def test_a_run_with_lora_leaves_a_plain_model_and_its_adapter(tmp_path):
 
 
 def test_what_cannot_be_done_is_refused(tmp_path):
-    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+    with pytest.raises(ValueError, match="run_dir needs a tokenizer"):
         sft(model_for(), chat_data(), settings(), tmp_path)
     with pytest.raises(ValueError, match="cannot be sharded"):
         sft(add_lora(model_for()), chat_data(), settings(), processes=Processes(world_size=2, sharded=True))

@@ -392,7 +392,7 @@ def test_bad_settings_are_named(tmp_path):
         saved_run(tmp_path, settings(steps=3))
     with pytest.raises(ValueError, match="belongs to another model"):
         saved_run(tmp_path, settings(steps=2), new_model(vocab_size=258, d_model=64))
-    with pytest.raises(ValueError, match="give run_dir and tokenizer together"):
+    with pytest.raises(ValueError, match="run_dir needs a tokenizer"):
         pretrain(new_model(), text_data(), settings(), run_dir=tmp_path)
     with pytest.raises(ValueError, match="causal=False sees the token that it should predict"):
         pretrain(new_model(causal=False), text_data(), settings())
