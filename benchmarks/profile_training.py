@@ -27,7 +27,9 @@ from minillm.data.batches import Batch, PackedBatches
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
 from minillm.model import attention
 from minillm.training.loop import Task, train
+from minillm.training.metrics import Metrics
 from minillm.training.pretraining import TextData, text_loss
+from minillm.training.run import Run
 from minillm.viz.figures import BLUE, ORANGE, bars, png
 
 # The part of the model by the end of a module's name; the last entry is everything else.
@@ -110,6 +112,32 @@ def times_of_step(step: FunctionEvent) -> tuple[Counter, Counter]:
     return outside, backward
 
 
+class Watch:
+    """Called after every step: times some without the profiler, then profiles some, each as one event `STEP`."""
+
+    def __init__(self, model: Transformer, plain: int, profiled: int):
+        self.model, self.plain, self.end = model, plain, plain + profiled
+        self.profiler = profile(activities=[ProfilerActivity.CPU])
+        self.step = record_function(STEP)
+        self.times, self.start = [], time.perf_counter()
+
+    def __call__(self, line: Metrics) -> None:
+        step = line["step"]
+        if step <= self.plain:
+            self.times.append(time.perf_counter() - self.start)
+        else:
+            self.step.__exit__(None, None, None)
+        if step == self.plain:
+            name_modules(self.model)
+            self.profiler.start()
+        if step == self.end:
+            self.profiler.stop()
+        elif step >= self.plain:
+            self.step = record_function(STEP)
+            self.step.__enter__()
+        self.start = time.perf_counter()
+
+
 def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     corpus = load_corpus("world", recipe.seed, 3000)
     tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size)
@@ -118,23 +146,11 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     torch.manual_seed(recipe.seed)
     model = Transformer(recipe.config)
     warm = 5
-    config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)  # yields after every step
-    # warm up, then time steps without the profiler
-    events = train(Task(model, Timed(data.train), text_loss), config)
-    times = []
-    for _ in range(warm + steps):
-        start = time.perf_counter()
-        next(events)
-        times.append(time.perf_counter() - start)
-
-    # profile steps, and sum the times by part
-    name_modules(model)
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(steps):
-            with record_function(STEP):
-                next(events)
+    config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)
+    watch = Watch(model, plain=warm + steps, profiled=steps)
+    train(Task(model, Timed(data.train), text_loss), config, Run(config, on_metrics=watch))
     outside, backward = Counter(), Counter()
-    for event in profiler.events():
+    for event in watch.profiler.events():
         if event.name == STEP:
             for sums, part in zip((outside, backward), times_of_step(event), strict=True):
                 sums.update(part)
@@ -147,8 +163,8 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "optimizer": recipe.training.optimizer,
         "activation": recipe.config.activation,
-        "step_seconds": min(times[warm:]),
-        "tokens_per_second": round(recipe.batch_size * recipe.config.max_seq_len / min(times[warm:])),
+        "step_seconds": min(watch.times[warm:]),
+        "tokens_per_second": round(recipe.batch_size * recipe.config.max_seq_len / min(watch.times[warm:])),
         "parts": parts,
     }
 

@@ -27,7 +27,7 @@ LEFT_OUT: Any = None  # the default of a number that is then derived, so that a 
 class RopeScaling:
     """How far rotary wavelengths are stretched, for texts longer than those of training (`model/position.py` does it).
 
-    Raises `ValueError` for factors that cannot be applied.
+    Raises `UserError` for factors that cannot be applied.
 
     >>> RopeScaling(8.0, original_max_seq_len=8192)                      # Llama 3.1
     RopeScaling(factor=8.0, original_max_seq_len=8192, low_freq_factor=1.0, high_freq_factor=4.0)
@@ -58,7 +58,7 @@ class ModelConfig:
     `n_kv_heads`, `d_head` and `d_ff` are derived from the other numbers if they are left out (or None), and derived
     again if `replace` changes one of those. `derived` names them. Two configurations are equal if their numbers are
     and the same ones were derived; so equal ones stay equal under `replace`.
-    Raises `ValueError` for a shape that cannot be built, naming the number and the remedy.
+    Raises `UserError` for a shape that cannot be built, naming the number and the remedy.
 
     >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
     >>> config.n_kv_heads, config.d_head, config.d_ff
@@ -142,7 +142,7 @@ class ModelConfig:
     def preset(cls, name: str, **changes: Any) -> "ModelConfig":
         """A named configuration, with some fields changed if you like.
 
-        Raises `ValueError` for a name that is not in `PRESETS`.
+        Raises `UserError` for a name that is not in `PRESETS`.
 
         >>> ModelConfig.preset("smollm2-135m").n_kv_heads
         3
@@ -159,7 +159,7 @@ class ModelConfig:
         """The same configuration with some fields changed.
 
         What was derived is derived again, and what was given stays; a number that is changed to None becomes derived.
-        (`dataclasses.replace` would count all numbers as given.) Raises `ValueError` as the class does, and for an
+        (`dataclasses.replace` would count all numbers as given.) Raises `UserError` as the class does, and for an
         unknown field.
 
         >>> config = ModelConfig(vocab_size=1000, d_model=96, n_layers=2, n_heads=4, max_seq_len=64)
@@ -177,7 +177,7 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "ModelConfig":
-        """The inverse of `to_dict`; raises `ValueError` for fields it does not know or does not find.
+        """The inverse of `to_dict`; raises `UserError` for fields it does not know or does not find.
 
         Without an entry `derived`, as in older files, all numbers were given; so was one that would be derived
         differently.
@@ -202,7 +202,7 @@ class ModelConfig:
 
 
 def check_types(settings: Any) -> None:
-    """Raise `ValueError` where a field of a dataclass holds a value of another type than it is declared with.
+    """Raise `UserError` where a field of a dataclass holds a value of another type than it is declared with.
 
     The types can be numbers (an int is a float, too), bool, str, classes, `Literal`, unions and `Any`; of a container
     only the container is checked.

@@ -123,7 +123,7 @@ def packed_speedup(kernel: str) -> float:
 
 
 def _least_seconds(work: Callable[[], object], rounds: int = 50, enough: float = 0.2) -> float:
-    """Seconds of the fastest of `rounds` calls on one thread; of fewer, at least 7, once `enough` seconds are spent.
+    """Fastest single-thread time of up to `rounds` calls, in seconds; stops after 7 once `enough` seconds have passed.
 
     On a busy machine two threads nearly always wait for each other, while one alone has quiet moments: with two, a
     kernel was sometimes measured 20 times slower than it is.
@@ -152,7 +152,7 @@ def autocast_dtype(device: torch.device) -> torch.dtype | None:
 
 
 def require_compiler(device: torch.device) -> None:
-    """Raise `ValueError` where torch.compile cannot work: without Triton on CUDA, without a C++ compiler elsewhere.
+    """Raise `UserError` where torch.compile cannot work: without Triton on CUDA, without a C++ compiler elsewhere.
 
     torch does not quote all paths in the compiler's command line, so a space in one of them breaks it.
     """

@@ -75,7 +75,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 @contextmanager
 def naming(path: Path | str) -> Iterator[None]:
-    """Begin the message of a `ValueError` with a file's name."""
+    """Begin the message of a `UserError` with a file's name."""
     try:
         yield
     except ValueError as error:  # UnicodeDecodeError, where the file is not UTF-8, is one of them

@@ -20,7 +20,7 @@ IGNORE = -100  # target without a loss: padding, or a prompt in SFT (PyTorch's c
 def next_token_loss(logits: Float[Tensor, "*B T V"], targets: Int[Tensor, "*B T"]) -> Float[Tensor, ""]:
     """Mean cross-entropy -log p(target) in nats per token, over the targets that are not `IGNORE`.
 
-    `targets[t]` is the token *after* position t (already shifted). Raises `ValueError` if every target is ignored.
+    `targets[t]` is the token *after* position t (already shifted). Raises `UserError` if every target is ignored.
 
     >>> import torch
     >>> logits = torch.log(torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]]))
@@ -43,7 +43,7 @@ def sft_loss(
     """`next_token_loss` on the answers alone: predict `ids[:, 1:]` where `mask[:, 1:]` is True.
 
     `mask` is True at the tokens of the answers, False at prompts and padding (Ouyang et al. 2022, section 3). Every
-    answer token of the batch has the same weight. Raises `ValueError` where no answer token has one before it.
+    answer token of the batch has the same weight. Raises `UserError` where no answer token has one before it.
 
     >>> ids, uniform = torch.tensor([[5, 6, 7]]), lambda ids: torch.zeros(*ids.shape, 8)
     >>> round(sft_loss(uniform, ids, torch.tensor([[False, False, True]])).item(), 4)               # log 8
@@ -61,7 +61,7 @@ def fused_linear_cross_entropy(
     a vocabulary of 49,152. Here a chunk of positions at a time is taken to its logits, its loss and its gradient, and
     its logits are dropped (Liger Kernel, Hsu et al. 2024; Cut Cross-Entropy, Wijmans et al. 2024, does it inside one
     kernel). Positions without a target, such as a prompt in SFT, cost nothing. The gradient is computed
-    together with the loss, so only the first derivative exists. Raises `ValueError` if every target is ignored.
+    together with the loss, so only the first derivative exists. Raises `UserError` if every target is ignored.
 
     >>> hidden, head = torch.eye(2), torch.log(torch.tensor([[0.5, 0.1], [0.25, 0.1], [0.25, 0.8]]))
     >>> round(fused_linear_cross_entropy(hidden, head, torch.tensor([0, 2])).item(), 4)   # the example above

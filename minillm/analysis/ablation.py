@@ -27,7 +27,7 @@ class Replacement:
     """Replace a sub-layer's output y by y + strength * (target - y), in all directions or only in some.
 
     Strength 1 replaces it fully, 0 leaves it unchanged. `directions` has orthonormal rows; the component of y outside
-    their span is kept. A target of zeros is zero ablation. Raises `ValueError` for an invalid strength or directions.
+    their span is kept. A target of zeros is zero ablation. Raises `UserError` for an invalid strength or directions.
 
     >>> half = Replacement(torch.tensor([0.0, 10.0]), strength=0.5)
     >>> half(torch.tensor([4.0, 2.0]))
@@ -66,7 +66,7 @@ def ablate(model: Transformer, replacements: Mapping[Site, Replacement]) -> Iter
     """Replace the outputs of sub-layers inside a `with` block; afterwards the model is unchanged.
 
     Everything that runs the model inside the block sees the replacements: a loss, `generate`, `trace`.
-    Raises `ValueError` for a site that the model does not have and for a target of the wrong width.
+    Raises `UserError` for a site that the model does not have and for a target of the wrong width.
 
     >>> from minillm.config import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=4, max_seq_len=16))
@@ -109,7 +109,7 @@ def mean_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[Site, Flo
 
     One mean serves all positions. Large trained models have huge activations at the first position of a text ("massive
     activations", Sun et al. 2024; 22,000 in SmolLM2), which distort the mean. Check `trace(...).stream` first, and give
-    that position the target `IGNORE` if needed. Raises `ValueError` if every target is ignored.
+    that position the target `IGNORE` if needed. Raises `UserError` if every target is ignored.
     """
     sites = sublayers(model)
     sums = {site: torch.zeros(model.config.d_model, dtype=torch.float64) for site in sites}
@@ -136,7 +136,7 @@ def mean_outputs(model: Transformer, batches: Iterable[Batch]) -> dict[Site, Flo
 def random_directions(d_model: int, n: int, seed: int) -> Float[Tensor, "n C"]:
     """Draw n orthonormal directions that span a uniformly random subspace, determined by the seed.
 
-    Raises `ValueError` unless 1 <= n <= d_model.
+    Raises `UserError` unless 1 <= n <= d_model.
 
     >>> directions = random_directions(d_model=6, n=2, seed=0)
     >>> (directions @ directions.mT).round(decimals=4).abs()
@@ -171,7 +171,7 @@ def match_damage(
 
     `means` comes from `mean_outputs`. The increase is matched up to `tolerance`, a fraction of it. The control is the
     same call with all sites and `directions=random_directions(...)`.
-    Raises `ValueError` for an unknown site, and if even full strength raises the loss by less.
+    Raises `UserError` for an unknown site, and if even full strength raises the loss by less.
     """
     sites = list(sites)
     for site in sites:
@@ -193,7 +193,7 @@ def find_strength(
 ) -> tuple[float, float]:
     """Find a strength in [0, 1] with loss_at(strength) - loss_at(0) close to `increase`, by bisection.
 
-    Returns the strength and the increase measured there. Raises `ValueError` if strength 1 is too weak, if the
+    Returns the strength and the increase measured there. Raises `UserError` if strength 1 is too weak, if the
     increase is not positive, and if no strength comes close enough (the loss jumps).
 
     >>> find_strength(lambda strength: 2 + strength**2, increase=0.25)

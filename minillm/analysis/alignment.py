@@ -45,7 +45,7 @@ def askable(
     """Select the first `count` instructions whose prompt leaves space for an answer in the model's context.
 
     Only one in some thousands is too long for the course's models. Looks at up to `2 * count` instructions. Raises
-    `ValueError` if none of them fits, or if the tokenizer has no chat template.
+    `UserError` if none of them fits, or if the tokenizer has no chat template.
 
     >>> from minillm import ModelConfig
     >>> from minillm.data.chat import chat_tokenizer
@@ -80,7 +80,7 @@ def answer(
 ) -> list[Answer]:
     """Generate one answer to each instruction, in order; temperature 0 is greedy decoding.
 
-    Raises `ValueError` for a tokenizer without a chat template or end token, and for a prompt that fills the context.
+    Raises `UserError` for a tokenizer without a chat template or end token, and for a prompt that fills the context.
     """
     end = tokenizer.end_id
     model.eval()
@@ -144,7 +144,7 @@ def assess(
 ) -> Report:
     """Evaluate a chat model on instructions, with one greedy and one sampled answer to each.
 
-    Raises `ValueError` for an empty list, and whatever `answer` raises.
+    Raises `UserError` for an empty list, and whatever `answer` raises.
     """
     if not instructions:
         raise UserError("there are no instructions to ask; give at least one")
@@ -200,7 +200,7 @@ def win_rate(ours: Sequence[float], theirs: Sequence[float]) -> WinRate:
     """Compare the utilities of two models' answers to the same instructions.
 
     The interval is Wilson's (1927, eq. 4). Unlike the mean plus or minus two standard errors, it has a positive width
-    even at a win rate of 1. With ties it is conservative. Raises `ValueError` for empty lists or unequal lengths.
+    even at a win rate of 1. With ties it is conservative. Raises `UserError` for empty lists or unequal lengths.
 
     >>> wins = win_rate([5.0, 4.0, 1.0, 0.0], [4.0, 4.0, 0.0, 1.0])
     >>> wins.rate, round(wins.low, 2), round(wins.high, 2)

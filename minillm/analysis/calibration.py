@@ -40,7 +40,7 @@ def score_pairs(margins: Sequence[float], preferences: Sequence[Preference], bin
 
     Calibration asks: if the model gives its preferred answer a probability of about 80 %, do raters prefer it in 80 %
     of the pairs? The error is the expected calibration error of Guo et al. (2017, eq. 3), over bins of equal width from
-    1/2 to 1, with the known probability instead of a count. Raises `ValueError` for lists of unequal length, for pairs
+    1/2 to 1, with the known probability instead of a count. Raises `UserError` for lists of unequal length, for pairs
     without a probability, and for empty lists.
 
     >>> hello = ({"role": "user", "content": "Hello"},)

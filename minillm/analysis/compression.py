@@ -33,7 +33,7 @@ def frequencies(probabilities: Float[Tensor, "V"]) -> Int[Tensor, "V"]:
     """Convert probabilities to integers that are at least 1 and sum to `TOTAL` exactly.
 
     Every token gets 1, the rest is distributed in proportion, and the rounding remainder goes to the most probable
-    token. Raises `ValueError` for an invalid distribution and for a vocabulary too large for `TOTAL`.
+    token. Raises `UserError` for an invalid distribution and for a vocabulary too large for `TOTAL`.
 
     >>> frequencies(torch.tensor([0.5, 0.5, 0.0])).tolist()
     [8388608, 8388607, 1]
@@ -136,7 +136,7 @@ class Decoder:
 def compress(ids: Sequence[int], predictor: Predictor) -> bytes:
     """Encode token ids with a predictor's probabilities.
 
-    Raises `ValueError` for an id outside the predictor's vocabulary and for more than `MAX_TOKENS` tokens.
+    Raises `UserError` for an id outside the predictor's vocabulary and for more than `MAX_TOKENS` tokens.
 
     >>> coin = lambda last: torch.tensor([0.9, 0.1])
     >>> packed = compress([0] * 50 + [1], coin)
@@ -158,7 +158,7 @@ def compress(ids: Sequence[int], predictor: Predictor) -> bytes:
 def decompress(packed: bytes, predictor: Predictor) -> list[int]:
     """Decode the token ids; the predictor must be a new one that gives the same probabilities.
 
-    Corrupted bytes give wrong tokens, never an endless loop. Raises `ValueError` for fewer than two bytes.
+    Corrupted bytes give wrong tokens, never an endless loop. Raises `UserError` for fewer than two bytes.
     """
     if len(packed) < 2:
         raise UserError(f"{len(packed)} bytes are not a message; it starts with the number of tokens in two bytes")

@@ -29,7 +29,7 @@ def scorer(model: Transformer, tokenizer: Tokenizer) -> Scorer:
     """Return a scorer for experiments: the model's log-probability of each choice after its prefix, in nats.
 
     Each question is the start of a document, so it follows the end token, as every document in training does. The
-    scorer raises `ValueError` for a question longer than the context. Raises `ValueError` for a tokenizer without an
+    scorer raises `UserError` for a question longer than the context. Raises `UserError` for a tokenizer without an
     end token.
 
     >>> score = scorer(model, tokenizer)                                                      # doctest: +SKIP

@@ -16,7 +16,7 @@ def nearest(
 ) -> list[tuple[int, float]]:
     """Find the k rows of `table` with the largest cosine to `vector`, as (row, cosine), nearest first.
 
-    A row of the table is nearest to itself; put it in `exclude` to find its neighbors. Raises `ValueError` if fewer
+    A row of the table is nearest to itself; put it in `exclude` to find its neighbors. Raises `UserError` if fewer
     than k rows are left, and for a zero vector.
 
     >>> table = torch.tensor([[1.0, 0.0], [2.0, 0.0], [3.0, 4.0]])
@@ -76,7 +76,7 @@ class PCA:
         """Compute the first k principal directions of these points.
 
         A direction is only defined up to its sign. Here its largest coordinate in absolute value is positive, so that
-        the plot looks the same on every computer. Raises `ValueError` for too large a k, and for identical points.
+        the plot looks the same on every computer. Raises `UserError` for too large a k, and for identical points.
         """
         N, C = points.shape
         if not 1 <= k <= min(N - 1, C):

@@ -33,7 +33,7 @@ def ridge_probe(vectors: Float[Tensor, "N C"], labels: Int[Tensor, "N"], penalty
     """Fit a linear probe by ridge regression on one-hot labels, in closed form (Hoerl & Kennard 1970).
 
     Works for any number of classes. `penalty` is in units of the vectors' mean variance, so it does not depend on their
-    scale. Raises `ValueError` for invalid labels, a penalty that is not positive, and identical vectors.
+    scale. Raises `UserError` for invalid labels, a penalty that is not positive, and identical vectors.
 
     >>> vectors = torch.tensor([[0.0, 1.0], [1.0, 1.0], [4.0, 0.0], [5.0, 0.0]])
     >>> ridge_probe(vectors, torch.tensor([0, 0, 1, 1])).classify(vectors)
@@ -78,7 +78,7 @@ def separation(
     taken without it, since it would otherwise be biased towards it. The chance level comes from shuffling the groups,
     because with few vectors it is not 1 / G: two groups of 6 noise vectors with 30 coordinates score 0.56 on average.
     If all vectors are equal (*bank* before the first block), a tie counts as 1 / G.
-    Raises `ValueError` for fewer than two groups, or a group of one.
+    Raises `UserError` for fewer than two groups, or a group of one.
 
     >>> vectors = torch.tensor([[1.0, 0.1], [1.0, -0.1], [1.1, 0.0], [-1.0, 0.1], [-1.0, -0.1], [-1.1, 0.0]])
     >>> separation(vectors, torch.tensor([0, 0, 0, 1, 1, 1])).accuracy

@@ -28,7 +28,7 @@ BOUNDS = (300.0, 20.0, 300.0, 20.0, 20.0)  # on |ln A|, |alpha|, |ln B|, |beta|,
 class Run:
     """A finished training run: model size, training tokens and final loss.
 
-    Raises `ValueError` for numbers that are not positive and finite.
+    Raises `UserError` for numbers that are not positive and finite.
     """
 
     parameters: float  # N
@@ -63,7 +63,7 @@ class ScalingLaw:
     def best_split(self, flops: float) -> tuple[float, float]:
         """Compute the parameters N and tokens D with the lowest loss for a budget of C = 6 N D FLOPs.
 
-        At the optimum, alpha A / N^alpha = beta B / D^beta (Hoffmann et al. 2022, eq. 4). Raises `ValueError` for a
+        At the optimum, alpha A / N^alpha = beta B / D^beta (Hoffmann et al. 2022, eq. 4). Raises `UserError` for a
         law that does not decrease with both N and D.
 
         >>> parameters, tokens = ScalingLaw(1.0, 100.0, 0.5, 100.0, 0.5).best_split(6e20)
@@ -100,7 +100,7 @@ def fit(runs: Sequence[Run], floor: float | None = None, delta: float = DELTA) -
 
     Starts from many initial values and keeps the best result, as Hoffmann et al. do. They use L-BFGS; here all starts
     run in one batch with Levenberg-Marquardt (Levenberg 1944, Marquardt 1963), which needs a few dozen steps. Raises
-    `ValueError` unless there are more runs than parameters, with different N and D, and all losses above the floor.
+    `UserError` unless there are more runs than parameters, with different N and D, and all losses above the floor.
 
     >>> truth = ScalingLaw(0.5, 20.0, 0.4, 300.0, 0.6)
     >>> runs = [Run(n, d, truth.loss(n, d)) for n in (1e3, 1e4, 1e5) for d in (1e4, 1e5, 1e6)]
@@ -117,7 +117,7 @@ def bootstrap(
     """Fit laws to bootstrap resamples of the runs, to estimate the uncertainty of a fit (Efron 1979).
 
     A resample without more distinct runs than parameters is drawn again, since it does not determine a law.
-    Raises what `fit` raises, and `ValueError` for too few runs.
+    Raises what `fit` raises, and `UserError` for too few runs.
 
     >>> truth = ScalingLaw(0.5, 20.0, 0.4, 300.0, 0.6)
     >>> runs = [Run(n, d, truth.loss(n, d)) for n in (1e3, 1e4, 1e5) for d in (1e4, 1e5, 1e6)]

@@ -1,4 +1,4 @@
-"""What `minillm ppo` and `minillm grpo` share: a chat model learns from its own answers, as a reward model has it."""
+"""What `minillm ppo` and `minillm grpo` share: train a chat model on its own answers, scored by a reward model."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace

@@ -1,4 +1,4 @@
-"""minillm pretrain: teach a model to predict the next token, and say how far it is from the best possible."""
+"""minillm pretrain: train a base model, and report its distance from the best possible loss."""
 
 import functools
 import itertools
@@ -97,7 +97,7 @@ def _train(out: Path, options: dict[str, Any], processes: Processes, recompute: 
 
 
 def with_recipe(options: dict[str, Any]) -> dict[str, Any]:
-    """The options, those that were not given being the preset's own; --minutes alone takes the place of its steps."""
+    """Fill options that were not given from the preset's recipe; --minutes alone replaces its steps."""
     recipe = recipe_of(options["preset"], options["corpus"])
     own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "documents": recipe.documents}
     if options["minutes"] is not None or options["steps"] is not None:

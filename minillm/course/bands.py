@@ -126,7 +126,7 @@ def write_bands(bands: Bands, path: Path) -> None:
 
 
 def load_bands(path: Path = BANDS) -> Bands:
-    """Read the bands that ship with the package, or others; raises `ValueError` for an invalid file."""
+    """Read the bands that ship with the package, or others; raises `UserError` for an invalid file."""
     if not path.is_file():
         raise FileNotFoundError(f"there are no loss bands at {path}; python benchmarks/loss_bands.py makes them")
     try:
@@ -144,7 +144,7 @@ def is_normal(step: int, loss: float, bands: Bands | None = None, kind: str = "l
 
     A sixth seed falls outside the range of five seeds a third of the time. Therefore a loss is normal up to one band
     width outside the band, and "far" off beyond five widths. `kind` is loss (the smoothed training loss) or val_loss.
-    Raises `ValueError` for another kind.
+    Raises `UserError` for another kind.
 
     >>> bands = Bands({}, 5, 6.93, Band((300, 500), (0.70, 0.70), (0.8, 0.8), (0.80, 0.80)), Band((), (), (), ()))
     >>> is_normal(400, 0.85, bands).sentence

@@ -31,7 +31,7 @@ class Checkup:
 def check_run(folder: Path, bands: Bands) -> Checkup:
     """Read a run folder and decide whether its loss is normal.
 
-    Raises `FileNotFoundError` without a metrics.jsonl, and `ValueError` with the line number for a damaged one.
+    Raises `FileNotFoundError` without a metrics.jsonl, and `UserError` with the line number for a damaged one.
     """
     lines = read_metrics(folder / METRICS)
     if not lines:

@@ -77,7 +77,7 @@ class Figure(str):
 
 
 def load_claims(path: Path = CLAIMS) -> tuple[Chapter, ...]:
-    """Read the table of claims; raises `ValueError` for an invalid file or an unknown verdict.
+    """Read the table of claims; raises `UserError` for an invalid file or an unknown verdict.
 
     >>> load_claims()[0].title
     'What a language model is'
@@ -117,7 +117,7 @@ def _text_of(output: Mapping[str, Any]) -> str:
 def measure(claim: Claim, lessons: Mapping[str, Lesson]) -> str:
     """Fill the lessons' numbers into a claim's phrase.
 
-    Raises `ValueError`, naming claim, lesson and pattern, unless each pattern matches exactly once.
+    Raises `UserError`, naming claim, lesson and pattern, unless each pattern matches exactly once.
 
     >>> lessons = {"07": Lesson("07_sampling.ipynb", "", "kept 224 of 49,152 tokens")}
     >>> claim = Claim("A cut is a cut", (Reading("07", r"kept (?P<n>\\d+) of"),), "{n} tokens stay", Verdict.HOLDS, "")
@@ -185,7 +185,7 @@ def _shown(number: str) -> str:
 def lesson_table(lessons: Mapping[str, Lesson], path: Path = MEASURED) -> str:
     """Format what each lesson measures as a Markdown table, for a page in the lessons' folder.
 
-    Raises `ValueError` as `measure` does.
+    Raises `UserError` as `measure` does.
     """
     rows = ["| NN | lesson | what it measures at the end |", "| --- | --- | --- |"]
     for entry in tomllib.loads(path.read_text(encoding="utf-8"))["lesson"]:

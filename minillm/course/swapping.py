@@ -47,7 +47,7 @@ def swap_in(mine: Callable[..., Any], at: str, model: Transformer | None = None,
     keyword arguments (`mask`, `is_causal`, `angles`). Without a `model`, a small random one with learned positions is
     used.
 
-    Raises `ValueError` for an unknown component, argument or parameter.
+    Raises `UserError` for an unknown component, argument or parameter.
 
     >>> def feedforward(x, gate, up, down):
     ...     return (torch.nn.functional.silu(x @ up.T) * (x @ gate.T)) @ down.T

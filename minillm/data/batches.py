@@ -25,7 +25,7 @@ def pack_documents(documents: Sequence[Sequence[int]], end_id: int, row_length: 
 
     All rows at once, for what fits into memory; `packing.PackedRows` says how, and makes them one by one. A document
     that fills its row exactly has no second `end_id`.
-    Raises `ValueError` where there is nothing to pack.
+    Raises `UserError` where there is nothing to pack.
 
     >>> pack_documents([[1, 2], [3, 4, 5], [6]], end_id=0, row_length=6).tolist()
     [[0, 1, 2, 0, 6, 0], [0, 3, 4, 5, 0, -100]]

@@ -52,7 +52,7 @@ def encode_chat(tokenizer: Tokenizer, messages: Sequence[Message], add_generatio
     """The ids of a conversation, by the tokenizer's own template; special tokens inside a message stay text.
 
     A message is {"role": "user", "content": "..."}. With `add_generation_prompt` the ids end where the assistant's
-    answer begins. Raises `ValueError` for a tokenizer without a template, for an empty conversation, for a message of
+    answer begins. Raises `UserError` for a tokenizer without a template, for an empty conversation, for a message of
     another form, and for what the template itself refuses.
 
     >>> tokenizer = Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS)
@@ -90,7 +90,7 @@ def encode_chat_with_mask(
     """The ids of a conversation, and for each whether the assistant wrote it, as the template says.
 
     The mask is None where the template has no `{% generation %}`. A token that is in part the assistant's is masked
-    True, as in `transformers`. Raises `ValueError` as `encode_chat` does.
+    True, as in `transformers`. Raises `UserError` as `encode_chat` does.
 
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=258, special_tokens=SPECIAL_TOKENS)
     >>> tokenizer.chat_template = "{% generation %}{{ messages[0].content }}{% endgeneration %}!"
@@ -150,7 +150,7 @@ def _overlapping(lengths: Sequence[int], spans: Sequence[Sequence[int]]) -> list
 def chat_tokenizer(tokenizer: Tokenizer) -> Tokenizer:
     """The tokenizer as a chat model needs it: itself where it has a template, else a copy of it with the plainest.
 
-    A text then ends where a message does, at `<|im_end|>`. Raises `ValueError` for one without such special tokens.
+    A text then ends where a message does, at `<|im_end|>`. Raises `UserError` for one without such special tokens.
 
     >>> tokenizer = Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS)
     >>> chat_tokenizer(tokenizer).eos_token, tokenizer.eos_token
@@ -178,7 +178,7 @@ def render_chat(
 ) -> str:
     """The text of a conversation, as `template` writes it; for reading. `encode_chat` is safer for a model.
 
-    Raises `ValueError` for an empty conversation, a message of another form, and a template that fails.
+    Raises `UserError` for an empty conversation, a message of another form, and a template that fails.
 
     >>> render_chat(CHATML, [{"role": "user", "content": "Hello"}])
     '<|im_start|>user\\nHello<|im_end|>\\n<|im_start|>assistant\\n'
@@ -216,7 +216,7 @@ def _render(
 
 
 def check_messages(messages: Sequence[Message]) -> None:
-    """Raise `ValueError` for an empty conversation and for a message of another form."""
+    """Raise `UserError` for an empty conversation and for a message of another form."""
     if not messages:
         raise UserError('the conversation is empty; give at least one message, {"role": "user", "content": "..."}')
     for number, message in enumerate(messages):

@@ -35,7 +35,7 @@ def encode_conversation(tokenizer: Tokenizer, messages: Sequence[Message]) -> Ex
 
     A template with `{% generation %}` says itself what the assistant wrote. With any other, an answer is found as what
     the template adds to the prompt for it, so it must write the beginning of a conversation in the same way when it
-    continues. Raises `ValueError` for a template that does not, for a conversation without an answer or that begins
+    continues. Raises `UserError` for a template that does not, for a conversation without an answer or that begins
     with one, and for what `encode_chat` refuses.
 
     >>> from minillm.data.chat import CHATML
@@ -84,7 +84,7 @@ def pack_conversations(
 
     A segment is one conversation and the end token after it, so that no token attends to another conversation; its end
     comes from the plan, since the end token may also occur inside a conversation. No conversation is cut, so each row
-    has a target. Raises `ValueError` for a conversation that is longer than a row, for one whose mask is False after
+    has a target. Raises `UserError` for a conversation that is longer than a row, for one whose mask is False after
     its first token (which nothing predicts), and where there is nothing to pack.
 
     >>> packed = pack_conversations([Example([7, 8, 9], [False, True, True])], end_id=0, row_length=6)
@@ -113,7 +113,7 @@ def pack_conversations(
 def read_conversations(path: str | Path) -> list[list[Message]]:
     """The conversations of a JSONL file: one {"messages": [{"role": "user", "content": "..."}, ...]} per line.
 
-    Raises `FileNotFoundError` for no file, and `ValueError`, with the line's number, for a line that is none.
+    Raises `FileNotFoundError` for no file, and `UserError`, with the line's number, for a line that is none.
     """
     path = Path(path)
     if not path.is_file():
@@ -158,7 +158,7 @@ def append_conversation(path: str | Path, messages: Sequence[Message]) -> None:
 def hold_out(conversations: Sequence[Sequence[Message]]) -> tuple[list[Sequence[Message]], list[Sequence[Message]]]:
     """Split distinct conversations into training ones and held-out ones, one in ten (at least one).
 
-    Held out are those with the smallest hashes, whatever the order. Raises `ValueError` for fewer than two distinct
+    Held out are those with the smallest hashes, whatever the order. Raises `UserError` for fewer than two distinct
     conversations.
 
     >>> train, held_out = hold_out([[{"role": "user", "content": str(n)}] for n in range(30)])

@@ -137,7 +137,7 @@ def split(
     """Hold documents out for validation, by their hashes; `read` begins a pass over all documents.
 
     They come from `read_validation` where it is given, else they are at most a tenth of the distinct ones of `read`.
-    Memory holds at most twice as many documents as are held out, and one more. Raises `ValueError` for fewer than ten
+    Memory holds at most twice as many documents as are held out, and one more. Raises `UserError` for fewer than ten
     documents, and for fewer than two distinct ones.
 
     >>> corpus = split("letters", lambda: iter("abcdefghijklmnopqrstuvwxyz"), n_validation=100)
@@ -178,7 +178,7 @@ def encode_training(corpus: Corpus, tokenizer: Tokenizer, progress: bool = False
     """The training documents as ids, encoded at the first call and read from the cache on disk later.
 
     The file in the cache belongs to these texts and this tokenizer, to the last byte and merge; one that is damaged is
-    made again, and stderr says so. Raises `ValueError` for a tokenizer without an end token.
+    made again, and stderr says so. Raises `UserError` for a tokenizer without an end token.
     """
     identity = [tokenizer.vocab, tokenizer.merges, tokenizer.special_tokens, tokenizer.end_id]
     identity += [tokenizer.model.pre_tokenizer, tokenizer.model.normalizer, tokenizer.model.ignore_merges]

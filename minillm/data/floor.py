@@ -43,7 +43,7 @@ def floor(documents: Sequence[KnownDocument], tokenizer: Any) -> Floor:
 
     Let l_i be the negative log-probability of document i and t_i its number of tokens plus one. The floor is
     sum l / sum t. Its standard error is that of a ratio estimator: sqrt(n / (n - 1) * sum (l_i - floor t_i)^2) / sum t
-    (Cochran, Sampling Techniques, 1977, equation 6.13). Raises `ValueError` for fewer than two documents.
+    (Cochran, Sampling Techniques, 1977, equation 6.13). Raises `UserError` for fewer than two documents.
 
     >>> class Words:
     ...     def encode(self, text):
@@ -79,7 +79,7 @@ def bigram_loss(train_ids: Iterable[int], val_ids: Iterable[int], vocab_size: in
     because a context with many different followers is less reliable. P(b) is smoothed in the same way towards the
     uniform 1 / V. Both streams hold documents separated by their end token. Start each stream with an end token as
     well, so that the first token of every document is predicted from it. All ids except the first of `val_ids` are
-    scored. Raises `ValueError` for ids outside the vocabulary and for streams with fewer than two tokens.
+    scored. Raises `UserError` for ids outside the vocabulary and for streams with fewer than two tokens.
 
     >>> round(bigram_loss([0, 1] * 50, [0, 1, 0, 1], vocab_size=2), 4)
     0.0099

@@ -21,7 +21,7 @@ class PackedRows:
 
     A document goes into the fullest row that it still fits into (best fit), so that almost nothing is padding
     and no document is cut, except one that is longer than a row: its pieces fill rows of their own.
-    Raises `ValueError` where there is nothing to pack.
+    Raises `UserError` where there is nothing to pack.
 
     >>> rows = PackedRows([[1, 2], [3, 4, 5], [6]], end_id=0, row_length=6)
     >>> len(rows), rows[torch.tensor([1, 0])].tolist()

@@ -50,7 +50,7 @@ class EncodedPairs:
 def encode_preferences(tokenizer: Tokenizer, preferences: Iterable[Preference], max_seq_len: int) -> EncodedPairs:
     """Encode preferences by the tokenizer's chat template; those that are too long or that it refuses are left out.
 
-    Raises `ValueError` for a tokenizer without a template, and where no pair is left.
+    Raises `UserError` for a tokenizer without a template, and where no pair is left.
 
     >>> from minillm.data.chat import CHATML
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=258, special_tokens=["<|im_start|>", "<|im_end|>"])
@@ -98,7 +98,7 @@ class PairBatches:
     """Endless shuffled batches of pairs: `batches[step]` is the same at every call.
 
     A batch is the indices of its pairs: `batch_size` prompts with all the pairs of each. The pairs of a prompt can
-    reuse its computation, and they are correlated (Ouyang et al. 2022, section 3.5). Raises `ValueError` where there
+    reuse its computation, and they are correlated (Ouyang et al. 2022, section 3.5). Raises `UserError` where there
     are no pairs.
 
     >>> pairs = [Pair((1,), (5,), (6,)), Pair((2,), (5,), (6,)), Pair((1,), (7,), (5,))]
@@ -125,7 +125,7 @@ class PairBatches:
 class PairData:
     """What the reward model and DPO need: shuffled batches of training pairs, and validation pairs.
 
-    Raises `ValueError` where there are no validation pairs.
+    Raises `UserError` where there are no validation pairs.
 
     >>> from minillm.data.chat import SPECIAL_TOKENS
     >>> tokenizer = Tokenizer.train(["a"], vocab_size=270, special_tokens=SPECIAL_TOKENS)
@@ -166,7 +166,7 @@ class PairData:
 def hold_out_preferences(preferences: Sequence[Preference]) -> tuple[list[Preference], list[Preference]]:
     """Split preferences into training ones and held-out ones, which are about one prompt in ten (at least one).
 
-    No prompt is in both. Raises `ValueError` for fewer than two distinct prompts.
+    No prompt is in both. Raises `UserError` for fewer than two distinct prompts.
 
     >>> asked = [({"role": "user", "content": str(n)},) for n in range(10)]
     >>> train, held_out = hold_out_preferences([Preference(prompt, "Yes.", "No.", "Ada") for prompt in asked])

@@ -24,7 +24,7 @@ MAX_LINE = 1_000_000  # bytes; more than any conversation here, and too few to f
 
 @dataclass(frozen=True)
 class Preference:
-    """A rater preferred one answer to another. Raises ValueError for what cannot be a comparison.
+    """A rater preferred one answer to another. Raises `UserError` for what cannot be a comparison.
 
     >>> hello = ({"role": "user", "content": "Hello"},)
     >>> Preference(hello, chosen="Good morning.", rejected="What?", rater="Ada").chosen
@@ -60,7 +60,7 @@ class Preference:
 
     @classmethod
     def from_json(cls, line: str) -> "Preference":
-        """Read one line; raises ValueError saying what is wrong with it."""
+        """Read one line; raises `UserError` saying what is wrong with it."""
         try:
             content = json.loads(line, object_pairs_hook=_unique)
         except RecursionError:

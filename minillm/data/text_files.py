@@ -23,7 +23,7 @@ MAX_CHARACTERS = 1_000_000  # of a document; a longer one is cut, or a file with
 def read_documents(path: str | Path) -> Iterator[str]:
     """Yield the documents of a file or of a folder; files come in the order of their names, folders inside included.
 
-    Raises `FileNotFoundError` where there is nothing, `ValueError` for a folder without text files, a file that is not
+    Raises `FileNotFoundError` where there is nothing, `UserError` for a folder without text files, a file that is not
     UTF-8 and a broken parquet file, and `ModuleNotFoundError` where parquet is to be read without pyarrow.
     """
     path = Path(path)

@@ -89,7 +89,7 @@ def write_token_file(
 ) -> TokenFile:
     """Write documents one by one, with only one in memory; the file gets its name when it is complete.
 
-    `source` says what the ids were made from. Raises `ValueError` for ids outside the vocabulary, and `OSError` for a
+    `source` says what the ids were made from. Raises `UserError` for ids outside the vocabulary, and `OSError` for a
     full disk; nothing half is left.
     """
     path = Path(path)

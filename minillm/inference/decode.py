@@ -1,4 +1,4 @@
-"""The fast step of a model: which form computes new tokens, and the form for computers without a C compiler.
+"""The fast decoding step: which form computes new tokens, and the form for computers without a C compiler.
 
 `Transformer` with a cache is the form to read. For a quantized model of Llama's shape, `decoder` finds a faster one:
 `NativeStep` in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else `Decoder`. Neither is used while the
@@ -177,7 +177,7 @@ class Decoder:
         segments: Int[Tensor, "B T"] | None = None,
         n_last: int | None = None,
     ) -> Float[Tensor, "B n_last V"]:
-        """Append T tokens to every row of `cache`; raises `ValueError` where it or the model's context is full.
+        """Append T tokens to every row of `cache`; raises `UserError` where it or the model's context is full.
 
         `segments` as in `Transformer`: 0 where a row's new token is padding. `n_last`: see `Step`.
         """

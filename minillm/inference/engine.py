@@ -35,7 +35,7 @@ DEFAULT_SAMPLING = Sampling()  # the model's own distribution
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt, and how to continue it. Raises `ValueError` for settings out of range.
+    """A prompt, and how to continue it. Raises `UserError` for settings out of range.
 
     A text ends with the first token of `stop` that it draws, which is not shown; before the first of `stop_strings`
     that it would show; after `max_new_tokens`; or where it fills the model's context. With `when_full="slide"` it then
@@ -148,7 +148,7 @@ class Engine:
     the tokenizer's vocabulary (a model's may be rounded up) are never drawn. An engine is not thread-safe.
 
     Besides the batch, the keys and values of finished texts are kept, of at most `kept_tokens` tokens in total (None:
-    as many as the model's context); each token takes 2 L K D numbers. Raises `ValueError` for a model that cannot use a
+    as many as the model's context); each token takes 2 L K D numbers. Raises `UserError` for a model that cannot use a
     cache and for sizes out of range.
 
     >>> from minillm import ModelConfig, generate

@@ -159,7 +159,7 @@ def pad_left(
     """Prompts as one rectangle on the model's device, with their segments; None for those if nothing is padded.
 
     Padding repeats the first token of its row: attention never sees it, and a repetition penalty meets no token that
-    the prompt does not hold. Raises `ValueError` for a prompt that is empty or longer than the context, and
+    the prompt does not hold. Raises `UserError` for a prompt that is empty or longer than the context, and
     for an id that is not in the vocabulary.
 
     >>> from minillm import ModelConfig

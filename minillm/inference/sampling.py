@@ -89,7 +89,7 @@ class SamplingSettings(TypedDict, total=False):
 class Sampling:
     """How a token is drawn. `temperature=0` is greedy: always the likeliest token, the lower id on a tie.
 
-    Raises `ValueError` naming a setting that is out of range.
+    Raises `UserError` naming a setting that is out of range.
 
     >>> Sampling(temperature=0).choose(torch.tensor([[0.1, 0.7, 0.2]]), torch.tensor([[0]]))
     tensor([1])
@@ -120,7 +120,7 @@ class Sampling:
 
     @classmethod
     def of(cls, sampling: "Sampling | None" = None, **settings: Unpack[SamplingSettings]) -> "Sampling":
-        """`sampling` itself, or one made of its fields. Raises `ValueError` if both are given.
+        """`sampling` itself, or one made of its fields. Raises `UserError` if both are given.
 
         >>> Sampling.of(temperature=0) == Sampling.of(Sampling(temperature=0))
         True

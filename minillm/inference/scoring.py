@@ -19,7 +19,7 @@ ROWS_AT_ONCE = 16  # continuations in one pass: each gets a copy of the prompt's
 def log_probs(model: Transformer, ids: Sequence[int]) -> Float[Tensor, "_T"]:
     """log p of every token after the first, given those before it, in nats; their sum is that of the text.
 
-    Raises `ValueError` for a text that is empty or longer than the model's context.
+    Raises `UserError` for a text that is empty or longer than the model's context.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -37,7 +37,7 @@ def continuation_log_probs(
 ) -> Float[Tensor, "N"]:
     """log p of each continuation of one prompt, in nats: the sum over its tokens. The prompt is read once.
 
-    Raises `ValueError` for an empty prompt, an empty continuation, and one that does not fit into the model's context.
+    Raises `UserError` for an empty prompt, an empty continuation, and one that does not fit into the model's context.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))

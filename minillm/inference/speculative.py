@@ -33,7 +33,7 @@ class PromptLookup:
     """A draft without a model: what followed the last `n` tokens where they last occurred before.
 
     It is often right where a text quotes or repeats, and costs next to nothing elsewhere (Saxena 2023, "Prompt Lookup
-    Decoding"). Raises `ValueError` for `n` below 1.
+    Decoding"). Raises `UserError` for `n` below 1.
 
     >>> PromptLookup(2).propose([7, 8, 9, 1, 7, 8], 3)
     [9, 1, 7]
@@ -100,7 +100,7 @@ def speculate(
     greedy text is the same: in exact arithmetic always, in floating-point numbers until two tokens tie within rounding,
     since a pass over several tokens adds up in another order than a pass over one. In float32 that takes logits that
     agree in about six digits; quantized layers and bfloat16 round far more, and their texts differ more often. Raises
-    `ValueError` for prompts and settings that `stream` refuses, and for a draft that does not fit the model.
+    `UserError` for prompts and settings that `stream` refuses, and for a draft that does not fit the model.
 
     >>> from minillm import ModelConfig, stream
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -226,7 +226,7 @@ def _row(model: Transformer, text: list[int]) -> Tensor:
 def _end_of_text(
     model: Transformer, length: int, max_new_tokens: int, draft: Transformer | PromptLookup, n_draft: int
 ) -> int:
-    """How long the text may become. Raises `ValueError` where the model or the draft cannot write it."""
+    """How long the text may become. Raises `UserError` where the model or the draft cannot write it."""
     model.check_predicts_tokens()
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")

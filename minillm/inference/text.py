@@ -16,7 +16,7 @@ class TextStream:
 
     All pieces together are `tokenizer.decode` of all tokens, cut before the first `stop` string: the one that is
     complete first, and of several that end together the longest. (Tokenizers that are not byte-level write broken
-    UTF-8 as one "\\ufffd" per byte; here it is one per broken character.) Raises `ValueError` for an empty stop
+    UTF-8 as one "\\ufffd" per byte; here it is one per broken character.) Raises `UserError` for an empty stop
     string, and `add` for an id that is not in the vocabulary.
 
     >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=256)

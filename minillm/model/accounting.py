@@ -59,7 +59,7 @@ def training_memory(config: ModelConfig, batch_size: int, n_tokens: int) -> dict
     top, at most as much as all logits (4 B T V). The loss is the plain `next_token_loss`; that of the training loop
     keeps C numbers per token instead of V, and V C in all. Where matrix products run in bfloat16, many activations take
     half, and on a CPU the T x T weights come on top (`model.attention.attention`). Counted for these layers on a CPU;
-    another kernel may keep one copy more or less. Raises `ValueError` for an empty batch.
+    another kernel may keep one copy more or less. Raises `UserError` for an empty batch.
 
     >>> training_memory(ModelConfig.preset("tiny"), batch_size=16, n_tokens=256)
     {'weights': 5511680, 'gradients': 5511680, 'optimizer': 11023360, 'activations': 266944512}
@@ -100,7 +100,7 @@ def inference_memory(
 
     The cache holds 2 L K D numbers per token, so its size is proportional to K (Ainslie et al. 2023). Numbers take 4
     bytes in float32, 2 in bfloat16, about 0.6 as int4 with a scale and a zero per group of 32.
-    Raises `ValueError` for an empty batch.
+    Raises `UserError` for an empty batch.
 
     >>> inference_memory(ModelConfig.preset("smollm2-135m"), batch_size=1, n_tokens=8192)
     {'weights': 538060032, 'kv_cache': 377487360}

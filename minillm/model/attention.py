@@ -50,7 +50,7 @@ def attention_by_loops(
     differ; it is the same for all heads. Every query must see a key, which only this form checks. Query head h reads
     key/value head h // (H / K): with K = H that is multi-head attention, with K < H grouped-query attention (Ainslie et
     al. 2023). Scores are divided by sqrt(D), so that their spread does not grow with D. `bias` is added to the scores
-    after that (ALiBi). Raises `ValueError` for a mask that is not bool, as the other forms do.
+    after that (ALiBi). Raises `UserError` for a mask that is not bool, as the other forms do.
 
     >>> query, key, value = torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 2, 2), torch.eye(2).view(1, 1, 2, 2)
     >>> attention_by_loops(query, key, value)                      # equal scores: the mean of both values

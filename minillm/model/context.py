@@ -105,7 +105,7 @@ def make_context(
 
 
 def check_length(config: ModelConfig, T: int, n_past: int = 0, longest: int | None = None) -> None:
-    """Raise `ValueError` if T tokens after `n_past` cached ones are none, or more than the model's context holds.
+    """Raise `UserError` if T tokens after `n_past` cached ones are none, or more than the model's context holds.
 
     Where a row holds more than one text, only the `longest` must fit.
 

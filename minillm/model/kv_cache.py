@@ -35,7 +35,7 @@ class Cache(Protocol):
 class KVCache:
     """Memory for `max_seq_len` keys and values of every layer, allocated once.
 
-    A forward pass appends its T positions in every layer, then moves `length` on by T. Raises `ValueError` when a pass
+    A forward pass appends its T positions in every layer, then moves `length` on by T. Raises `UserError` when a pass
     would not fit.
 
     >>> cache = KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=4, d_head=2)
@@ -68,7 +68,7 @@ class KVCache:
         return self.keys.shape[3]
 
     def check_capacity(self, n_new: int) -> None:
-        """Raise `ValueError` if `n_new` more positions do not fit."""
+        """Raise `UserError` if `n_new` more positions do not fit."""
         if self.length + n_new > self.max_seq_len:
             raise UserError(
                 f"the KV cache holds {self.length} of at most {self.max_seq_len} positions; {n_new} more do not fit. "
@@ -109,7 +109,7 @@ class KVCache:
     def row(self, index: int, length: int | None = None) -> "KVCache":
         """One row without the padding in front of it, or the first `length` tokens of that: a view, full as it is.
 
-        Raises `ValueError` where there are fewer.
+        Raises `UserError` where there are fewer.
         """
         start = 0 if self.segments is None else int((self.segments[index] != 0).int().argmax())
         end = self.length if length is None else start + length

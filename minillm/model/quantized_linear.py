@@ -138,7 +138,7 @@ class Int4Linear(QuantizedLinear):
     """Weights in 4 bits: scale * (code - 8) + zero, with a scale and a zero for each group of 32 in a row.
 
     `codes` holds two codes per byte, as GGUF's Q4_1 does: byte i of a group has weight i in its lower half and weight
-    i + 16 in its upper half. Rows come last, so that unpacking runs along memory. Raises `ValueError` for a layer whose
+    i + 16 in its upper half. Rows come last, so that unpacking runs along memory. Raises `UserError` for a layer whose
     rows cannot be cut into groups.
 
     >>> layer = Int4Linear.of(nn.Linear(64, 16))

@@ -47,7 +47,7 @@ def segment_positions(segments: Int[Tensor, "B S"]) -> Int[Tensor, "B S"]:
 
 
 def check_segments(segments: Int[Tensor, "B S"]) -> None:
-    """Raise `ValueError` where a text is in two pieces, or the numbers do not increase from left to right.
+    """Raise `UserError` where a text is in two pieces, or the numbers do not increase from left to right.
 
     >>> check_segments(torch.tensor([[1, 0, 1]]))
     Traceback (most recent call last):

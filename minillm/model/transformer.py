@@ -96,7 +96,7 @@ class Transformer(nn.Module):
 
         With `segments`, a row holds several texts, or padding: 0 is padding, 1, 2, 3, ... are the texts from left to
         right. A token sees its own text only, and its position counts from there. What follows in a cache without
-        `segments` continues the last text of its row. Raises `ValueError` for segments out of order.
+        `segments` continues the last text of its row. Raises `UserError` for segments out of order.
         """
         return self.head(self.hidden(ids, cache, segments))
 
@@ -120,7 +120,7 @@ class Transformer(nn.Module):
         return make_context(self.config, ids, cache, segments)
 
     def check_predicts_tokens(self) -> None:
-        """Raise `ValueError` where the head does not score each token, as in a reward model."""
+        """Raise `UserError` where the head does not score each token, as in a reward model."""
         if (width := getattr(self.head, "out_features", self.config.vocab_size)) != self.config.vocab_size:
             raise UserError(
                 f"the head gives {width} number(s) and not one for each of {self.config.vocab_size} tokens, as in a "
@@ -128,14 +128,14 @@ class Transformer(nn.Module):
             )
 
     def check_length(self, n_tokens: int) -> None:
-        """Raise `ValueError` for a text of no tokens, or of more than the context holds."""
+        """Raise `UserError` for a text of no tokens, or of more than the context holds."""
         check_length(self.config, n_tokens)
 
     def extend_context(self, max_seq_len: int) -> None:
         """Accept sequences of up to `max_seq_len` tokens from now on, whatever the model was built for.
 
         Rotary, sinusoidal and ALiBi positions are formulas and exist at any length. Quality beyond the training length
-        is not guaranteed (Press et al. 2022 measure it), so you have to ask for it. Raises `ValueError` where positions
+        is not guaranteed (Press et al. 2022 measure it), so you have to ask for it. Raises `UserError` where positions
         are learned, since their table ends at `max_seq_len`.
 
         >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4))

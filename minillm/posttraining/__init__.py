@@ -1,3 +1,3 @@
-"""From a model that goes on with any text to one that answers: by example (`sft`, `lora`, `adapter`), by what people
-prefer of two answers (`reward`, `dpo`, `best_of_n`), and by a reward for answers of its own (`rollout`, `ppo`, `grpo`).
+"""From a base model to an assistant: by examples (`sft`, `lora`, `adapter`), by preferences between answers (`reward`,
+`dpo`, `best_of_n`), and by a reward for sampled answers (`rollout`, `ppo`, `grpo`).
 """

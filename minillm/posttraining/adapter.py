@@ -101,7 +101,7 @@ def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = No
 
 
 def save_merged(model: Transformer, tokenizer: Tokenizer, folder: Path, base_name: str | None = None) -> None:
-    """What the folder of a run keeps: the model, and the corrections that are in it once more by themselves, if any."""
+    """Save the merged model and, if it has LoRA layers, the adapter beside it."""
     if lora_layers(model):
         save_adapter(model, folder / ADAPTER_DIR, base_name)
         model = merge_lora(copy.deepcopy(model))
@@ -236,7 +236,7 @@ def _read_tensors(
 
 
 def _check_copy(key: str, shape: tuple[int, ...], file: Any, model: Transformer) -> None:
-    """PEFT adds the tables of the base where `lm_head` is a target. Raise `ValueError` for one that was trained."""
+    """PEFT adds the tables of the base where `lm_head` is a target. Raise `UserError` for one that was trained."""
     own = model.get_parameter(COPIES[key.removeprefix(PREFIX)])
     if shape != tuple(own.shape) or not torch.equal(to_float32(key, file.get_tensor(key)), own.detach().cpu().float()):
         raise UserError(f"it holds {key!r}, which differs from the base model's: only plain LoRA can be read")

@@ -53,7 +53,7 @@ class AdapterConfig:
     def select(self, known: Iterable[str], stored: Iterable[str]) -> list[str]:
         """Of the `known` linear layers those that are corrected; `stored` are those that the file has tensors for.
 
-        Raises `ValueError` where none is meant, and for a target that the model does not have.
+        Raises `UserError` where none is meant, and for a target that the model does not have.
         """
         known = list(known)
         if isinstance(self.excluded, str) or (isinstance(self.targets, str) and self.targets.lower() != ALL):
@@ -85,7 +85,7 @@ class AdapterConfig:
 
     @classmethod
     def read(cls, path: Path) -> "AdapterConfig":
-        """Raises `ValueError`, with the file's name, for one that is damaged or asks for more than plain LoRA."""
+        """Raises `UserError`, with the file's name, for one that is damaged or asks for more than plain LoRA."""
         try:
             values = read_json(path, MAX_CONFIG_BYTES)
             _check_plain(values)
@@ -113,7 +113,7 @@ class AdapterConfig:
 
 
 def _check_plain(values: Mapping[str, Any]) -> None:
-    """Raise `ValueError` for a configuration of anything but plain LoRA, naming the first setting that is more."""
+    """Raise `UserError` for a configuration of anything but plain LoRA, naming the first setting that is more."""
     if values.get("peft_type") != "LORA":
         raise UserError(f"peft_type is {str(values.get('peft_type'))[:80]!r}; only LORA can be read")
     if (start := values.get("init_lora_weights")) not in STARTS:

@@ -28,7 +28,7 @@ def draw(
 ) -> list[list[int]]:
     """`n` answers to each prompt, one after the other: those to the first, those to the second, ...
 
-    Raises `ValueError` for no prompts, for n below 1, and for what `rollout.roll_out` refuses.
+    Raises `UserError` for no prompts, for n below 1, and for what `rollout.roll_out` refuses.
     """
     if n < 1 or not prompts:
         raise UserError(f"{len(prompts)} prompts and {n} answers to each; give at least one of both")
@@ -52,7 +52,7 @@ def best_of_n(
 ) -> tuple[list[list[int]], Float[Tensor, "N"]]:
     """Of `n` answers to each prompt the one with the highest reward (the first of equals), and that reward.
 
-    Raises what `draw` raises, and `ValueError` unless the reward is one finite number for each answer.
+    Raises what `draw` raises, and `UserError` unless the reward is one finite number for each answer.
 
     >>> import torch
     >>> from minillm import ModelConfig

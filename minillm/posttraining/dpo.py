@@ -25,7 +25,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, autocast_context, fit
+from minillm.training.loop import Task, autocast_context, train
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -36,7 +36,7 @@ DPOLossType = Literal["sigmoid", "ipo"]
 
 @dataclass(frozen=True, kw_only=True)
 class DPOConfig(TrainConfig):
-    """How to train, beta, and the variants of the loss. Raises `ValueError` for values out of range.
+    """How to train, beta, and the variants of the loss. Raises `UserError` for values out of range.
 
     DPO only increases the difference between two answers, and both may become less likely. With `imitation` the chosen
     ones are also learned as examples (Pang et al. 2024, "Iterative reasoning preference optimization", eq. 1).
@@ -89,7 +89,7 @@ def dpo_loss(
     "ipo": squared distance of the margin of log ratios from 1 / (2 beta), which overconfident pairs cannot push to
     infinity (Azar et al. 2024, eq. 17); with both lengths (tokens) the log ratios are per token, as in TRL.
     `imitation` adds that multiple of -log p of the chosen answers in nats per token and needs `chosen_lengths`.
-    Raises `ValueError` as `DPOConfig` does for these options, and for lengths that are missing.
+    Raises `UserError` as `DPOConfig` does for these options, and for lengths that are missing.
 
     >>> chosen, rejected, reference = torch.tensor([-4.0]), torch.tensor([-7.0]), torch.tensor([-5.0])
     >>> dpo_loss(chosen, rejected, reference, reference, beta=0.5)                             # -log sigmoid(1.5)
@@ -230,7 +230,7 @@ def dpo(
         kl = sampled_kl(model, reference, data.validation[:ASKED])
         return {"val_loss": value.item(), "val_accuracy": accuracy(margins), "kl": kl}
 
-    return model, fit(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
+    return model, train(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
 
 
 @torch.no_grad()

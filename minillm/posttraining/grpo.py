@@ -25,7 +25,7 @@ from minillm.training.run import OnMetrics, ignore
 
 @dataclass(frozen=True, kw_only=True)
 class GRPOConfig(OnlineConfig):
-    """Settings of GRPO and its variants. Raises `ValueError` for values out of range.
+    """Settings of GRPO and its variants. Raises `UserError` for values out of range.
 
     Dr. GRPO is scale=False with loss_type="dr_grpo"; DAPO is loss_type="dapo" with clip_high=0.28.
 

@@ -52,7 +52,7 @@ def add_lora(model: Model, rank: int = 8, alpha: float = 16.0, targets: Sequence
     """Freeze `model` and give linear layers a trainable correction; returns the model.
 
     `targets` are ends of layer names: "query" means that of every block. The default is all layers in the blocks.
-    Raises `ValueError` for a target that the model does not have, for a rank that saves nothing, for a layer whose
+    Raises `UserError` for a target that the model does not have, for a rank that saves nothing, for a layer whose
     matrix is tied to another, and as `add_corrections` does; nothing is changed then.
 
     >>> from minillm import ModelConfig, Transformer
@@ -79,7 +79,7 @@ def add_lora(model: Model, rank: int = 8, alpha: float = 16.0, targets: Sequence
 def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) -> None:
     """Freeze `model` and give each linear layer in `sizes` a correction of its own rank and alpha.
 
-    Raises `ValueError` where `sizes` is empty, for a rank or an alpha that is not positive, and for a model that has
+    Raises `UserError` where `sizes` is empty, for a rank or an alpha that is not positive, and for a model that has
     corrections already. Nothing is changed then.
 
     >>> model = nn.Sequential(nn.Linear(6, 4))
@@ -110,7 +110,7 @@ def add_corrections(model: nn.Module, sizes: Mapping[str, tuple[int, float]]) ->
 
 
 def select(names: Iterable[str], targets: Sequence[str]) -> list[str]:
-    """The layers that `targets` name, whole or by an end; raises `ValueError` for a target that names none.
+    """The layers that `targets` name, whole or by an end; raises `UserError` for a target that names none.
 
     >>> select(["blocks.0.up", "blocks.0.down", "blocks.1.up"], ["up"])
     ['blocks.0.up', 'blocks.1.up']
@@ -137,7 +137,7 @@ def is_meant(name: str, target: str) -> bool:
 def merge_lora(model: Model) -> Model:
     """Add every correction to its matrix; returns the model, a plain one again and trainable as a whole.
 
-    A corrected head that was tied to the embedding is untied. Raises `ValueError` for a layer by itself, since no
+    A corrected head that was tied to the embedding is untied. Raises `UserError` for a layer by itself, since no
     module holds it.
 
     >>> model = merge_lora(nn.Sequential(LoRALinear(nn.Linear(6, 4), rank=2, alpha=4)))

@@ -1,4 +1,4 @@
-"""Learning from sampled answers: sample some, score them, make the good ones likelier, and sample again.
+"""Learning from sampled answers: sample, score, raise the probability of the good ones, and sample again.
 
 PPO, GRPO and REINFORCE share this; they differ in what they make of the scores (`Method.experience`) and in the loss.
 Answers are sampled, scored and measured once. PPO and GRPO then use them for several updates, which is what their
@@ -26,7 +26,7 @@ from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, t
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.posttraining.verifiers import TextReward, Verifier
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, Update, autocast_context, fit
+from minillm.training.loop import Task, Update, autocast_context, train
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run
 from minillm.training.settings import Schedule, TrainConfig
@@ -72,7 +72,7 @@ class PromptData:
 
 @dataclass(frozen=True, kw_only=True)
 class OnlineConfig(TrainConfig):
-    """How much to sample, how far to move, and what leaving the reference costs.
+    """How much to sample, how far to move, and how strong the KL penalty is.
 
     A step is one round: sample, score, then `epochs` times all answers in minibatches. Raises `UserError` for a setting
     that makes no sense.
@@ -180,33 +180,28 @@ class OnlineTask(Task):
         super().__init__(method.module, prompts, self.minibatch_loss, state={"kl_coef": config.kl_coef})
         self.method, self.data = method, data
         self.loss_parts: list[dict[str, Tensor]] = []  # of each loss of this step
+        self.sampled = Metrics()  # what sampling measured in this step
 
-    def step(self, number: int, batches: Sequence[Any], update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
-        """Round `number`: sample, then update until the epochs are done or the policy has moved by `stop_kl`."""
-        config, kl_coef = self.method.config, self.state["kl_coef"]
-        seed = config.seed * 1_000_003 + number
-        [chosen] = batches  # the numbers of the prompts
-        prompts = [list(self.data.prompts[n]) for n in chosen.tolist() for _ in range(config.answers_per_prompt)]
-        experience, metrics = sample(self.method, prompts, self.data, seed, kl_coef)
-        self.loss_parts, updates = [], []
+    def updates(self, step: int, accumulate: int) -> Iterator[Sequence[Experience]]:
+        """Round `step`: sample answers to some prompts, then yield them in minibatches, `epochs` times."""
+        config = self.method.config
+        seed = config.seed * 1_000_003 + step
+        chosen = self.batches[step].tolist()  # the numbers of the prompts
+        prompts = [list(self.data.prompts[n]) for n in chosen for _ in range(config.answers_per_prompt)]
+        experience, self.sampled = sample(self.method, prompts, self.data, seed, self.state["kl_coef"])
+        self.sampled["tokens"], self.loss_parts = experience.n_targets, []
         for rows in minibatches(len(prompts), config, seed):
-            done = update([experience.rows(rows.to(self.method.model.device))])
-            if done is None:
-                break
-            updates.append(done)
+            yield [experience.rows(rows.to(self.method.model.device))]
+
+    def metrics(self, updates: Sequence[Update]) -> Metrics:
+        """The metrics of a round: means over its updates, and what sampling measured; then the KL coefficient moves."""
+        config = self.method.config
         if config.target_kl is not None:
-            self.state["kl_coef"] = adapted_kl_coef(kl_coef, metrics["kl"], config.target_kl)
+            self.state["kl_coef"] = adapted_kl_coef(self.state["kl_coef"], self.sampled["kl"], config.target_kl)
         means: Any = {
             name: torch.stack([part[name] for part in self.loss_parts]).mean().item() for name in self.loss_parts[0]
         }
-        metrics |= means
-        metrics |= {
-            "loss": sum(done.loss for done in updates) / len(updates),
-            "grad_norm": sum(done.grad_norm for done in updates) / len(updates),
-            "updates": len(updates),
-            "tokens": experience.n_targets,
-        }
-        return metrics
+        return super().metrics(updates) | self.sampled | means | {"updates": len(updates)}
 
     def minibatch_loss(self, module: nn.Module, batch: Experience) -> Float[Tensor, ""] | None:
         """The method's loss of some answers; None if the policy has moved far enough in this step."""
@@ -247,7 +242,7 @@ def run_online(
     elif reward is not None:
         raise UserError("the data have a reward already; leave out reward=, or give prompts instead of PromptData")
 
-    return method.model, fit(OnlineTask(method, data), method.config, run)
+    return method.model, train(OnlineTask(method, data), method.config, run)
 
 
 def minibatches(n_answers: int, config: OnlineConfig, seed: int) -> Iterator[Int[Tensor, "_B"]]:

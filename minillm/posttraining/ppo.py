@@ -31,7 +31,7 @@ from minillm.training.run import OnMetrics, ignore
 
 @dataclass(frozen=True, kw_only=True)
 class PPOConfig(OnlineConfig):
-    """Settings of PPO. Raises `ValueError` for values out of range.
+    """Settings of PPO. Raises `UserError` for values out of range.
 
     >>> PPOConfig(gae_lambda=1.5)
     Traceback (most recent call last):
@@ -67,7 +67,10 @@ def ppo(
     on_metrics: OnMetrics = ignore,
     reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
+    """Train `model` in place for a reward, by PPO; returns it and the metrics of the run.
+
+    `data` may be prompts, texts or conversations; then `reward(prompt, answer)` scores an answer as text, and the
+    `tokenizer` is needed.
 
     The model as it comes in is the reference that the KL is measured from. A line of metrics adds
     value_loss and explained_variance (the share of the returns' variance that the values predict).

@@ -1,4 +1,4 @@
-"""REINFORCE: make a sampled answer likelier in proportion to its reward. The simplest policy gradient.
+"""REINFORCE: raise the probability of a sampled answer in proportion to its reward. The simplest policy gradient.
 
 Williams 1992: the gradient of the expected reward is the mean of reward times the gradient of log p, over answers
 sampled from the policy itself. So each sample serves for one update only, and nothing is clipped. PPO and GRPO exist to
@@ -62,7 +62,10 @@ def reinforce(
     on_metrics: OnMetrics = ignore,
     reward: TextReward | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
-    """Make answers that `data.reward` likes likelier; returns the model (trained in place) and the metrics of the run.
+    """Train `model` in place for a reward, by REINFORCE; returns it and the metrics of the run.
+
+    `data` may be prompts, texts or conversations; then `reward(prompt, answer)` scores an answer as text, and the
+    `tokenizer` is needed.
 
     As `ppo.ppo`, without a value head. The metrics are those of `online.OnlineTask`.
 

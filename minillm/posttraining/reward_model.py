@@ -39,7 +39,7 @@ class RemovedHead(nn.Module):
     out_features = 0
 
     def forward(self, hidden: Float[Tensor, "*B C"]) -> Tensor:
-        """Raise `ValueError`."""
+        """Raise `UserError`."""
         raise UserError("the transformer of a reward model has no language head; take its hidden(ids), or rewards(...)")
 
 
@@ -112,13 +112,13 @@ class RewardModel(nn.Module):
         return self.transformer.device
 
     def check_predicts_tokens(self) -> None:
-        """Raise `ValueError`: a reward model cannot choose a next token."""
+        """Raise `UserError`: a reward model cannot choose a next token."""
         self.transformer.check_predicts_tokens()
 
     def forward(self, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B"]:
         """With `segments` (1, and 0 at padding), rows hold texts of unequal length.
 
-        Raises `ValueError` with a likelihood term: ids alone do not tell where the answer begins.
+        Raises `UserError` with a likelihood term: ids alone do not tell where the answer begins.
         """
         if self.likelihood is not None:
             raise UserError("the likelihood term needs to know where the answer begins; call rewards(prompts, answers)")

@@ -1,4 +1,4 @@
-"""Answers drawn from a model, many at once, and how likely a model finds them: what PPO, GRPO and best-of-n stand on.
+"""Sample answers in batches and score their log-probabilities: shared by PPO, GRPO and best-of-n.
 
 Drawing goes token by token on the KV cache and remembers nothing for a gradient. How likely the answers are, under the
 model that drew them or any other, is then one forward pass over all of them, and that one can be learned from.
@@ -66,7 +66,7 @@ def roll_out(
 ) -> Rollout:
     """Draw an answer of at most `max_new_tokens` to each prompt; with a `seed`, always the same ones.
 
-    For several answers to one prompt, give it several times; it is read once. Raises `ValueError` where there is no
+    For several answers to one prompt, give it several times; it is read once. Raises `UserError` where there is no
     prompt, or one that leaves no room in the model's context for an answer.
 
     >>> from minillm import ModelConfig
@@ -119,9 +119,9 @@ def hidden_of_answers(
 ) -> Float[Tensor, "B T C"]:
     """The vectors at the last token of each prompt and at all tokens of its answer, and 0 after it.
 
-    A prompt that stands there several times is read once, and all its answers go on from there. Prompts of like length
-    go through the model together, and so do answers, so that little is padding. T is the longest answer's length and 1.
-    Raises `ValueError` where there are not as many answers as prompts.
+    Repeated prompts are encoded once and shared by their answers. Prompts of similar length go through the model
+    together, and so do answers, so that little is padding. T is the longest answer plus one.
+    Raises `UserError` where there are not as many answers as prompts.
     """
     if len(prompts) != len(answers):
         raise UserError(f"{len(prompts)} prompts and {len(answers)} answers; give one answer to each prompt")

@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: a model that goes on with any text learns to answer, from examples of questions and answers.
+"""Supervised fine-tuning: teach a base model to follow instructions from example conversations.
 
 Nothing about the model is new, and nothing about the loop. Only the text is: conversations, written by the chat
 template, in which the answers alone are targets (`data/conversations.py`). Ouyang et al. 2022, section 3, step 1.
@@ -20,7 +20,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.lora import lora_layers
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
-from minillm.training.loop import Task, fit
+from minillm.training.loop import Task, train
 from minillm.training.metrics import Metrics
 from minillm.training.pretraining import mean_loss, text_loss
 from minillm.training.run import OnMetrics, Run, ignore
@@ -87,7 +87,7 @@ class ChatData:
 
         A row has `SHORTEST_ROW` tokens, or more where a conversation has; at most `max_seq_len`, the model's.
         The first `first_steps` batches are of the conversations `first` alone (`recipes.py` says why).
-        Raises `ValueError` where there is nothing to learn from or to measure on, and for a conversation that is longer
+        Raises `UserError` where there is nothing to learn from or to measure on, and for a conversation that is longer
         than a row.
         """
         longest = max((len(example.ids) for example in [*first, *train, *validation]), default=0)
@@ -124,7 +124,7 @@ def _batches(examples: Sequence[Example], end_id: int, length: int, batch_size: 
 
 
 def encode_conversations(tokenizer: Tokenizer, conversations: Iterable[Sequence[Message]]) -> list[Example]:
-    """Each conversation as ids with its answers marked; raises `ValueError`, with its beginning, where that fails."""
+    """Each conversation as ids with its answers marked; raises `UserError`, with its beginning, where that fails."""
     examples = []
     for number, messages in enumerate(conversations):
         try:
@@ -177,4 +177,4 @@ def sft(
     def validate() -> Metrics:
         return {"val_loss": mean_loss(model, data.validation)}
 
-    return model, fit(Task(model, data.train, text_loss, validate), config, run)
+    return model, train(Task(model, data.train, text_loss, validate), config, run)

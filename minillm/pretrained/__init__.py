@@ -49,7 +49,7 @@ def load(
     inference: fast and small, but they cannot be trained or saved. "auto" is for inference, too: "native" where the
     file has such matrices and this CPU has a fast kernel for them, else "float32".
 
-    Raises `ValueError` for an unknown name, for a format that the file does not have and for files that are damaged or
+    Raises `UserError` for an unknown name, for a format that the file does not have and for files that are damaged or
     cannot be run, `FileNotFoundError` for missing ones, `assets.AssetError` where a model cannot be fetched.
 
     >>> load("smollm2-135m-instrukt")

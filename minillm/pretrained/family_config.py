@@ -34,7 +34,7 @@ ROPE_FIELDS = {
 def read_family(values: Settings) -> ModelConfig:
     """Our configuration of a model whose config.json another program wrote.
 
-    Raises `ValueError` naming the field that is missing, is of another type, or has a value that this package does not
+    Raises `UserError` naming the field that is missing, is of another type, or has a value that this package does not
     compute.
 
     >>> values = {"model_type": "gpt2", "vocab_size": 50, "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16}

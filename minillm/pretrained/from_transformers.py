@@ -50,7 +50,7 @@ def from_transformers(hf_model: Any, tokenizer: Any = None) -> Transformer | tup
     The result is in float32 on the CPU, in evaluation mode, and shares no memory with `hf_model`. Given a fast
     tokenizer of transformers, or a `tokenizers.Tokenizer`, it returns (model, tokenizer), the latter as a `Tokenizer`.
 
-    Raises `ValueError` for a model of another family or class, for a setting that this package does not compute, for a
+    Raises `UserError` for a model of another family or class, for a setting that this package does not compute, for a
     tokenizer that cannot be read, and for one with more tokens than the model.
 
     >>> import torch
@@ -80,7 +80,7 @@ def from_transformers(hf_model: Any, tokenizer: Any = None) -> Transformer | tup
 def tokenizer_from_transformers(tokenizer: Any) -> Tokenizer:
     """Convert a fast tokenizer of transformers, or a `tokenizers.Tokenizer`, with its chat template.
 
-    Raises `ValueError` for a tokenizer without a backend in the format of tokenizer.json, and for one that cannot be
+    Raises `UserError` for a tokenizer without a backend in the format of tokenizer.json, and for one that cannot be
     read here.
     """
     backend = getattr(tokenizer, "backend_tokenizer", tokenizer)

@@ -48,7 +48,7 @@ def load(path: str | Path, native: bool | None = False) -> tuple[Transformer, To
     The model is in float32; with `native`, matrices that the file holds in Q4_1 or Q8_0 keep their codes and are
     multiplied as they are, only their scales go from float16 to bfloat16. None: `native` if there are any.
 
-    Raises `ValueError`, whose message begins with the file's name, for a file that is damaged or holds what this
+    Raises `UserError`, whose message begins with the file's name, for a file that is damaged or holds what this
     package cannot run: another architecture, number format or kind of tokenizer.
     """
     try:
@@ -60,7 +60,7 @@ def load(path: str | Path, native: bool | None = False) -> tuple[Transformer, To
 
 
 def read_config(file: GGUFFile) -> ModelConfig:
-    """The configuration that the settings describe; raises `ValueError` for one that this package cannot run."""
+    """The configuration that the settings describe; raises `UserError` for one that this package cannot run."""
     architecture = file.get("general.architecture", str)
     if architecture != "llama":
         raise UserError(f"the architecture {shortened(architecture)} cannot be run; only 'llama' can")

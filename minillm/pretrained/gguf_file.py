@@ -56,7 +56,7 @@ class GGUFFile:
     """The settings and tensors of a GGUF file, every size checked against the file's own.
 
     `settings` maps keys to plain Python values, `tensors` maps names to entries; the data stay on the disk until `read`
-    asks for them. Raises `ValueError` for a file that is not GGUF or is damaged.
+    asks for them. Raises `UserError` for a file that is not GGUF or is damaged.
     """
 
     def __init__(self, path: str | Path):

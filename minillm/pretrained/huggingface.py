@@ -80,7 +80,7 @@ def save(
 
     All files are written to a temporary folder first and moved, one by one, when the last of them is complete. So a
     save that is killed, or that finds the disk full, leaves what was there before, and no file is ever partial.
-    Raises `ValueError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
+    Raises `UserError` for a tokenizer that does not fit the model, `OSError` where the disk refuses.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -134,7 +134,7 @@ def load(
     before they are read. Where the tokenizer's own files name no
     token that begins or ends a text, config.json does by its id.
 
-    Raises `FileNotFoundError` naming the files that are missing, `ValueError` for files that are damaged, do not
+    Raises `FileNotFoundError` naming the files that are missing, `UserError` for files that are damaged, do not
     belong together, lead out of the directory, or describe what this package cannot run.
     """
     directory = Path(dir)
@@ -209,7 +209,7 @@ def name_ends(tokenizer: Tokenizer, values: Mapping[str, Any]) -> None:
 
 
 def read_config(path: str | Path) -> ModelConfig:
-    """Our configuration out of a config.json; raises `ValueError` for a file that holds none that we can run."""
+    """Our configuration out of a config.json; raises `UserError` for a file that holds none that we can run."""
     path = Path(path)
     return _config_of(_read_values(path), path)
 
@@ -229,7 +229,7 @@ def _config_of(values: dict[str, Any], path: Path) -> ModelConfig:
 
 
 def check_fit(config: ModelConfig, tokenizer: Tokenizer) -> None:
-    """Raise `ValueError` for a tokenizer with more tokens than the model has rows in its embedding table."""
+    """Raise `UserError` for a tokenizer with more tokens than the model has rows in its embedding table."""
     if tokenizer.vocab_size > config.vocab_size:
         raise UserError(
             f"the tokenizer has {tokenizer.vocab_size:,} tokens, the model only {config.vocab_size:,} (vocab_size): "

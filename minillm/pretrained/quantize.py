@@ -22,7 +22,7 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
     """A copy of `model` with its matrices in 8 bits (one scale per row) or 4 (a scale and a zero per 32 weights).
 
     The model itself is unchanged; vectors (norms, biases) and an untied embedding table are shared by both. The copy
-    cannot be trained or saved. Raises `ValueError` for another format, for a model that is already quantized, and
+    cannot be trained or saved. Raises `UserError` for another format, for a model that is already quantized, and
     naming a layer that cannot be quantized.
 
     >>> from minillm import ModelConfig

@@ -30,7 +30,7 @@ class Shards:
 
     `shapes` lists every tensor by its name; the data stay on the disk until `read` asks for them. If there are both a
     single file and an index, the single file is read, as transformers does. Raises `FileNotFoundError` for files that
-    are missing, `ValueError` for what is damaged, points out of the directory, or does not agree with the index.
+    are missing, `UserError` for what is damaged, points out of the directory, or does not agree with the index.
     """
 
     def __init__(self, directory: Path):
@@ -69,7 +69,7 @@ class Shards:
                 self._files[name], self._file_names[name] = file, path.name
 
     def read(self, name: str) -> Float[Tensor, "..."]:
-        """One tensor, in float32; raises `ValueError` for one that holds no floating-point numbers."""
+        """One tensor, in float32; raises `UserError` for one that holds no floating-point numbers."""
         with _naming_damage(self._file_names[name]):
             return to_float32(name, self._files[name].get_tensor(name))
 
@@ -86,7 +86,7 @@ class Shards:
 
 @contextmanager
 def _naming_damage(name: str) -> Iterator[None]:
-    """What the safetensors library cannot read becomes a `ValueError` with the file's name."""
+    """What the safetensors library cannot read becomes a `UserError` with the file's name."""
     try:
         yield
     except SafetensorError as error:
@@ -94,7 +94,7 @@ def _naming_damage(name: str) -> Iterator[None]:
 
 
 def read_index(path: Path) -> dict[str, str]:
-    """The file name of each tensor, from an index; raises `ValueError` for a damaged one, and for other directories."""
+    """The file name of each tensor, from an index; raises `UserError` for a damaged one, and for other directories."""
     with naming(path.name):
         listed = read_json(path, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(listed, dict) or not listed:
@@ -109,7 +109,7 @@ def read_index(path: Path) -> dict[str, str]:
 
 
 def inside(directory: Path, name: str) -> Path:
-    """The path of a file in a directory; raises `ValueError` for a link that leads out, `FileNotFoundError` if missing.
+    """The path of a file in a directory; raises `UserError` for a link that leads out, `FileNotFoundError` if missing.
 
     The cache of the Hugging Face hub is made of links, `snapshots/<revision>/<name>` to `blobs/<hash>`; these may be.
     """
@@ -123,7 +123,7 @@ def inside(directory: Path, name: str) -> Path:
 
 
 def to_float32(name: str, tensor: Tensor) -> Tensor:
-    """A copy of a file's tensor in float32; raises `ValueError` for one that holds no floating-point numbers."""
+    """A copy of a file's tensor in float32; raises `UserError` for one that holds no floating-point numbers."""
     if not tensor.is_floating_point():
         raise UserError(f"tensor {name!r} holds {tensor.dtype}, not floating-point numbers")
     # A copy: safetensors maps the file, which may be replaced while the model is in use.

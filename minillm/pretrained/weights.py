@@ -30,7 +30,7 @@ class Transposed(str):
 def rename(parameter: str, table: Mapping[str, str]) -> str:
     """A file's name for one of our parameters, from a table of module names in which `*` stands for the layer.
 
-    Raises `ValueError` for a parameter that the table does not know.
+    Raises `UserError` for a parameter that the table does not know.
 
     >>> rename("blocks.7.attention.query.weight", {"blocks.*.attention.query": "blk.*.attn_q"})
     'blk.7.attn_q.weight'
@@ -86,7 +86,7 @@ def assemble(
     """Build the model of `config` out of a file's tensors, in evaluation mode.
 
     `table` maps our module names to the file's, `shapes` lists every tensor of the file, and `read` gives one of them
-    by its name in the file. Raises `ValueError` naming tensors that are missing, left over or of another shape.
+    by its name in the file. Raises `UserError` naming tensors that are missing, left over or of another shape.
     """
     if config.n_layers > len(shapes) or count_parameters(config) > MAX_PARAMETERS:
         raise UserError(
@@ -112,7 +112,7 @@ def assemble(
 
 
 def account(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise `ValueError` where the tensors of a file, by name and shape, are not exactly those that are wanted.
+    """Raise `UserError` where the tensors of a file, by name and shape, are not exactly those that are wanted.
 
     >>> account({"norm": (2,)}, {"norm": (3,)})
     Traceback (most recent call last):

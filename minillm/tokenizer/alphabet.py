@@ -44,7 +44,7 @@ def spell(token: bytes) -> str:
 
 
 def unspell(token: str) -> bytes:
-    """The bytes of a token that a vocabulary file spells. Raises ValueError for a character outside the table.
+    """The bytes of a token that a vocabulary file spells. Raises `UserError` for a character outside the table.
 
     >>> unspell("ĠcafÃ©").decode()
     ' café'
@@ -59,7 +59,7 @@ def unspell(token: str) -> bytes:
 
 
 def utf8(text: str) -> bytes:
-    """The bytes of a text. Raises ValueError for a lone surrogate, which is not a character and has no bytes.
+    """The bytes of a text. Raises `UserError` for a lone surrogate, which is not a character and has no bytes.
 
     >>> utf8("é")
     b'\\xc3\\xa9'

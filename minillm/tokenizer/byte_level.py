@@ -14,7 +14,7 @@ from minillm.tokenizer.pre_tokenizers import compiled, whole_words
 class ByteLevelBPE:
     """Encodes ordinary text: cuts it into words, writes each as bytes, and merges these in the order of learning.
 
-    The arguments are those of `Tokenizer`, which has one of these as its `model`. Raises `ValueError` for two ids with
+    The arguments are those of `Tokenizer`, which has one of these as its `model`. Raises `UserError` for two ids with
     the same bytes, a merge whose parts or result have no id, a special token that ordinary text could become, and
     names that are not known.
 

@@ -45,7 +45,7 @@ STEPS = {
 
 
 def read_tokenizer(directory: Path) -> dict[str, Any]:
-    """The object in tokenizer.json; raises FileNotFoundError where there is none, ValueError where it is damaged."""
+    """The object in tokenizer.json; raises FileNotFoundError where there is none, `UserError` where it is damaged."""
     path = directory / "tokenizer.json"
     if not path.is_file():
         raise FileNotFoundError(f"{directory} holds no tokenizer.json; Tokenizer.save(directory) writes one")
@@ -82,9 +82,9 @@ def complete(
     parse: Callable[[dict[str, Any]], dict[str, Any]],
     source: Path,
 ) -> dict[str, Any]:
-    """What `parse` finds in the content of tokenizer.json, completed by the content of tokenizer_config.json.
+    """Parse tokenizer.json with `parse`, and complete the result from tokenizer_config.json.
 
-    Raises ValueError naming the file, in the directory `source`, and the field that is wrong.
+    Raises `UserError` naming the file, in the directory `source`, and the field that is wrong.
     """
     with naming(source / "tokenizer.json"):
         settings = parse(file)

@@ -59,7 +59,7 @@ def whole_words(pieces: Iterable[str]) -> Iterator[str]:
 
 @functools.cache
 def compiled(name: str) -> regex.Pattern:
-    """The compiled pattern of a pre-tokenizer. Raises ValueError for a name that is not in `PATTERNS`.
+    """The compiled pattern of a pre-tokenizer. Raises `UserError` for a name that is not in `PATTERNS`.
 
     >>> compiled("gpt2").findall("to be")
     ['to', ' be']

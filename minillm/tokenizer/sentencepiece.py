@@ -28,7 +28,7 @@ class SentencePieceBPE:
 
     `file` is the content of tokenizer.json. `vocab` maps each id to the bytes of its token, with "▁" as a space.
     `special_tokens` maps those of the file, and others that it holds and that are named here, to their ids. Raises
-    `ValueError` naming the field that is wrong or not known, `ImportError` where the library `tokenizers` is not
+    `UserError` naming the field that is wrong or not known, `ImportError` where the library `tokenizers` is not
     installed.
     """
 

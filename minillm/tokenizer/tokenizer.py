@@ -31,7 +31,7 @@ class Tokenizer:
     `ignore_merges` (Llama 3): a word that is itself a token is taken whole, whatever the merges say;
     `normalizer="NFC"` (Qwen2): text is first brought to its composed form, so decoding gives back that form.
 
-    Raises ValueError for two ids with the same bytes, a merge whose parts or result have no id, a special token that
+    Raises `UserError` for two ids with the same bytes, a merge whose parts or result have no id, a special token that
     ordinary text could become, and names that are not known.
 
     >>> text = "low low low low low lower lower " + "newest " * 6 + "widest widest widest"
@@ -82,7 +82,7 @@ class Tokenizer:
         same way. A small corpus may run out of pairs; the vocabulary then is smaller than asked for. Text that looks
         like a special token is ordinary text here. A special token <|endoftext|> becomes the one that ends a text.
 
-        Raises TypeError for one str in place of several, ValueError for an empty corpus or too small a vocab_size.
+        Raises TypeError for one str in place of several, `UserError` for an empty corpus or too small a vocab_size.
 
         >>> tokenizer = Tokenizer.train(["ab ab abc"], vocab_size=260, special_tokens=["<|end|>"])
         >>> tokenizer.special_tokens, tokenizer.vocab[1], tokenizer.vocab[257]
@@ -106,7 +106,7 @@ class Tokenizer:
 
         tokens: each token with its id, or a sequence whose indices are the ids. merges: "a b" or ("a", "b"), in the
         order of learning. special_tokens: those of the tokens that are written as plain text. settings: the remaining
-        arguments of `Tokenizer`. Raises `ValueError` for what no vocabulary can hold, naming it.
+        arguments of `Tokenizer`. Raises `UserError` for what no vocabulary can hold, naming it.
 
         >>> Tokenizer.from_bytes_unicode(["<s>", "Ġ", "a", "Ġa"], ["Ġ a"], ["<s>"]).encode(" aa")
         [3, 2]
@@ -123,7 +123,7 @@ class Tokenizer:
         """Read GPT-2's vocab.json (also called encoder.json) and merges.txt (vocab.bpe).
 
         A special token that vocab.json holds keeps its id ("<|endoftext|>" is 50256); a new one gets the next free id.
-        Raises `FileNotFoundError`, and `ValueError` for files that are damaged or do not belong together.
+        Raises `FileNotFoundError`, and `UserError` for files that are damaged or do not belong together.
         """
         tokens, merges = files.read_gpt2_files(Path(vocab_json), Path(merges_txt))
         with files.naming(f"{vocab_json} with {merges_txt}"):
@@ -138,7 +138,7 @@ class Tokenizer:
         """Build from the content of a tokenizer.json with byte fallback, as Llama 2 and Mistral have it.
 
         special_tokens: further tokens of the file that ordinary text never becomes. settings: `bos_token`, `eos_token`,
-        `chat_template` and `add_bos`. Raises `ValueError` naming the field that is wrong or not known, `ImportError`
+        `chat_template` and `add_bos`. Raises `UserError` naming the field that is wrong or not known, `ImportError`
         where the library `tokenizers` is not installed.
         """
         model = SentencePieceBPE(file, tuple(special_tokens))
@@ -151,7 +151,7 @@ class Tokenizer:
         Every token under added_tokens is a special token here: it is parsed only when asked for. `KINDS` lists the
         kinds of files that can be read.
 
-        Raises `FileNotFoundError` where there is no tokenizer.json, `ValueError` for one that is damaged or cannot be
+        Raises `FileNotFoundError` where there is no tokenizer.json, `UserError` for one that is damaged or cannot be
         read, `ImportError` where its kind needs a library that is not installed.
 
         >>> import tempfile
@@ -185,7 +185,7 @@ class Tokenizer:
         longest first where several fit. Ask for that only where you wrote the text yourself; for a chat, encode what
         the user typed without it and put `special_tokens[...]` between.
 
-        Raises ValueError for a lone surrogate, and for a byte that the vocabulary does not hold (a vocabulary
+        Raises `UserError` for a lone surrogate, and for a byte that the vocabulary does not hold (a vocabulary
         from `train` holds all 256).
 
         >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258, special_tokens=["<|end|>"])
@@ -239,7 +239,7 @@ class Tokenizer:
     def decode(self, ids: Iterable[SupportsIndex]) -> str:
         """The text of ids; bytes that are no UTF-8 (half of a character, say) show as "\ufffd".
 
-        Raises ValueError for an id that is not in the vocabulary.
+        Raises `UserError` for an id that is not in the vocabulary.
 
         >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258)
         >>> tokenizer.decode([257, 0])
@@ -275,7 +275,7 @@ class Tokenizer:
 
     @property
     def end_id(self) -> int:
-        """`eos_id`, for those who need one; raises `ValueError` if there is none."""
+        """`eos_id`, for those who need one; raises `UserError` if there is none."""
         if self.eos_id is None:
             raise UserError("this tokenizer has no end token, and texts begin and end with one; set its eos_token")
         return self.eos_id

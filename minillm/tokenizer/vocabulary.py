@@ -45,7 +45,7 @@ def halves_of_spelled(merge: object) -> tuple[bytes, bytes]:
 
 
 def halves(merge: object) -> tuple[str, str]:
-    """The two tokens of a merge as they are spelled; raises `ValueError` for what does not name two tokens.
+    """The two tokens of a merge as they are spelled; raises `UserError` for what does not name two tokens.
 
     >>> halves(["▁", "the"])
     ('▁', 'the')

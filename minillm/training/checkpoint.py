@@ -1,4 +1,4 @@
-"""Everything that a killed run needs to go on as if nothing had happened, in one file.
+"""A checkpoint: everything needed to resume a run exactly, in one file.
 
 One file, because replacing one file is atomic: weights and optimizer state can never come from different steps.
 The one before it is kept beside it, for the day on which a disk spoils the newest. safetensors, because loading it
@@ -41,7 +41,7 @@ def save_checkpoint(
 ) -> None:
     """Write weights, optimizer state, torch's random state and how far the run has come, atomically.
 
-    Of the weights only those that are trained: frozen ones (the base under a LoRA) are where they came from.
+    Only trainable weights are saved; frozen ones (the base under LoRA) are not.
     A file that is there already becomes `previous(path)`; at no moment is there none. Every one of `processes` calls
     this; the folder must be one that all of them see. Raises `OSError`, in all, where the disk of one is full or cannot
     be written to, and leaves both checkpoints as they were.
@@ -158,7 +158,7 @@ def load_checkpoint(path: str | Path, model: nn.Module, optimizer: torch.optim.O
     """Restore what `save_checkpoint` wrote into `model` and `optimizer`; returns its `progress`.
 
     A checkpoint of sharded processes is put together, and cut again for the parameters that are sharded here.
-    Raises `FileNotFoundError` where there is none and `ValueError` for a damaged file or one of another model,
+    Raises `FileNotFoundError` where there is none and `UserError` for a damaged file or one of another model,
     naming the first tensor that does not fit. Nothing is changed in either case.
     """
     path = Path(path)
@@ -207,7 +207,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str, Progress]:
         for part in json.loads(metadata.get("parts", "[]")):
             more, of = _read_file(path.with_name(part))
             if of["training"] != metadata["training"]:
-                raise UserError(f"{part} is of another moment")
+                raise UserError(f"{part} was written at another step")
             for name, value in more.items():
                 rows[name].append(value)
         tensors = {name: values[0] if len(values) == 1 else torch.cat(values) for name, values in rows.items()}

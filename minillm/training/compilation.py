@@ -18,7 +18,7 @@ def compiled_layers(model: nn.Module) -> Iterator[None]:
     A layer's matrix products stay as they are; norms, rotations and what bends the feed-forward network become few
     passes over memory instead of many. The compiler works once, since the layers are alike. Measuring and generating
     run the plain layers: each new length of text would be compiled anew.
-    Raises `ValueError` where there is nothing to compile with.
+    Raises `UserError` where there is nothing to compile with.
     """
     require_compiler(next(model.parameters()).device)
     layers = [module for module in model.modules() if isinstance(module, Block)]

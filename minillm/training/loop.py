@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -54,7 +54,7 @@ class Update(NamedTuple):
 class Task:
     """What a training method adds to the loop; by default, each step makes one update on that step's batches.
 
-    PPO and GRPO override `step`: they sample first, then make several updates on what was sampled.
+    PPO and GRPO override `updates`: they sample first, then make several updates on what was sampled.
     """
 
     model: nn.Module  # everything that learns and that a checkpoint holds
@@ -64,26 +64,26 @@ class Task:
     extra_metrics: Callable[[Metrics], Metrics] = lambda metrics: Metrics()  # from the metrics of a step so far
     state: dict[str, float] = field(default_factory=dict)  # numbers of the task's own that a checkpoint keeps
 
-    def step(self, number: int, batches: Sequence[Any], update: Callable[[Sequence[Any]], Update | None]) -> Metrics:
-        """Take step `number` (from 0) with its micro-batches; returns loss, grad_norm and tokens."""
-        done = update(batches)
-        assert done is not None  # only a loss of None, which PPO may return, makes an update None
-        return {"loss": done.loss, "grad_norm": done.grad_norm, "tokens": done.n_targets}
+    def updates(self, step: int, accumulate: int) -> Iterator[Sequence[Any]]:
+        """The updates of a step (from 0), each as its `accumulate` micro-batches.
+
+        The next one is asked for after the last one is made. None is asked for after a loss of None, which says that
+        the step has moved the model far enough.
+        """
+        yield [self.batches[step * accumulate + n] for n in range(accumulate)]
+
+    def metrics(self, updates: Sequence[Update]) -> Metrics:
+        """The metrics of a step, from what its updates reported."""
+        n = len(updates)
+        loss, grad_norm = sum(done.loss for done in updates) / n, sum(done.grad_norm for done in updates) / n
+        return {"loss": loss, "grad_norm": grad_norm, "tokens": sum(done.n_targets for done in updates)}
 
 
-def fit(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metrics]:
-    """Run `train` to its end, leave the model in evaluation mode, and return all metrics of the run."""
-    run = run or Run(config)
-    for _ in train(task, config, run):
-        pass
-    task.model.eval()
-    return run.history
+def train(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metrics]:
+    """Train for `config.steps` or `config.minutes`; returns all metrics of the run, the model in evaluation mode.
 
-
-def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[Metrics, None, None]:
-    """Train for `config.steps` or `config.minutes`; yield metrics at step 1, every `log_every`, and the last step.
-
-    The keys are those of `Metrics`. With a folder the `run` keeps metrics and checkpoints there and resumes from
+    There is a line of metrics at step 1, every `log_every`, and at the last step; `run.on_metrics` sees each as it
+    comes. The keys are those of `Metrics`. With a folder the `run` keeps metrics and checkpoints there and resumes from
     them: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds before the cut
     count. State is saved every `save_every` steps, after the step's metrics. Ctrl-C and SIGTERM (a cluster that wants
     its machine back) finish the step, save, and only then raise `KeyboardInterrupt`.
@@ -110,17 +110,18 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
         while fraction < 1:
             # One step: the rate for it, then forward, backward and the optimizer, as often as the task says.
             rate = config.learning_rate_at(progress["step"], fraction)
-
-            def update_now(batches: Sequence[Any], rate: float = rate) -> Update | None:
-                rows = [to_device(processes.shard(batch), device) for batch in batches]
-                return update(task.model, batch_loss, optimizer, rows, rate, config, processes)
-
+            made: list[Update] = []
             try:
-                first = progress["step"] * config.accumulate
-                batches = [task.batches[first + n] for n in range(config.accumulate)]
-                metrics = task.step(progress["step"], batches, update_now)
+                for batches in task.updates(progress["step"], config.accumulate):
+                    rows = [to_device(processes.shard(batch), device) for batch in batches]
+                    done = update(task.model, batch_loss, optimizer, rows, rate, config, processes)
+                    if done is None:
+                        break
+                    made.append(done)
             except FloatingPointError as error:
                 raise FloatingPointError(run.diagnose(f"step {progress['step']}: {error}", task.model)) from None
+
+            metrics = task.metrics(made)
 
             # Where the run stands now; any process may stop all.
             step, seconds = progress["step"] + 1, time.perf_counter() - start
@@ -140,7 +141,6 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
                     task.model.train()
                 metrics |= task.extra_metrics(metrics)
                 run.record(metrics)
-                yield metrics
 
             if last or stopped or step % config.save_every == 0:
                 run.save(task.model, optimizer, progress, required=bool(last or stopped))
@@ -148,6 +148,8 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[
                 raise KeyboardInterrupt
             if shown:
                 measured_from = progress["tokens"], time.perf_counter()
+    task.model.eval()
+    return run.history
 
 
 def update(

@@ -77,7 +77,7 @@ def muon(
 def trainable(params: Parameters) -> list[tuple[str | None, Tensor]]:
     """The parameters that need a gradient, each with its name; None where no names are given.
 
-    Raises `ValueError` if there are none.
+    Raises `UserError` if there are none.
 
     >>> [name for name, _ in trainable(nn.Linear(3, 2))], [name for name, _ in trainable(nn.Linear(3, 2).parameters())]
     (['weight', 'bias'], [None, None])

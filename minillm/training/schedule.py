@@ -38,7 +38,7 @@ def cosine_with_warmup(
 
     The common form, as in GPT-3 (Brown et al. 2020, appendix B) and nanoGPT: the cosine begins where the warmup ends.
     In `learning_rate` it begins at step 0 and the warmup cuts it off, so that one shape fits runs in steps and minutes.
-    Raises `ValueError` if the warmup is longer than the run.
+    Raises `UserError` if the warmup is longer than the run.
 
     >>> [round(cosine_with_warmup(step, 6, 1.0, warmup_steps=2, final_fraction=0.1), 3) for step in range(7)]
     [0.5, 1.0, 1.0, 0.868, 0.55, 0.232, 0.1]

@@ -14,7 +14,7 @@ Schedule = Literal["cosine", "wsd"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how hard to train. Raises `ValueError` for a number that means nothing.
+    """How long and how hard to train. Raises `UserError` for a number that means nothing.
 
     The run is as long as `steps` or `minutes` say; with both, as the one that is reached first.
 
@@ -34,7 +34,7 @@ class TrainConfig:
     decay_fraction: float = 0.4  # of the run, over which the rate of "wsd" falls
     weight_decay: float = 0.1
     momentum: float = 0.9  # of Muon: how much of the mean gradient is kept from step to step
-    clip_norm: float = 1.0  # longest gradient that is taken as it is
+    clip_norm: float = 1.0  # maximum gradient norm
     accumulate: int = 1  # batches whose gradients make one update
     log_every: int = 10  # steps between two lines of metrics
     eval_every: int = 250  # steps between two validations; the last step always has one

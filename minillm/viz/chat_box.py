@@ -41,7 +41,7 @@ class ChatBox(widgets.VBox):
     displayed; a question that cannot be sent stays in its field.
 
     The KV cache of earlier turns is reused, so press "Start again" after the model's weights have changed. Raises
-    `ValueError` for a model without a chat template and for invalid sizes.
+    `UserError` for a model without a chat template and for invalid sizes.
 
     >>> import tempfile, torch
     >>> from minillm import ModelConfig

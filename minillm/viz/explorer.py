@@ -58,7 +58,7 @@ class Explorer(Pictured):
     Each keyword is one control, labeled with its name. A `range` makes an integer slider, `(low, high, step)` a float
     slider, a list a dropdown, a bool a checkbox, a string a text field; an ipywidgets control is used as it is. All can
     be operated with the keyboard. If `draw` raises for a setting, its message replaces the caption and the controls
-    stay usable; if it raises for the initial setting, so does the explorer. Raises `ValueError` for an unknown kind of
+    stay usable; if it raises for the initial setting, so does the explorer. Raises `UserError` for an unknown kind of
     control.
 
     >>> from minillm.viz.figures import bars
@@ -110,7 +110,7 @@ class Explorer(Pictured):
 
 
 def _control(name: str, kind: Any) -> widgets.Widget:
-    """The ipywidgets control for one keyword; raises `ValueError` for an unknown kind."""
+    """The ipywidgets control for one keyword; raises `UserError` for an unknown kind."""
     label, whole_label = name.replace("_", " "), {"description_width": "initial"}
     if isinstance(kind, widgets.ValueWidget):
         ready: Any = kind  # its traits are made at run time

@@ -41,7 +41,7 @@ def hover_tokens(tokens: Sequence[str], weights: Any, query: int) -> str:
     """Render one head's attention weights (T, T) as HTML; hovering over token t shows the weights of query t.
 
     Initially the row of `query` is shown. The number under a token is its weight in percent; below 0.5 % there is none.
-    Raises `ValueError` for weights of the wrong shape or outside [0, 1], for an invalid query, and for more than 100
+    Raises `UserError` for weights of the wrong shape or outside [0, 1], for an invalid query, and for more than 100
     tokens.
 
     >>> page = hover_tokens(["The", " cat"], [[1.0, 0.0], [0.25, 0.75]], query=1)

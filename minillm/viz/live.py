@@ -102,7 +102,7 @@ class Live:
         return drawn | {"references": self.references, "band": self.band, "band_name": self.band_name}
 
     def figure(self) -> Figure:
-        """Draw the run so far with matplotlib; raises `ValueError` before the first line."""
+        """Draw the run so far with matplotlib; raises `UserError` before the first line."""
         return training_curve(**self._drawn())
 
     def sketch(self) -> str:

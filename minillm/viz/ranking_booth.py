@@ -33,7 +33,7 @@ class RankingBooth(Pictured):
     the file cannot be written, the widget says so and writes the choices with the next one. If `draw` raises, its
     message replaces the sentence; if it raises for the first figure, so does the widget.
 
-    Raises `ValueError` for no pairs, and `OSError` for a file that exists and cannot be read.
+    Raises `UserError` for no pairs, and `OSError` for a file that exists and cannot be read.
 
     >>> import tempfile
     >>> from minillm.viz.figures import bars
@@ -71,7 +71,7 @@ class RankingBooth(Pictured):
     def choose(self, side: str) -> None:
         """Record a choice: "A", "B", or "neither", which postpones the pair until the widget is reopened.
 
-        After the last pair it does nothing. Raises `ValueError` for any other side.
+        After the last pair it does nothing. Raises `UserError` for any other side.
         """
         if side not in self.buttons:
             raise UserError(f"side is {side!r}; it must be one of {', '.join(self.buttons)}")

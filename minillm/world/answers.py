@@ -60,7 +60,7 @@ def bare_words(text: str) -> Phrase:
 
 
 def in_words(number: int) -> str:
-    """Write an integer from 0 to 99 in English words; raises `ValueError` outside that range.
+    """Write an integer from 0 to 99 in English words; raises `UserError` outside that range.
 
     >>> in_words(7), in_words(42)
     ('seven', 'forty-two')

@@ -75,7 +75,7 @@ class Sampler:
         return "".join(self._pieces)
 
     def choose(self, name: str, options: Options, opening: Opening | None = None) -> Any:
-        """Draw an option by weight; raises `ValueError` for an empty list."""
+        """Draw an option by weight; raises `UserError` for an empty list."""
         total = 0
         for weight, _ in options:
             total += weight

@@ -184,7 +184,7 @@ EXPERIMENTS: dict[str, Callable[..., Experiment]] = {
 def make(name: str, split: Split = "training", seed: int = 0, count: int = 200) -> Experiment:
     """Make an experiment by name; `count` is ignored for facts and analogies, which ask all questions there are.
 
-    Raises `ValueError` for an unknown name or split.
+    Raises `UserError` for an unknown name or split.
     """
     if name not in EXPERIMENTS:
         raise UserError(f"there is no experiment {name!r}; use one of {', '.join(EXPERIMENTS)}")

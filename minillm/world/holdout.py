@@ -57,12 +57,12 @@ def filter_split(options: Options, held_out: Callable[[Any], bool], split: Split
 
 
 def in_split(held_out: bool, split: Split) -> bool:
-    """Whether an item belongs to a split, given whether it is held out; raises `ValueError` for an unknown split."""
+    """Whether an item belongs to a split, given whether it is held out; raises `UserError` for an unknown split."""
     check_split(split)
     return split == "both" or held_out is (split == "held-out")
 
 
 def check_split(split: str) -> None:
-    """Raise `ValueError` for an unknown split."""
+    """Raise `UserError` for an unknown split."""
     if split not in SPLITS:
         raise UserError(f"there is no split {split!r}; use one of {', '.join(SPLITS)}")

@@ -77,7 +77,7 @@ class Instructions:
     """An endless stream of instructions, determined by seed, split and index.
 
     The splits "training" and "held-out" share no pair of parameters, whatever the seeds; see `holdout`. If `families`
-    is given, only these families are drawn, with the given weights. Raises `ValueError` for an unknown split or family.
+    is given, only these families are drawn, with the given weights. Raises `UserError` for an unknown split or family.
 
     >>> instruction = Instructions(seed=0).instruction(3)
     >>> instruction.check(instruction.answer), instruction.check("I would rather not say.")
@@ -110,7 +110,7 @@ class Instructions:
         self._ranks = {**self._world.lexicon.ranks} | {item: rank for items in lists for rank, item in enumerate(items)}
 
     def instruction(self, index: int) -> Instruction:
-        """Generate instruction `index` of the stream; raises `ValueError` for a negative index."""
+        """Generate instruction `index` of the stream; raises `UserError` for a negative index."""
         if index < 0:
             raise UserError(f"there is no instruction {index}; the stream starts at 0")
         return next(self._asked(index))
@@ -119,7 +119,7 @@ class Instructions:
         """Generate up to `questions` different questions about the document of instruction `index`.
 
         The first is instruction `index` itself. The prompts of the others are the question alone, since the document
-        is already in the conversation. A task without a document gives one instruction. Raises `ValueError` for a
+        is already in the conversation. A task without a document gives one instruction. Raises `UserError` for a
         negative index and for fewer than one question.
         """
         if questions < 1:

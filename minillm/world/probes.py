@@ -63,7 +63,7 @@ class Experiment:
         return sum(probe.chance for probe in self.probes) / len(self.probes)
 
     def score(self, scorer: Scorer) -> Score:
-        """Score all questions; raises `ValueError` for NaN or a wrong number of log-probabilities.
+        """Score all questions; raises `UserError` for NaN or a wrong number of log-probabilities.
 
         >>> probes = Probe("The dog bit ", ("Bram.", "the dog."), 0, "bite"), Probe("2 + 2 =", (" 4.", " 5."), 0, "sum")
         >>> Experiment("two", "training", probes).score(lambda questions: [[-1.0, -2.0], [-3.0, -0.5]]).groups

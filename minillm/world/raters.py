@@ -93,7 +93,7 @@ class Rater:
     `temperature` is in points of utility; the higher, the more often the worse answer wins. `length_bias` is in points
     per word: a rater with a bias perceives u + length_bias * words as the utility, and so mistakes length for quality.
 
-    Raises ValueError for a temperature that is not positive and finite, and for a bias that is not finite.
+    Raises `UserError` for a temperature that is not positive and finite, and for a bias that is not finite.
 
     >>> round(Rater(temperature=1.0).probability_of_preferring(5.0, 4.0), 3)
     0.731
@@ -169,7 +169,7 @@ class Ceiling:
 
 
 def probabilities(preferences: Sequence[Preference]) -> list[float]:
-    """The probability of each preference, by its rater; raises `ValueError` for a pair of unknown probability."""
+    """The probability of each preference, by its rater; raises `UserError` for a pair of unknown probability."""
     known = [preference.probability for preference in preferences if preference.probability is not None]
     if len(known) < len(preferences):
         number = next(n for n, preference in enumerate(preferences) if preference.probability is None)
@@ -183,7 +183,7 @@ def bayes_ceiling(preferences: Sequence[Preference]) -> Ceiling:
     No model can expect more on these pairs, because of the noise in the labels. The accuracy counted on the set is a
     mean of Bernoulli variables; its standard error around the ceiling is sqrt(sum of p (1 - p)) / n.
 
-    Raises ValueError for an empty set, and for pairs without a probability, such as people's own.
+    Raises `UserError` for an empty set, and for pairs without a probability, such as people's own.
 
     >>> pair = Preference(({"role": "user", "content": "Hello"},), "Good morning.", "What?", "simulated", 0.8)
     >>> ceiling = bayes_ceiling([pair] * 100)

@@ -46,7 +46,7 @@ class World:
     """The stream of documents of one seed, from the package's data files or from a folder like its `text/`.
 
     `split` is "training", "held-out" or "both" and restricts which combinations occur; see `holdout`.
-    Raises `ValueError` for a seed that is not an integer and for an unknown split.
+    Raises `UserError` for a seed that is not an integer and for an unknown split.
 
     >>> world = World(seed=1)
     >>> world.documents(2) == [world.document(0), world.document(1)]
@@ -69,7 +69,7 @@ class World:
         }
 
     def document(self, index: int) -> Document:
-        """Generate document `index` of the stream; raises `ValueError` for a negative index."""
+        """Generate document `index` of the stream; raises `UserError` for a negative index."""
         if index < 0:
             raise UserError(f"there is no document {index}; the stream starts at 0")
         sampler = Sampler(random.Random(f"world {WORLD_VERSION}, seed {self.seed}, document {index}"))
@@ -80,7 +80,7 @@ class World:
         return Document(sampler.text, sampler.log_prob, scene.kind, plan)
 
     def documents(self, count: int) -> list[Document]:
-        """Generate the first `count` documents of the stream; raises `ValueError` for a negative count."""
+        """Generate the first `count` documents of the stream; raises `UserError` for a negative count."""
         if count < 0:
             raise UserError(f"count is {count}; use 0 or more")
         return list(itertools.islice(self.stream(), count))

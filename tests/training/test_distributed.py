@@ -162,7 +162,7 @@ def test_a_sharded_checkpoint_is_in_parts_that_one_process_puts_together(two, tm
     for ours, saved in zip(model.parameters(), load(folder)[0].parameters(), strict=True):
         assert torch.equal(ours, saved)
     shutil.copy(folder / parts[0], folder / parts[1])
-    with pytest.raises(ValueError, match=r"checkpoint.step-60.part-1-of-2.safetensors is of another moment"):
+    with pytest.raises(ValueError, match=r"checkpoint.step-60.part-1-of-2.safetensors was written at another step"):
         load_checkpoint(path, model, optimizer)
     (folder / parts[1]).unlink()
     with pytest.warns(UserWarning, match=r"not a whole checkpoint.*Going on from the one before, step 40"):

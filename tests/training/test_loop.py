@@ -220,13 +220,9 @@ def test_a_plug_pulled_between_the_last_line_and_the_last_checkpoint_loses_neith
 
 
 def test_a_batch_that_cannot_be_divided_is_refused():
-    events = train(
-        Task(new_model(), text_data().train, text_loss),
-        settings(),
-        Run(settings(), processes=Processes(rank=0, world_size=3)),
-    )
+    run = Run(settings(), processes=Processes(rank=0, world_size=3))
     with pytest.raises(ValueError, match="a batch of 4 rows cannot be divided evenly among 3 processes"):
-        next(events)
+        train(Task(new_model(), text_data().train, text_loss), settings(), run)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
@@ -266,14 +262,10 @@ def test_the_last_checkpoint_must_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr("minillm.training.run.save_checkpoint", refuse)
     steps, config = [], settings(steps=20, save_every=10)
     task = Task(new_model(vocab_size=258), text_data().train, text_loss)
-    events = train(task, config, Run(config, tmp_path, TOKENIZER))
-
-    def follow():
-        steps.extend(line["step"] for line in events)
-
+    run = Run(config, tmp_path, TOKENIZER, lambda line: steps.append(line["step"]))
     told = pytest.warns(UserWarning, match="step 10 could not be saved: no space left. Training continues.")
     with told, pytest.raises(OSError, match="no space left"):
-        follow()
+        train(task, config, run)
     assert steps == list(range(1, 21))
 
 

@@ -1,6 +1,6 @@
 """The course's own trained models: they ship with the package, and what does not ship is trained once and kept.
 
-    recipes      what decides what a model becomes
+    recipes      everything needed to reproduce a model
     training     how each is trained, by the code that the lessons teach
     retraining   `python -m minillm.course.models --retrain`: makes the shipped models anew
     base/ sft/ reward/ ppo/ solver/ reasoning/ sweep.json   what ships; `minillm.course.shipped` reads it

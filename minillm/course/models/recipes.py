@@ -1,4 +1,4 @@
-"""What decides what each of the course's models becomes."""
+"""The recipe of each of the course's models."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from minillm.world.raters import Rater
 
 @dataclass(frozen=True)
 class ChatRecipe:
-    """All that decides what a model becomes that learns to answer; the defaults are those of `minillm sft`."""
+    """Everything needed to reproduce a chat model; the defaults are those of `minillm sft`."""
 
     seed: int = 0  # decides the instructions and the order
     base: BaseRecipe = field(default_factory=lambda: BaseRecipe("world"))  # what it begins with
@@ -28,7 +28,7 @@ class ChatRecipe:
 
 @dataclass(frozen=True)
 class RewardRecipe:
-    """All that decides what a reward model becomes; the defaults are those of `minillm reward`."""
+    """Everything needed to reproduce a reward model; the defaults are those of `minillm reward`."""
 
     seed: int = 0  # decides the instructions, the raters' choices and the order
     chat: ChatRecipe = field(default_factory=ChatRecipe)  # what it begins with
@@ -38,7 +38,7 @@ class RewardRecipe:
 
 @dataclass(frozen=True)
 class PPORecipe:
-    """All that decides what PPO makes of a chat model; the defaults are those of `minillm ppo`."""
+    """Everything needed to reproduce a model after PPO; the defaults are those of `minillm ppo`."""
 
     seed: int = 0  # decides what is asked, and the answers
     reward: RewardRecipe = field(default_factory=RewardRecipe)  # the reward model, and what it began as
@@ -48,7 +48,7 @@ class PPORecipe:
 
 @dataclass(frozen=True)
 class ReasoningRecipe:
-    """All that decides what GRPO with a verifier makes of a solver; the defaults are those of lesson 11a."""
+    """Everything needed to reproduce a solver after GRPO with a verifier; the defaults are those of lesson 11a."""
 
     seed: int = 0  # decides the problems, and the answers
     solver: ChatRecipe = field(default_factory=lambda: ChatRecipe(sft=REASONING))  # what it begins with

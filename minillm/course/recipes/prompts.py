@@ -37,6 +37,6 @@ def online_job(
     prompts: int,
     seed: int,
 ) -> Job:
-    """PPO or GRPO on the world's instructions: a chat model, so many prompts, and what rewards its answers."""
+    """A job for PPO or GRPO on `prompts` of the world's instructions, scored by `reward`."""
     asked = world_prompts(tokenizer, prompts, seed, model.config.max_seq_len - config.max_new_tokens)
     return Job(model, tokenizer, PromptData(asked, reward, [tokenizer.end_id]), config, method)

@@ -115,7 +115,7 @@ def neighbour_bars(tokens: Sequence[str], cosines: Numbers, query: str, greyed: 
     """Draw the nearest neighbors of a vector with their cosines, the nearest on top.
 
     `greyed` are the words of the query itself (king, man and woman in king - man + woman), which are near by
-    construction. Raises `ValueError` for values outside [-1, 1].
+    construction. Raises `UserError` for values outside [-1, 1].
 
     >>> axes = neighbour_bars([" king", " queen"], [0.74, 0.71], "king - man + woman", greyed=[" king"]).axes[0]
     >>> axes.get_xlabel()

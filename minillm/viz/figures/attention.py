@@ -44,7 +44,7 @@ def attention_grid(
     """Draw attention weights (H, T, S) as one panel per head, with queries as rows; one head (T, S) is drawn large.
 
     Scores and biases such as ALiBi's can be shown too: if there are negative values, white is zero; minus infinity (the
-    mask) is gray. All heads share one color scale. Raises `ValueError` if tokens and shape do not match.
+    mask) is gray. All heads share one color scale. Raises `UserError` if tokens and shape do not match.
 
     >>> figure = attention_grid([[[1.0, 0.0], [0.25, 0.75]]], ["The", " cat"])
     >>> figure.axes[0].images[0].get_array().tolist()
@@ -124,7 +124,7 @@ def attention_arcs(tokens: Sequence[str], weights: Numbers, query: int, least: f
     """Draw the attention of one query as arcs to the keys; the line width shows the weight.
 
     `weights` is the query's row, one number per token. Arcs below `least` are omitted. Long texts are rotated. Raises
-    `ValueError` if weights and tokens do not match, and for an invalid query.
+    `UserError` if weights and tokens do not match, and for an invalid query.
 
     >>> figure = attention_arcs(["The", " cat", " sat"], [0.1, 0.7, 0.2], query=2)
     >>> [round(arc.get_linewidth(), 2) for arc in figure.axes[0].patches]

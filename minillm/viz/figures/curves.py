@@ -50,7 +50,7 @@ def lines(
 
     A series of shape (seeds, n) is drawn as its mean, with a band from the lowest to the highest seed. `x` is shared by
     all series or given per name; the default is the index. `references` are horizontal lines, such as chance or the
-    floor. A point is the mean of its value and of those before it, up to `mean_of` values. Raises `ValueError` for an
+    floor. A point is the mean of its value and of those before it, up to `mean_of` values. Raises `UserError` for an
     empty series, a number that is not finite, or lengths that do not match.
 
     >>> [line.get_ydata().tolist() for line in lines({"loss": [3.0, 2.0]}, "step", "nats").axes[0].lines]
@@ -105,7 +105,7 @@ def _x_values(x: Numbers | Mapping[str, Numbers] | None, name: str, count: int) 
 
 
 def scales(axes: Axes, log_x: bool, log_y: bool) -> None:
-    """Make axes logarithmic, with plain numbers as labels; raises `ValueError` for values that are not positive."""
+    """Make axes logarithmic, with plain numbers as labels; raises `UserError` for values that are not positive."""
     for wanted, letter, drawn in ((log_x, "x", axes.dataLim.x0), (log_y, "y", axes.dataLim.y0)):
         if not wanted:
             continue
@@ -155,7 +155,7 @@ def scatter(
 ) -> Figure:
     """Draw points, optionally with `labels` beside them and with a fitted line `fit`, given as (x, y).
 
-    The caller computes the fit. Raises `ValueError` if lengths do not match.
+    The caller computes the fit. Raises `UserError` if lengths do not match.
 
     >>> axes = scatter([1, 2], [2.1, 3.9], "facts", "recall", fit=([0, 3], [0.0, 6.0]), fit_name="y = 2x").axes[0]
     >>> axes.collections[0].get_offsets().tolist(), axes.lines[0].get_xydata().tolist()

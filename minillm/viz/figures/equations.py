@@ -20,7 +20,7 @@ def equation(*parts: Any, captions: Sequence[str] = (), digits: int | None = Non
 
     A vector is drawn as a row, as in broadcasting. With `stretch=True` the tensors before "=" are drawn at their common
     shape, with the virtual copies that broadcasting makes in pale colors. `captions` replace the shapes. Raises
-    `ValueError` for more than two dimensions and for an equation wider than the page.
+    `UserError` for more than two dimensions and for an equation wider than the page.
 
     >>> figure = equation([[1], [2]], "+", [10, 20], "=", [[11, 21], [12, 22]], stretch=True)
     >>> [text.get_text() for text in figure.axes[0].texts][:6]

@@ -23,7 +23,7 @@ def computation_graph(
 ) -> Figure:
     """Draw an expression as a graph: one box per quantity with its value and, in red, its gradient.
 
-    `formulas` maps each name to its formula, "" for an input; the names in a formula become arrows. Raises `ValueError`
+    `formulas` maps each name to its formula, "" for an input; the names in a formula become arrows. Raises `UserError`
     for a name without a value and for a cycle.
 
     >>> figure = computation_graph({"a": "", "b": "", "c": "a * b"}, {"a": 2, "b": 3, "c": 6}, {"a": 3, "b": 2, "c": 1})

@@ -42,7 +42,7 @@ def embedding_map(
     """Draw points of shape (n, 2) with their labels, in colors and markers by group.
 
     `arrows` connect two points by name: ("king", "queen") and ("man", "woman") are parallel if the analogy holds on
-    this map. Both axes have the same scale, so that angles and distances are correct. Raises `ValueError` if the
+    this map. Both axes have the same scale, so that angles and distances are correct. Raises `UserError` if the
     numbers of points, labels and groups differ, or if an arrow names an unknown point.
 
     >>> figure = embedding_map([[0, 0], [1, 0]], ["man", "woman"], arrows=[("man", "woman")])

@@ -18,7 +18,7 @@ def shaded_strips(strips: Mapping[str, tuple[Sequence[Piece], Numbers]]) -> Figu
     """Draw texts as tokens, with a background that is darker the larger the token's value.
 
     A strip is (tokens, values) with values from 0 to 1: probabilities, or a mask of 1 and 0. The number under a token
-    is its value in percent; below 0.5 % there is none. Raises `ValueError` for a strip without tokens, for a wrong
+    is its value in percent; below 0.5 % there is none. Raises `UserError` for a strip without tokens, for a wrong
     number of values, and for a value outside [0, 1].
 
     >>> figure = shaded_strips({"before": ([" Pellin", "."], [0.004, 0.5]), "after": ([" Pellin"], [0.97])})

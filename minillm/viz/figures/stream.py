@@ -46,7 +46,7 @@ def model_sketch(
 ) -> Figure:
     """Draw the model from ids (bottom) to logits (top) along its residual stream, with all sizes.
 
-    The parameters are named as in `ModelConfig`. Raises `ValueError` for a size below 1.
+    The parameters are named as in `ModelConfig`. Raises `UserError` for a size below 1.
 
     >>> figure = model_sketch(vocab_size=1024, d_model=128, n_layers=4, n_heads=4, n_kv_heads=4, d_head=32, d_ff=384)
     >>> "embedding" in [text.get_text() for text in figure.axes[0].texts]
@@ -119,7 +119,7 @@ def logit_lens(
     """Draw the logit lens: each layer's most probable next token at every position, darker if more probable.
 
     `tokens` and `probabilities` are (L, T), with the first layer at the bottom; `positions` are the tokens of the text.
-    Raises `ValueError` if the shapes differ.
+    Raises `UserError` if the shapes differ.
 
     >>> figure = logit_lens([["a", "b"], ["c", "d"]], [[0.1, 0.2], [0.6, 0.9]], ["The", " cat"])
     >>> [text.get_text() for text in figure.axes[0].texts]

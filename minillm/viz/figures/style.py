@@ -211,7 +211,7 @@ def _drawable() -> frozenset[int]:
 
 
 def numbers(values: Numbers, what: str) -> list[float]:
-    """Convert values to a list of floats; raises `ValueError` if one of them is not finite."""
+    """Convert values to a list of floats; raises `UserError` if one of them is not finite."""
     if isinstance(values, Tensor) and values.dim() != 1:
         raise UserError(f"{what}: give a list or a tensor of one dimension, not of shape {tuple(values.shape)}")
     listed = [float(value) for value in (values.detach().tolist() if isinstance(values, Tensor) else values)]
@@ -237,7 +237,7 @@ def tensor_of(values: Any) -> Tensor:
 
 
 def named(series: Mapping[str, Any], who: str) -> None:
-    """Raise `ValueError` if there is nothing to draw."""
+    """Raise `UserError` if there is nothing to draw."""
     if not series or any(len(values) == 0 for values in series.values()):
         raise UserError(f"{who} needs at least one series, and at least one number in each")
 

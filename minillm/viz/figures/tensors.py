@@ -84,7 +84,7 @@ def heat_map(
     """Draw a tensor of one to three dimensions as a heat map, with its values in the cells if they fit.
 
     `axes` names the dimensions, by letters of the shape legend (`"B T C"`) or words. A tensor of three dimensions gets
-    one panel per index of the first. Raises `ValueError` if names or labels do not match the shape.
+    one panel per index of the first. Raises `UserError` if names or labels do not match the shape.
 
     >>> figure = heat_map([[1, 2, 3], [4, 5, 6]], axes="T C")
     >>> figure.axes[0].get_xlabel(), figure.axes[0].get_ylabel()

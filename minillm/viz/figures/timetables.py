@@ -16,7 +16,7 @@ Work = tuple[float, float, str, str]  # start, end, kind, text in the box
 def timetable(rows: Mapping[str, Sequence[Work]], xlabel: str) -> Figure:
     """Draw the tasks of each worker as boxes over time, the first worker on top, colored by kind.
 
-    Raises `ValueError` for a task that ends before it starts, and for overlapping tasks of one worker.
+    Raises `UserError` for a task that ends before it starts, and for overlapping tasks of one worker.
 
     >>> figure = timetable({"card 0": [(0, 1, "forward", "1"), (2, 4, "backward", "1")]}, "time")
     >>> [(float(box.get_x()), float(box.get_width())) for box in figure.axes[0].patches[1:]]

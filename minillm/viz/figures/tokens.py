@@ -83,7 +83,7 @@ def token_strips(rows: Mapping[str, Sequence[Piece]]) -> Figure:
     """Draw several tokenizations of one text as aligned strips, one above the other.
 
     Pieces can be bytes, as in `tokenizer.vocab[id]`; incomplete characters are shown as hexadecimal bytes. Raises
-    `ValueError` if the strips are not the same text.
+    `UserError` if the strips are not the same text.
 
     >>> figure = token_strips({"GPT-2": ["Hel", "lo"], "bytes": list("Hello")})
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -182,7 +182,7 @@ def merge_tree(pieces: Sequence[Piece], merges: Sequence[tuple[int, int]]) -> Fi
     """Draw BPE merges as a tree: bytes at the bottom, and each merge as a box above the pair, with its rank.
 
     `merges` are (position, rank) in order: the pieces at `position` and `position + 1` become one. A loop that encodes
-    a word can record them. Raises `ValueError` for an invalid position, and for more than 32 leaves.
+    a word can record them. Raises `UserError` for an invalid position, and for more than 32 leaves.
 
     >>> figure = merge_tree([b"l", b"o", b"w"], [(0, 3), (0, 8)])      # l + o first, then lo + w
     >>> [text.get_text() for text in figure.axes[0].texts]

@@ -24,7 +24,7 @@ def training_curve(
     """Draw the loss of each batch, the smoothed loss and the validation loss over steps, on a log scale in nats.
 
     `references` are horizontal lines, such as the floor; `band` is (steps, lowest, highest), drawn in the background.
-    Raises `ValueError` without any loss, for a loss that is not positive, and if steps and losses do not match.
+    Raises `UserError` without any loss, for a loss that is not positive, and if steps and losses do not match.
 
     >>> figure = training_curve(([1, 10], [7.0, 4.0]), ([1, 10], [7.0, 5.5]), ([10], [4.2]), {"floor": 0.6})
     >>> [line.get_ydata().tolist() for line in figure.axes[0].lines[:3]]
