@@ -256,7 +256,7 @@ def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     )
     model, tokenizer = make_sft(recipe)
     assert tokenizer.chat_template is not None
-    monkeypatch.setattr(sft_command.models, "base", lambda: make_base(shape))
+    monkeypatch.setitem(models.DEFAULTS, "base", shape)
     monkeypatch.setitem(sft_command.RECIPES, "world", recipe.sft)
     made = CliRunner().invoke(sft_command.sft, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
@@ -273,7 +273,7 @@ def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch
     monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     recipe = RewardRecipe(chat=chat, pairs=pairs)
     model, _ = make_reward(recipe)
-    monkeypatch.setattr(models, "sft", lambda: make_sft(chat))
+    monkeypatch.setitem(models.DEFAULTS, "sft", chat)
     monkeypatch.setattr(reward_command, "REWARD", pairs)
     made = CliRunner().invoke(reward_command.reward, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
@@ -295,8 +295,8 @@ def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypa
     model, _ = make_ppo(recipe)
     assert not torch.equal(weights(model), weights(make_sft(chat)[0]))
     monkeypatch.setattr(online_command, "MEASURED", 4)
-    monkeypatch.setattr(models, "sft", lambda: make_sft(chat))
-    monkeypatch.setattr(models, "reward", lambda: make_reward(recipe.reward))
+    monkeypatch.setitem(models.DEFAULTS, "sft", chat)
+    monkeypatch.setitem(models.DEFAULTS, "reward", recipe.reward)
     monkeypatch.setattr(ppo_command, "WORLD_PPO", training)
     made = CliRunner().invoke(ppo_command.ppo, ["--prompts", "6", "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
