@@ -75,10 +75,10 @@ def hub_advice(name: str) -> str:
     """
     model = name.rpartition("/")[2]
     if model.lower() in REGISTRY:
-        return f"there is no folder {name}; this model is here as {model.lower()!r}"
+        return f"there is no file or directory {name!r}; this model is here as {model.lower()!r}"
     return (
-        f"there is no folder {name}; a model on the Hugging Face hub is downloaded first: hf download {name} "
-        f'--local-dir {model}, then load("{model}")'
+        f"there is no file or directory {name!r}; if it is a model on the Hugging Face hub, download it first: "
+        f'hf download {name} --local-dir {model}, then load("{model}")'
     )
 
 

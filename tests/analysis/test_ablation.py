@@ -15,6 +15,7 @@ from minillm.analysis.ablation import (
     random_directions,
 )
 from minillm.analysis.tracing import sublayers, trace
+from minillm.errors import UserError
 from minillm.inference.generate import generate
 from minillm.losses import IGNORE
 from minillm.model.transformer import Transformer
@@ -97,7 +98,7 @@ def test_random_directions_depend_only_on_the_seed():
 def test_the_model_is_restored_after_an_error(small_model):
     ids = torch.randint(0, 50, (1, 5))
     before = small_model(ids)
-    with pytest.raises(IndexError), ablate(small_model, {(1, "attention"): Replacement(torch.zeros(C))}):
+    with pytest.raises(UserError), ablate(small_model, {(1, "attention"): Replacement(torch.zeros(C))}):
         small_model(torch.tensor([[50]]))
     zero = Replacement(torch.zeros(C))
     with pytest.raises(ValueError, match="no sub-layer"):

@@ -72,7 +72,10 @@ BROKEN = {
     "deep": ("[" * 100_000, "nested too deeply|not JSON"),
     "huge number": ("9" * 5000, "Exceeds the limit|a preference is an object"),
     "schema": (json.dumps({**LINE, "schema": 2}), "its schema is 2; this program reads schema 1"),
-    "no schema": (json.dumps({"prompt": []}), "its schema is None"),
+    "no schema": (
+        json.dumps({"prompt": []}),
+        r"a pair is {'prompt': \[\]}; give the fields prompt, chosen and rejected",
+    ),
     "true schema": (json.dumps({**LINE, "schema": True}), "its schema is True"),
     "missing": (json.dumps({k: v for k, v in LINE.items() if k != "rater"}), "it lacks 'rater'"),
     "unknown": (json.dumps({**LINE, "score": 3}), "it has the unknown field 'score'"),
