@@ -1,20 +1,24 @@
 """The answers on file: wrong ones that a check must reject by name, and unusual right ones that it must accept.
 
 Our own are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. Strangers
-wrote those in tests/exercises/strangers/ from the text of the exercises alone, without having seen a check: those in
-tuning/ served to tune the checks, those in scored/ were only scored. What `@wrong` says there is the mistake in the
-stranger's own words. Whether a check's sentence names that mistake, a reader has to say: verdicts.json has the sentence
-that was read, and a verdict counts only as long as the check says that very sentence.
+wrote those in tests/exercises/strangers.zip from the text of the exercises alone, without having seen a check: those in
+tuning/ served to tune the checks, those in scored/ were only scored. No test runs them: they measure. What `@wrong`
+says there is the mistake in the stranger's own words. Whether a check's sentence names that mistake, a reader has to
+say: verdicts.json has the sentence that was read, and a verdict counts only as long as the check says that very
+sentence.
 
-    python tests/answers.py             prints the rates, for exercises/README.md
-    python tests/answers.py --unread    the strangers' wrong answers whose sentence nobody has read, as JSON lines
+    python tests/answers.py                  prints the rates, for exercises/README.md
+    python tests/answers.py --unread         the strangers' wrong answers whose sentence nobody has read, as JSON lines
+    python tests/answers.py --unpack FOLDER  the strangers' files, to read or to change
+    python tests/answers.py --pack FOLDER    writes them back
 """
 
 import functools
-import importlib.util
 import inspect
 import json
+import linecache
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +28,9 @@ from minillm.course.checks import ask, find
 from minillm.course.checks.question import Result
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
-STRANGERS = Path(__file__).parent / "exercises" / "strangers"
+STRANGERS = FOLDER.with_name("strangers.zip")
 SETS = ("tuning", "scored")
-VERDICTS = STRANGERS / "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
+VERDICTS = "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
 SEEDS = (0, 7)  # of several draws each
 
 
@@ -72,12 +76,34 @@ def judged(id: str, function: object, seed: int) -> Result:
 @functools.cache
 def load_all(folder: Path = FOLDER) -> tuple[Answer, ...]:
     """Every answer on file in a folder."""
+    sources = {str(path): path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.py"))}
+    return _filed_by(sources)
+
+
+@functools.cache
+def strangers(kept: str) -> tuple[Answer, ...]:
+    """The strangers' answers of a set."""
+    with zipfile.ZipFile(STRANGERS) as file:
+        names = sorted(name for name in file.namelist() if name.startswith(f"{kept}/"))
+        return _filed_by({f"{STRANGERS}/{name}": file.read(name).decode() for name in names})
+
+
+def _filed_by(sources: dict[str, str]) -> tuple[Answer, ...]:
+    """The answers that programs put on file."""
     sys.modules.setdefault("answers", sys.modules[__name__])  # so that they file here when this is the script
     ANSWERS.clear()  # pytest imports some of them by itself
-    for path in sorted(folder.glob("*.py")):
-        specification = importlib.util.spec_from_file_location(f"{folder.name}_{path.stem}", path)
-        specification.loader.exec_module(importlib.util.module_from_spec(specification))
+    for path, source in sources.items():
+        linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)  # for inspect.getsource
+        exec(compile(source, path, "exec"), {"__name__": f"answers in {path}", "__file__": path})
     return tuple(ANSWERS)
+
+
+def pack(folder: Path) -> None:
+    """Write the strangers' files; the same files give the same bytes."""
+    with zipfile.ZipFile(STRANGERS, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        for path in sorted([folder / VERDICTS, *(path for kept in SETS for path in (folder / kept).glob("*.py"))]):
+            about = zipfile.ZipInfo(path.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            file.writestr(about, path.read_bytes(), zipfile.ZIP_DEFLATED, 9)
 
 
 def kill_rate() -> str:
@@ -120,7 +146,7 @@ class Rates:
 
 def rates(kept: str) -> Rates:
     """Judge the strangers' answers of a set."""
-    answers = load_all(STRANGERS / kept)
+    answers = strangers(kept)
     wrong = [answer for answer in answers if answer.mistake]
     right = [answer for answer in answers if not answer.mistake]
     rejected = [a for a in wrong if not any(judged(a.question, a.function, seed).passed for seed in SEEDS)]
@@ -140,7 +166,7 @@ def said(answer: Answer) -> str:
 def unread(kept: str) -> Iterator[dict[str, str]]:
     """The wrong answers whose sentence nobody has read, with all that a reader needs."""
     known = _verdicts().get(kept, {})
-    for answer in load_all(STRANGERS / kept):
+    for answer in strangers(kept):
         if answer.mistake and said(answer) and known.get(str(answer), {}).get("sentence") != said(answer):
             source = inspect.getsource(answer.function)
             yield {
@@ -153,10 +179,17 @@ def unread(kept: str) -> Iterator[dict[str, str]]:
 
 
 def _verdicts() -> dict[str, dict[str, Any]]:
-    return json.loads(VERDICTS.read_text(encoding="utf-8")) if VERDICTS.exists() else {}
+    with zipfile.ZipFile(STRANGERS) as file:
+        return json.loads(file.read(VERDICTS))
 
 
 def main() -> None:
+    if "--pack" in sys.argv:
+        pack(Path(sys.argv[-1]))
+        return
+    if "--unpack" in sys.argv:
+        zipfile.ZipFile(STRANGERS).extractall(sys.argv[-1])
+        return
     if "--unread" in sys.argv:
         for kept in SETS:
             for row in unread(kept):
