@@ -7,11 +7,15 @@ from torch import Tensor, nn
 from minillm.errors import UserError
 
 
+class UnknownTokenError(UserError, IndexError):
+    """A token id is outside the vocabulary: bad input, and an index that a table does not have."""
+
+
 class TokenEmbedding(nn.Module):
     """A table with one learned vector per token: `ids` (..., T) -> vectors (..., T, C).
 
     Looking a row up equals multiplying a one-hot vector by the table, without the multiplications by zero.
-    Raises `UserError` naming the first id that is not in the table.
+    Raises `UnknownTokenError` naming the first id that is not in the table.
 
     >>> table = TokenEmbedding(vocab_size=3, d_model=2)
     >>> ids = torch.tensor([2, 0])
@@ -31,15 +35,15 @@ class TokenEmbedding(nn.Module):
 
 
 def check_ids(ids: Int[Tensor, "..."], vocab_size: int) -> None:
-    """Raise `UserError` naming the first id outside 0 .. vocab_size - 1.
+    """Raise `UnknownTokenError` naming the first id outside 0 .. vocab_size - 1.
 
     >>> check_ids(torch.tensor([7, 9]), vocab_size=8)
     Traceback (most recent call last):
-    minillm.errors.UserError: token id 9 is outside the vocabulary (0 to 7); was the text encoded with...
+    minillm.model.embedding.UnknownTokenError: token id 9 is outside the vocabulary (0 to 7); was the text...
     """
     outside = (ids < 0) | (ids >= vocab_size)
     if outside.any():
-        raise UserError(
+        raise UnknownTokenError(
             f"token id {ids[outside][0].item()} is outside the vocabulary (0 to {vocab_size - 1}); "
             "was the text encoded with this model's tokenizer?"
         )

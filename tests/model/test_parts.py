@@ -31,9 +31,10 @@ def test_lookup_is_a_one_hot_matmul():
     torch.testing.assert_close(table(ids), F.one_hot(ids, 11).float() @ table.weight)
 
 
+@pytest.mark.parametrize("kind", [UserError, IndexError])
 @pytest.mark.parametrize("bad", [-1, 11])
-def test_an_id_outside_the_table_is_named(bad):
-    with pytest.raises(UserError, match=rf"token id {bad} is outside the vocabulary \(0 to 10\)"):
+def test_an_id_outside_the_table_is_named(bad, kind):
+    with pytest.raises(kind, match=rf"token id {bad} is outside the vocabulary \(0 to 10\)"):
         TokenEmbedding(11, 4)(torch.tensor([[3, bad]]))
 
 
