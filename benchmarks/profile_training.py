@@ -26,7 +26,7 @@ from minillm.course.models import BaseRecipe
 from minillm.data.batches import Batch, PackedBatches
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
 from minillm.model import attention
-from minillm.training.loop import Task, train
+from minillm.training.loop import Task, fit
 from minillm.training.metrics import Metrics
 from minillm.training.pretraining import TextData, text_loss
 from minillm.training.run import Run
@@ -148,7 +148,7 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     warm = 5
     config = replace(recipe.training, steps=warm + 2 * steps, minutes=None, log_every=1)
     watch = Watch(model, plain=warm + steps, profiled=steps)
-    train(Task(model, Timed(data.train), text_loss), config, Run(config, on_metrics=watch))
+    fit(Task(model, Timed(data.train), text_loss), config, Run(config, on_metrics=watch))
     outside, backward = Counter(), Counter()
     for event in watch.profiler.events():
         if event.name == STEP:

@@ -25,7 +25,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, autocast_context, train
+from minillm.training.loop import Task, autocast_context, fit
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -230,7 +230,7 @@ def dpo(
         kl = sampled_kl(model, reference, data.validation[:ASKED])
         return {"val_loss": value.item(), "val_accuracy": accuracy(margins), "kl": kl}
 
-    return model, train(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
+    return model, fit(Task(model, data.train, loss, validate, lambda metrics: latest), config, run)
 
 
 @torch.no_grad()

@@ -26,7 +26,7 @@ from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, t
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.posttraining.verifiers import TextReward, Verifier
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, Update, autocast_context, train
+from minillm.training.loop import Task, Update, autocast_context, fit
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run
 from minillm.training.settings import Schedule, TrainConfig
@@ -242,7 +242,7 @@ def run_online(
     elif reward is not None:
         raise UserError("the data have a reward already; leave out reward=, or give prompts instead of PromptData")
 
-    return method.model, train(OnlineTask(method, data), method.config, run)
+    return method.model, fit(OnlineTask(method, data), method.config, run)
 
 
 def minibatches(n_answers: int, config: OnlineConfig, seed: int) -> Iterator[Int[Tensor, "_B"]]:

@@ -22,7 +22,7 @@ from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import SCORED_AT_ONCE, RewardModel, save_reward_model
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, train
+from minillm.training.loop import Task, fit
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -148,7 +148,7 @@ def train_reward_model(
         return {"val_loss": bradley_terry_loss(differences).item(), "val_accuracy": accuracy(differences)}
 
     task = Task(reward_model, data.train, loss, validate, lambda metrics: latest)
-    return reward_model, train(task, config, run)
+    return reward_model, fit(task, config, run)
 
 
 def accuracy(margins: Float[Tensor, "B"]) -> float:

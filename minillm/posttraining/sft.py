@@ -20,7 +20,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.lora import lora_layers
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
-from minillm.training.loop import Task, train
+from minillm.training.loop import Task, fit
 from minillm.training.metrics import Metrics
 from minillm.training.pretraining import mean_loss, text_loss
 from minillm.training.run import OnMetrics, Run, ignore
@@ -177,4 +177,4 @@ def sft(
     def validate() -> Metrics:
         return {"val_loss": mean_loss(model, data.validation)}
 
-    return model, train(Task(model, data.train, text_loss, validate), config, run)
+    return model, fit(Task(model, data.train, text_loss, validate), config, run)

@@ -8,7 +8,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -79,11 +79,19 @@ class Task:
         return {"loss": loss, "grad_norm": grad_norm, "tokens": sum(done.n_targets for done in updates)}
 
 
-def train(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metrics]:
-    """Train for `config.steps` or `config.minutes`; returns all metrics of the run, the model in evaluation mode.
+def fit(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metrics]:
+    """Run `train` to its end, leave the model in evaluation mode, and return all metrics of the run."""
+    run = run or Run(config)
+    for _ in train(task, config, run):
+        pass
+    task.model.eval()
+    return run.history
 
-    There is a line of metrics at step 1, every `log_every`, and at the last step; `run.on_metrics` sees each as it
-    comes. The keys are those of `Metrics`. With a folder the `run` keeps metrics and checkpoints there and resumes from
+
+def train(task: Task, config: TrainConfig, run: Run | None = None) -> Generator[Metrics, None, None]:
+    """Train for `config.steps` or `config.minutes`; yield metrics at step 1, every `log_every`, and the last step.
+
+    The keys are those of `Metrics`. With a folder the `run` keeps metrics and checkpoints there and resumes from
     them: with `steps`, the losses that follow are the same to the last bit; with `minutes`, the seconds before the cut
     count. State is saved every `save_every` steps, after the step's metrics. Ctrl-C and SIGTERM (a cluster that wants
     its machine back) finish the step, save, and only then raise `KeyboardInterrupt`.
@@ -141,6 +149,7 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metri
                     task.model.train()
                 metrics |= task.extra_metrics(metrics)
                 run.record(metrics)
+                yield metrics
 
             if last or stopped or step % config.save_every == 0:
                 run.save(task.model, optimizer, progress, required=bool(last or stopped))
@@ -148,8 +157,6 @@ def train(task: Task, config: TrainConfig, run: Run | None = None) -> list[Metri
                 raise KeyboardInterrupt
             if shown:
                 measured_from = progress["tokens"], time.perf_counter()
-    task.model.eval()
-    return run.history
 
 
 def update(

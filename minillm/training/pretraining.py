@@ -22,7 +22,7 @@ from minillm.model.accounting import count_flops
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.distributed import ALONE, Processes
-from minillm.training.loop import Task, count_targets, to_device, train, training_dtype
+from minillm.training.loop import Task, count_targets, fit, to_device, training_dtype
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -162,7 +162,7 @@ def pretrain(
     def utilization(metrics: Metrics) -> Metrics:
         return {"flop_utilization": round(metrics["tokens_per_second"] * at_peak, 4)}
 
-    return model, train(Task(model, data.train, text_loss, validate, utilization), config, run)
+    return model, fit(Task(model, data.train, text_loss, validate, utilization), config, run)
 
 
 def text_loss(model: Transformer, batch: Batch | SegmentedBatch) -> Float[Tensor, ""]:

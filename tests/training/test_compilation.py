@@ -81,4 +81,4 @@ def test_a_layer_is_compiled_in_training_mode_and_plain_again_afterwards(monkeyp
 def test_a_run_without_a_compiler_says_so_before_its_first_step(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     with pytest.raises(ValueError, match="there is no C\\+\\+ compiler 'no-such-compiler' here; leave compile out"):
-        train(Task(new_model(), text_data().train, text_loss), settings(compile=True))
+        next(train(Task(new_model(), text_data().train, text_loss), settings(compile=True)))

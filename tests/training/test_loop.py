@@ -222,7 +222,7 @@ def test_a_plug_pulled_between_the_last_line_and_the_last_checkpoint_loses_neith
 def test_a_batch_that_cannot_be_divided_is_refused():
     run = Run(settings(), processes=Processes(rank=0, world_size=3))
     with pytest.raises(ValueError, match="a batch of 4 rows cannot be divided evenly among 3 processes"):
-        train(Task(new_model(), text_data().train, text_loss), settings(), run)
+        next(train(Task(new_model(), text_data().train, text_loss), settings(), run))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on the size of a process's files")
@@ -265,7 +265,7 @@ def test_the_last_checkpoint_must_be_written(tmp_path, monkeypatch):
     run = Run(config, tmp_path, TOKENIZER, lambda line: steps.append(line["step"]))
     told = pytest.warns(UserWarning, match="step 10 could not be saved: no space left. Training continues.")
     with told, pytest.raises(OSError, match="no space left"):
-        train(task, config, run)
+        list(train(task, config, run))
     assert steps == list(range(1, 21))
 
 
