@@ -53,6 +53,10 @@ def test_pretrain_takes_texts_in_any_form(model, tmp_path, monkeypatch, form):
     assert history[-1]["val_loss"] > 0
 
 
+def text_of(rows):
+    return TOKENIZER.decode(id for id in rows[torch.arange(len(rows))].flatten().tolist() if id > 0)
+
+
 def test_no_text_is_both_learned_from_and_measured_on():
     data = minillm.TextData.from_texts(TEXTS, TOKENIZER, max_seq_len=32, batch_size=4)
     held_out = {tuple(id for id in row if id > 0) for batch in data.validation for row in batch[0].tolist()}
@@ -61,6 +65,15 @@ def test_no_text_is_both_learned_from_and_measured_on():
         tuple(id for id in row if id > 0) for row in data.train.rows[torch.arange(len(data.train.rows))].tolist()
     ]
     assert not any(TOKENIZER.decode(row).count(text) for row in learned for text in TEXTS[9::10])
+
+
+def test_a_text_that_occurs_again_is_not_learned_from_when_it_is_held_out():
+    data = minillm.TextData.from_texts([*TEXTS[:10], TEXTS[9], TEXTS[0]], TOKENIZER, max_seq_len=32, batch_size=4)
+    learned = TOKENIZER.decode(
+        id for id in data.train.rows[torch.arange(len(data.train.rows))].flatten().tolist() if id > 0
+    )
+    assert TEXTS[9] not in learned
+    assert learned.count(TEXTS[0]) == 2
 
 
 def as_file(folder, lines):
@@ -164,6 +177,7 @@ WRONG = [
     (lambda m: minillm.pretrain(m, [], SHORT, tokenizer=TOKENIZER), r"the texts are \[\]"),
     (lambda m: minillm.pretrain(m, ["a", 3], SHORT, tokenizer=TOKENIZER), r"the texts are \['a', 3\]"),
     (lambda m: minillm.pretrain(m, ["a"], SHORT, tokenizer=TOKENIZER), "less than 2 tokens"),
+    (lambda m: minillm.pretrain(m, ["a b"] * 10, SHORT, tokenizer=TOKENIZER), "no document"),
     (lambda m: minillm.pretrain(m, TEXTS, SHORT, 3, TOKENIZER), "run_dir is 3; it is the folder of the run"),
     (lambda m: minillm.sft(m, CHATS, SHORT), "SFT on conversations needs a tokenizer"),
     (lambda m: minillm.sft(m, ["Hi", "Ho"], SHORT, tokenizer=TOKENIZER), "conversation 0 is 'Hi'; give"),
@@ -183,8 +197,8 @@ WRONG = [
     (lambda m: minillm.generate(m, [1.5], 3), r"ids is \[1.5\]; give integers"),
     (lambda m: minillm.generate(m, None, 3), "ids is None; give"),
     (lambda m: minillm.generate(m, [1, 999], 3), "token id 999 is outside the vocabulary"),
-    (lambda m: minillm.generate(m, [1], 3, eos_token_id=0), r"eos_token_id is no setting .* are stop=\[...\]"),
-    (lambda m: minillm.generate(m, [1], 3, top=0), "top is no setting of sampling; the settings are temperature"),
+    (lambda m: minillm.generate(m, [1], 3, eos_token_id=0), r"eos_token_id is not a setting .* are stop=\[...\]"),
+    (lambda m: minillm.generate(m, [1], 3, top=0), "top is not a setting of sampling; the settings are temperature"),
     (lambda m: m(torch.tensor([1, 2])), "give token ids as a tensor of integers"),
     (lambda m: m([1, 2]), r"ids is \[1, 2\]; give token ids as a tensor"),
     (lambda m: minillm.load("Qwen/Qwen3-0.6B"), "hf download Qwen/Qwen3-0.6B --local-dir"),

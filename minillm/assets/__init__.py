@@ -135,9 +135,14 @@ def register_folder(name: str, find: Callable[[], Path]) -> None:
 
 
 def registered_folder(name: str | Path) -> Path | None:
-    """The folder that is registered under a name, or None if there is none; this may take as long as `find` does."""
+    """The folder that is registered under a name, or None if there is none; this may take as long as `find` does.
+
+    A path with a separator is not a name, so loading one imports no extension.
+    """
+    if isinstance(name, Path) or {"/", "\\"} & {*name}:
+        return None
     load_extensions()
-    return _FOLDERS[str(name)]() if str(name) in _FOLDERS else None
+    return _FOLDERS[name]() if name in _FOLDERS else None
 
 
 def registered_names() -> tuple[str, ...]:

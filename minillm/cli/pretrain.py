@@ -13,7 +13,6 @@ import click
 from minillm.cli.common import device_option, json_option, print_json
 from minillm.cli.runs import RUN, TRAINING, progress, remember, resolve_options, training_config
 from minillm.config import PRESETS, ModelConfig
-from minillm.data.corpora import corpus_names
 from minillm.data.floor import bigram_loss
 from minillm.device import memory_gb, pick_device
 from minillm.errors import UserError
@@ -29,7 +28,11 @@ BIGRAM_TOKENS = 20_000_000  # of the training text that the bigram model counts;
 
 @click.command()
 @click.option("--preset", default="tiny", type=click.Choice(list(PRESETS)), help="The model's shape and its recipe.")
-@click.option("--corpus", default="world", help=f"{', '.join(corpus_names())}, a text file or a folder.")
+@click.option(
+    "--corpus",
+    default="world",
+    help="world, python-docs, what `minillm fetch` brings, a text file or a folder.",
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the run is kept in.")
 @click.option("--steps", type=int, help="Optimizer updates; this and what follows is in the preset's recipe.")
 @click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it: what ends first.")

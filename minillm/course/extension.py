@@ -12,7 +12,7 @@ def find(name: str) -> Path:
     """The folder of one of the course's models; what neither ships nor is in the cache is trained first."""
     from minillm.course import models  # here, since a name is registered in every process, and few ask for a model
 
-    return models.folder(name)
+    return models.folder(name, models.DEFAULTS[name])
 
 
 for name in NAMES:

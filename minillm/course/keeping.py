@@ -13,9 +13,6 @@ from typing import Any
 
 from minillm.assets import cache_dir
 from minillm.files import locked, sha256, write_json
-from minillm.pretrained import load
-from minillm.pretrained.weights import Model
-from minillm.tokenizer import Tokenizer
 
 VERSION = 1  # raise it if a change of the code, not of a setting, changes the models
 SEAL = "seal.json"  # the settings and the SHA-256 of each file; written last
@@ -36,16 +33,6 @@ def as_settings(recipe: Any) -> dict[str, Any]:
     which numbers of a `ModelConfig` were derived: the model does not depend on it.
     """
     return asdict(recipe, dict_factory=lambda pairs: {n: v for n, v in pairs if (n, v) not in LATER and n != "derived"})
-
-
-def kept(
-    name: str,
-    settings: dict[str, Any],
-    make: Callable[[Path], object],
-    load: Callable[[Path], tuple[Model, Tokenizer]] = load,
-) -> tuple[Model, Tokenizer]:
-    """Load a model from the cache, or train it with `make(folder)`, which writes a run folder; see `kept_folder`."""
-    return load(kept_folder(name, settings, make))
 
 
 def kept_folder(name: str, settings: dict[str, Any], make: Callable[[Path], object]) -> Path:
@@ -77,7 +64,7 @@ def kept_files(name: str, settings: dict[str, Any]) -> list[Path]:
 def kept_numbers(name: str, settings: dict[str, Any], make: Callable[[], dict[str, int | float]]) -> dict[str, Any]:
     """Load numbers by name from a small file in the cache, or compute them with `make()`.
 
-    As with `kept`, a damaged file is made again, and only one of several processes computes the numbers.
+    As with `kept_folder`, a damaged file is made again, and only one of several processes computes the numbers.
     """
     path, text = numbers_file(name, settings), _cache_path("runs", name, settings)[1]
     with _locked(path, f"the numbers of {name}"):

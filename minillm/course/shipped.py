@@ -12,7 +12,6 @@ keeps it in the cache (`keeping.py`). Reading writes nothing, so the package may
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ from minillm.course.keeping import settings_text
 from minillm.errors import UserError
 from minillm.files import read_json, sha256
 from minillm.pretrained.shards import WEIGHTS
-from minillm.pretrained.weights import Model
-from minillm.tokenizer import Tokenizer
 
 SHIPPED = Path(__file__).with_name("models")
 RECIPE = "recipe.json"
@@ -63,17 +60,15 @@ def shipped_weights(name: str, settings: dict[str, Any]) -> str | None:
     return recipe["files"][WEIGHTS]["sha256"]
 
 
-def load_shipped(
-    name: str, settings: dict[str, Any], load: Callable[[Path], tuple[Model, Tokenizer]]
-) -> tuple[Model, Tokenizer] | None:
-    """Load a shipped model in float32, or return None if no model with these settings ships.
+def shipped_folder(name: str, settings: dict[str, Any]) -> Path | None:
+    """Return the checked folder of a shipped model, or None if no model with these settings ships.
 
     Raises `UserError` if a file is missing or differs from its SHA-256.
     """
     if shipped_weights(name, settings) is None:
         return None
     check_shipped(name)
-    return load(folder_of(name))
+    return folder_of(name)
 
 
 def shipped_files(name: str, settings: dict[str, Any]) -> list[Path]:

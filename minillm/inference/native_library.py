@@ -1,6 +1,6 @@
 """`native.c` as a library: compiled once with a C compiler, kept in the cache, loaded by ctypes.
 
-There is no build system and no binary to install: `native.c` is compiled in a few seconds, by `compile_native` or at
+No build system is needed and no binary is shipped: `native.c` is compiled in a few seconds, by `compile_native` or at
 first use, and stderr says so. The name in the cache is a hash of the sources, the flags and the compiler's version, so
 any change compiles anew. With `MINILLM_NATIVE=0` in the environment, nothing is compiled or loaded.
 """
@@ -125,7 +125,7 @@ def is_switched_off() -> bool:
 
 @cache
 def announce(folder: Path) -> None:
-    """Say on stderr, once per process, that a compiler is started: whoever generates text did not ask for that."""
+    """Say on stderr, once per process, that a compiler is started: a call that generates text did not ask for that."""
     said = "minillm compiles its decoding step in C, which takes some seconds, once per computer"
     print(f"{said}. It is kept in {folder}; {SWITCH}=0 does without it.", file=sys.stderr, flush=True)
 

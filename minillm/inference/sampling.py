@@ -127,7 +127,7 @@ class Sampling:
         """
         if unknown := [name for name in settings if name not in cls.__dataclass_fields__]:
             hint = ELSEWHERE.get(unknown[0], f"the settings are {', '.join(cls.__dataclass_fields__)}")
-            raise UserError(f"{unknown[0]} is no setting of sampling; {hint}")
+            raise UserError(f"{unknown[0]} is not a setting of sampling; {hint}")
         if sampling is None:
             return cls(**settings)
         if not isinstance(sampling, Sampling):

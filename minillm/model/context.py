@@ -64,8 +64,8 @@ def make_context(
 ) -> Context:
     """The context of `ids` as new tokens after those in `cache`, with the arguments of `Transformer.forward`.
 
-    Raises `UserError` for ids that are no table, a wrong length (`check_length`), and segments of another shape or out
-    of order.
+    Raises `UserError` for ids that are not (B, T), a wrong length (`check_length`), and segments of another shape or
+    out of order.
 
     >>> config = ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)
     >>> ids = torch.tensor([[4, 5, 6]])

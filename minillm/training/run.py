@@ -42,8 +42,8 @@ class Run:
     Without a folder only `history`, the metrics so far, is kept, in memory. With one, `resume` continues what is in it,
     and `save_model(model, tokenizer, folder)` is called before every checkpoint, on rank 0 and with the whole model.
 
-    Raises `UserError` for a `folder` that is no path or has no `tokenizer`, if the folder holds a run with other
-    settings (a setting that an older version did not have counts as its default), and for damaged files.
+    Raises `UserError` for a `folder` that is not a path or comes without a `tokenizer`, if the folder holds a run with
+    other settings (a setting that an older version did not have counts as its default), and for damaged files.
     """
 
     def __init__(

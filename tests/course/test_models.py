@@ -13,7 +13,7 @@ from helpers import small_config
 
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models, shipped
-from minillm.course.keeping import SEAL, as_settings, kept
+from minillm.course.keeping import SEAL, as_settings, kept_folder
 from minillm.course.models import (
     BaseRecipe,
     ChatRecipe,
@@ -152,7 +152,7 @@ def test_every_setting_changes_the_cache_path(home):
     recipes = [TINY, replace(TINY, seed=1), replace(TINY, batch_size=3)]
     recipes += [replace(TINY, training=replace(TINY.training, weight_decay=0.2))]
     for recipe in recipes:
-        kept("base", asdict(recipe), _save_untrained)
+        kept_folder("base", asdict(recipe), _save_untrained)
     assert len([path for path in home.iterdir() if path.is_dir()]) == len(recipes)
 
 
@@ -227,7 +227,7 @@ def test_an_error_in_training_is_not_hidden(home):
         raise ValueError("no such corpus")
 
     with pytest.raises(ValueError, match="no such corpus"):
-        kept("base", {}, fails)
+        kept_folder("base", {}, fails)
 
 
 def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):

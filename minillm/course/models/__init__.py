@@ -10,13 +10,14 @@ with a progress bar and kept in the cache under a hash of their settings (`minil
 give another model. The settings hold the SHA-256 of the shipped weights that training starts from.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from minillm.course.keeping import kept, kept_files, kept_folder
+from minillm.course.keeping import kept_files, kept_folder
 from minillm.course.models.recipes import (
     ChatRecipe,
     CourseRecipe,
@@ -28,9 +29,8 @@ from minillm.course.models.recipes import (
 from minillm.course.models.training import train_base, train_ppo, train_reasoning, train_reward, train_sft
 from minillm.course.shipped import (
     check_shipped,
-    folder_of,
-    load_shipped,
     shipped_files,
+    shipped_folder,
     shipped_numbers,
     shipped_weights,
 )
@@ -156,18 +156,13 @@ def reasoning(seed: int = 0) -> tuple[Transformer, Tokenizer]:
 
 def make(name: str, recipe: CourseRecipe) -> tuple[Any, Tokenizer]:
     """The model of a recipe of the kind `name`: shipped, from the cache, or trained now with a progress bar."""
-    settings, read = settings_of(name, recipe), METHODS[name].load
-    return load_shipped(name, settings, read) or kept(name, settings, lambda folder: train(name, recipe, folder), read)
+    return METHODS[name].load(folder(name, recipe))
 
 
-def folder(name: str) -> Path:
-    """The folder of a default model: shipped, in the cache, or trained now."""
-    recipe = DEFAULTS[name]
+def folder(name: str, recipe: CourseRecipe) -> Path:
+    """The folder of that model."""
     settings = settings_of(name, recipe)
-    if shipped_weights(name, settings) is not None:
-        check_shipped(name)
-        return folder_of(name)
-    return kept_folder(name, settings, lambda folder: train(name, recipe, folder))
+    return shipped_folder(name, settings) or kept_folder(name, settings, functools.partial(train, name, recipe))
 
 
 def train(name: str, recipe: CourseRecipe, folder: Path) -> None:

@@ -495,7 +495,7 @@ class UpsideDown:
 
 
 # wrong: All draws over those that miss, a number above 1.
-@wrong("11a.pass_at_k", "is no probability")
+@wrong("11a.pass_at_k", "is not a probability")
 class AboveOne:
     def pass_at_k(n, c, k):
         return math.comb(n, k) / math.comb(n - c, k)
@@ -631,8 +631,8 @@ class ListsAllDraws:
         return sum(any(draw) for draw in draws) / len(draws)
 
 
-# wrong: The counts are of other things, and the result is no probability.
-@wrong("11a.pass_at_k", "-182 is no probability")
+# wrong: The counts are of other things, and the result is not a probability.
+@wrong("11a.pass_at_k", "-182 is not a probability")
 class DrawsOfTheRightOnes:
     def pass_at_k(n, c, k):
         return 1 - math.comb(n, c) / math.comb(n, k)

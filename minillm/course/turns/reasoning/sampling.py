@@ -74,7 +74,7 @@ def _no_probability(calls: list[Call], right: list[Any], got: list[Any]) -> Expl
     for place, gave in enumerate(got):
         if not 0 <= gave <= 1:
             hint = "Which count must be the larger one, and where does it stand?"
-            return f"{gave:.4g} is no probability.", hint, place
+            return f"{gave:.4g} is not a probability.", hint, place
     errors = [abs(gave - due) for due, gave in zip(right, got, strict=True)]
     if 0.005 < max(errors) < 0.2 and any(all(_is_whole(n * gave) for gave in got) for n in ROUNDS):
         sentence = "This is close to the right probability, and misses it by a little: is it a simulation?"
