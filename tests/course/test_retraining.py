@@ -62,7 +62,7 @@ def test_the_chain_ships_in_order_and_each_model_starts_from_shipped_weights(fol
     assert torch.equal(weights(models.sft()[0]), weights(models.load(tmp_path / "by hand")[0]).half().float())
     score, again = models.reward()[0].score, models.load_reward_model(folder / "reward")[0].score
     assert torch.equal(score([[3]], [[14, 15]]), again([[3]], [[14, 15]]))
-    monkeypatch.setattr(models, "kept", lambda *arguments: pytest.fail("it asked the cache"))
+    monkeypatch.setattr(models, "kept_folder", lambda *arguments: pytest.fail("it asked the cache"))
     for model in (models.base, models.sft, models.reward, models.ppo, models.solver, models.reasoning):
         model()
 
