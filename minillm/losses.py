@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from minillm import kernels
 from minillm.errors import UserError
 
 IGNORE = -100  # target without a loss: padding, or a prompt in SFT (PyTorch's convention)
@@ -89,11 +90,15 @@ class _FusedLinearCrossEntropy(torch.autograd.Function):
         rows = _FusedLinearCrossEntropy.rows(hidden.device.type, len(head))
         for start in range(0, len(hidden), rows):
             chunk = slice(start, start + rows)
-            x, target = hidden[chunk].to(weight.dtype), targets[chunk, None]
-            log_probs = F.linear(x, weight).float().log_softmax(-1)
-            total -= log_probs.gather(-1, target).sum()
+            x, target = hidden[chunk].to(weight.dtype), targets[chunk]
+            d_logits = logits = F.linear(x, weight)
+            if kernels.usable(logits):
+                total += kernels.cross_entropy_(logits, target).sum()
+            else:
+                log_probs = logits.float().log_softmax(-1)
+                total -= log_probs.gather(-1, target[:, None]).sum()
+                d_logits = _softmax_minus_one_hot(log_probs, target[:, None]).to(weight.dtype) if learn else logits
             if learn:
-                d_logits = _softmax_minus_one_hot(log_probs, target).to(weight.dtype)
                 d_hidden[chunk] = d_logits @ weight
                 if d_head is not None:
                     d_head += d_logits.mT @ x

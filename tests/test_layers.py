@@ -10,7 +10,10 @@ PACKAGE = Path(__file__).resolve().parent.parent / "minillm"
 LAYERS = [
     ["errors", "extensions"],
     ["files"],
-    ["config", "device", "losses", "tokenizer", "assets"],
+    ["assets"],
+    ["c_library"],  # what is compiled at first use
+    ["kernels"],
+    ["config", "device", "losses", "tokenizer"],
     ["model", "data"],
     ["pretrained"],
     ["training", "inference"],

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import torch
 
-from minillm import assets
+from minillm import assets, kernels
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
 from minillm.course import models
@@ -59,6 +59,7 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         "float32_gflops": round(matmul_peak(chosen) / 1e9),
         "bf16_speedup": round(bf16_speedup(chosen.type), 2) if chosen.type != "mps" else None,
         "native_step": native_step(),
+        "train_kernels": kernels.unavailable() or "in C",
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
         "course_models": {name: bool(files) for name, files in models.files_here().items()},

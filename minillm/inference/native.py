@@ -18,18 +18,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minillm import kernels
+from minillm.c_library import NativeError, is_switched_off
 from minillm.config import ModelConfig
 from minillm.errors import UserError
-from minillm.inference.native_library import (
-    PATHS,
-    Call,
-    Layer,
-    Matrix,
-    Model,
-    NativeError,
-    is_switched_off,
-    load_library,
-)
+from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, load_library
 from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
 from minillm.model.kv_cache import KVCache
 from minillm.model.quantized_linear import Int4Linear, Int8Linear
@@ -43,9 +36,10 @@ TOLERANCE = 0.001  # of the self-test, as a share of the logits' spread: 0.0005 
 
 
 def compile_native() -> Path:
-    """Compile the decoding step in C now, unless it is in the cache; returns the path of the library.
+    """Compile the C code now, unless it is in the cache; returns the path of the decoding step's library.
 
-    Without this call, the first model in 4 or 8 bits or bfloat16 that generates text compiles it, and stderr says so.
+    Without this call, the first model in 4 or 8 bits or bfloat16 that generates text compiles the decoding step, and
+    the first model that is trained on a CPU compiles the kernels of training (`minillm.kernels`); stderr says so.
     Raises `UserError` where models are not decoded in C, with the reason: no C compiler, a compiler that fails, or
     `MINILLM_NATIVE=0` in the environment. Call it again when that has changed, and load your models anew.
 
@@ -57,6 +51,7 @@ def compile_native() -> Path:
     True
     """
     _reason.cache_clear()
+    kernels.unavailable()
     if reason := unavailable():
         raise UserError(reason)
     return Path(load_library()._name)

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from minillm import kernels
 from minillm.errors import UserError
 from minillm.model.kv_cache import Cache
 from minillm.model.norm import RMSNorm
@@ -164,6 +165,10 @@ def attention(
     """
     T, S = query.shape[2], key.shape[2]
     if query.device.type == "cpu" and torch.is_autocast_enabled("cpu") and T * S <= MOST_WEIGHTS:
+        if bias is None and (is_causal or mask is not None) and kernels.usable(query, key, value):
+            mask = None if is_causal or mask is None else _for_all_heads(mask).squeeze(1)
+            key, value = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1])
+            return kernels.attention(query, key, value, mask)
         mask = causal_mask(T, S) if is_causal else mask
         return attention_by_matmul(query, key, value, mask, bias)
     return attention_by_sdpa(query, key, value, mask, is_causal, bias)

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm import kernels
 from minillm.errors import UserError
 
 
@@ -33,7 +34,8 @@ class FeedForward(nn.Module):
 
     def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
         if self.gate is not None:
-            return self.down(F.silu(self.gate(x)) * self.up(x))
+            gate, up = self.gate(x), self.up(x)
+            return self.down(kernels.swiglu(gate, up) if kernels.usable(gate, up) else F.silu(gate) * up)
         if self.activation == "gelu":
             return self.down(F.gelu(self.up(x), approximate="tanh"))
         return self.down(F.relu(self.up(x)).square())

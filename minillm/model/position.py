@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minillm import kernels
 from minillm.config import RopeScaling
 
 
@@ -114,6 +115,8 @@ def rotate(
     >>> rotate(torch.tensor([[1.0, 0.0]]), *quarter)
     tensor([[0., 1.]])
     """
+    if x.dim() == 4 and kernels.usable(x):
+        return kernels.rotate(x, cos, sin)
     cos, sin = cos.to(x.dtype), sin.to(x.dtype)
     if 2 < cos.dim() < x.dim():
         cos, sin = cos.unsqueeze(-3), sin.unsqueeze(-3)  # (B, 1, T, D/2): one angle for all heads

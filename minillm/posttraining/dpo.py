@@ -25,7 +25,7 @@ from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.reward import SCORED_AT_ONCE, accuracy
 from minillm.posttraining.rollout import Rollout, roll_out, score_answers
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, autocast_context, fit
+from minillm.training.loop import Task, fit, training_context
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run, ignore
 from minillm.training.settings import TrainConfig
@@ -213,7 +213,7 @@ def dpo(
         tokenizer = chat_tokenizer(cast("Tokenizer", tokenizer))
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
     reference = copy.deepcopy(model).requires_grad_(False).eval()
-    with autocast_context(config, model.device):  # as in training: else rounding would count as learning
+    with training_context(config, model.device):  # as in training: else rounding would count as learning
         before = pair_log_probs(reference, data.train.pairs)
     before_held_out = pair_log_probs(reference, data.validation)
     latest = Metrics()

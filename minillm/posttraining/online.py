@@ -26,7 +26,7 @@ from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, t
 from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
 from minillm.posttraining.verifiers import TextReward, Verifier
 from minillm.tokenizer import Tokenizer
-from minillm.training.loop import Task, Update, autocast_context, fit
+from minillm.training.loop import Task, Update, fit, training_context
 from minillm.training.metrics import Metrics
 from minillm.training.run import OnMetrics, Run
 from minillm.training.settings import Schedule, TrainConfig
@@ -275,7 +275,7 @@ def sample(
     model, config = method.model, method.config
     rollout = roll_out(model, prompts, config.max_new_tokens, data.stop, seed)
     scores = score(data.reward, rollout.prompts, rollout.answers).to(model.device)
-    with autocast_context(config, model.device):  # as in the updates: a rounding would count as a move of the policy
+    with training_context(config, model.device):  # as in the updates: a rounding would count as a move of the policy
         hidden = answer_hidden(model, rollout)
         old, entropy = score_answers(model, rollout, hidden)
         reference, _ = score_answers(method.reference, rollout)

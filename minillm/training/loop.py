@@ -17,6 +17,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minillm import kernels
 from minillm.device import autocast_dtype, keep_freed_memory
 from minillm.losses import IGNORE
 from minillm.training.checkpoint import Progress
@@ -191,7 +192,7 @@ def update(
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         # forward and backward
         with not_yet_averaged(batch_loss, more_to_come=number < len(batches)):
-            with autocast_context(config, device):
+            with training_context(config, device):
                 loss = batch_loss(batch)
             if loss is None:
                 return None
@@ -219,10 +220,12 @@ def training_dtype(config: TrainConfig, device: torch.device) -> torch.dtype | N
     return torch.bfloat16 if config.bf16 else None
 
 
-def autocast_context(config: TrainConfig, device: torch.device) -> torch.autocast:
-    """The context in which a training step computes its loss: bfloat16 where `training_dtype` says so."""
+@contextmanager
+def training_context(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """The context in which a training step computes its loss: fused kernels, and bfloat16 as `training_dtype` says."""
     dtype = training_dtype(config, device)
-    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+    with kernels.enabled(), torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None):
+        yield
 
 
 def count_targets(batch: Any) -> int:

@@ -11,11 +11,13 @@ from click.testing import CliRunner
 from inference.test_native import small_packed
 
 import minillm
+from minillm import c_library
+from minillm.c_library import SWITCH, NativeError, compiler, library_path
 from minillm.cli import main as command_line
 from minillm.cli.doctor import native_step
 from minillm.errors import UserError
 from minillm.inference import decode, native, native_library
-from minillm.inference.native_library import FLAGS, SWITCH, NativeError, compiler, load_library
+from minillm.inference.native_library import FLAGS, load_library
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("-O0", *FLAGS[1:])  # a second instead of six
@@ -29,7 +31,7 @@ def home(monkeypatch, tmp_path):
     monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setattr(native, "load_library", lambda: load_library(QUICK))
     native._reason.cache_clear()
-    native_library.announce.cache_clear()
+    c_library.announce.cache_clear()
     yield tmp_path
     native._reason.cache_clear()
 
@@ -37,7 +39,7 @@ def home(monkeypatch, tmp_path):
 @pytest.fixture
 def never(monkeypatch):
     """No compiler may be started."""
-    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled"))
+    monkeypatch.setattr(c_library, "compile_library", lambda *inputs: pytest.fail("compiled"))
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ def _works(home):
         pytest.skip(str(error))
     for path in (home / "native").iterdir():
         path.unlink()
-    native_library.announce.cache_clear()
+    c_library.announce.cache_clear()
 
 
 def write_text() -> type | None:
@@ -81,8 +83,8 @@ def test_one_sentence_on_stderr_says_that_a_compiler_is_started(home, capfd):
 def test_a_library_in_the_cache_is_used_without_a_word(monkeypatch, capfd):
     load_library(QUICK)
     capfd.readouterr()
-    native_library.announce.cache_clear()
-    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
+    c_library.announce.cache_clear()
+    monkeypatch.setattr(c_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
     assert write_text() is native.NativeStep
     assert minillm.compile_native().is_file()
     assert capfd.readouterr() == ("", "")
@@ -92,9 +94,9 @@ def test_a_library_in_the_cache_is_used_without_a_word(monkeypatch, capfd):
 def test_compile_native_makes_the_library_that_generate_takes(home, monkeypatch, capfd):
     path = minillm.compile_native()
     assert [path] == list((home / "native").glob("*.so"))
-    assert path == native_library.library_path(compiler(), QUICK)
+    assert path == library_path(native_library.sources(), compiler(), QUICK)
     assert "compiles its decoding step in C" in capfd.readouterr().err
-    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
+    monkeypatch.setattr(c_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
     assert write_text() is native.NativeStep
     assert native_step() == f"{native.paths()[-1]}, compiled in {home / 'native'}"
 
@@ -105,8 +107,8 @@ def test_compile_native_without_a_compiler_is_a_user_error(monkeypatch):
     with pytest.raises(UserError, match=f"^{NO}CC names the compiler 'no-such-compiler', which is not here"):
         minillm.compile_native()
     monkeypatch.delenv("CC")
-    monkeypatch.setattr(native_library, "COMPILERS", ())
-    monkeypatch.setattr(native_library.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(c_library, "COMPILERS", ())
+    monkeypatch.setattr(c_library.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match="there is no C compiler"):
         minillm.compile_native()
     assert native_step() == native.unavailable()
@@ -166,9 +168,9 @@ def test_the_command_line_and_a_float_model_start_no_compiler(tmp_path):
     """In a process of its own: neither the import, nor --help, nor a model in float32 needs the C step."""
     program = """
 import minillm
-from minillm.inference import native_library
+from minillm import c_library
 from minillm.cli import main
-native_library.compiler = lambda: 1 / 0
+c_library.compiler = lambda: 1 / 0
 config = minillm.ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
 print(len(minillm.generate(minillm.Transformer(config).eval(), [1, 2], 3)))
 main(["--help"])

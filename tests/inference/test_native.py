@@ -13,13 +13,14 @@ from helpers import lively, small_config
 from pretrained.gguf_files import settings_of, small_llama, small_tokenizer, tensors_of, write_gguf
 from torch import nn
 
+from minillm.c_library import NativeError
 from minillm.config import RopeScaling
 from minillm.errors import UserError
 from minillm.inference import decode
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate, stream
 from minillm.inference.native import NativeStep, paths
-from minillm.inference.native_library import PATHS, NativeError
+from minillm.inference.native_library import PATHS
 from minillm.inference.native_weights import misfit, pack
 from minillm.inference.speculative import PromptLookup, speculate
 from minillm.model.kv_cache import KVCache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from minillm.inference.native_library import MATH
+from minillm.c_library import MATH
 
 COMPILER, EMULATOR = "aarch64-linux-gnu-gcc", "qemu-aarch64"
 SOURCE = Path(__file__).with_name("native_products.c")

@@ -19,11 +19,13 @@ import torch
 from click.testing import CliRunner
 from inference.test_native import small_cache, small_packed
 
+from minillm import c_library, kernels
+from minillm.c_library import NativeError, compiler, library_path
 from minillm.cli import main as command_line
 from minillm.inference import decode, native, native_library
 from minillm.inference.generate import generate
 from minillm.inference.native import NativeStep, unavailable
-from minillm.inference.native_library import FLAGS, NativeError, compiler, load_library
+from minillm.inference.native_library import FLAGS, load_library
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("-O0", *FLAGS[1:])  # a second instead of six
@@ -69,14 +71,14 @@ def test_a_folder_may_have_spaces_and_umlauts_and_the_library_is_made_once(tmp_p
     load_library(QUICK)
     (library,) = (home / "native").glob("*.so")
     assert not list(home.rglob("*.partial"))
-    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
+    monkeypatch.setattr(c_library, "compile_library", lambda *inputs: pytest.fail("compiled again"))
     load_library(QUICK)
-    assert native_library.library_path(compiler(), QUICK) == library
-    assert native_library.library_path(compiler(), FLAGS) != library
+    assert library_path(native_library.sources(), compiler(), QUICK) == library
+    assert library_path(native_library.sources(), compiler(), FLAGS) != library
     for source in native_library.sources():
         text = source.read_text(encoding="utf-8")
         source.write_text(text + "\n", encoding="utf-8")
-        assert native_library.library_path(compiler(), QUICK) != library  # another source, another library
+        assert library_path(native_library.sources(), compiler(), QUICK) != library  # another source, another library
         source.write_text(text, encoding="utf-8")
 
 
@@ -92,15 +94,16 @@ def test_what_the_c_code_includes_is_hashed_and_packaged():
 
 
 def test_the_c_code_fits_on_a_screen():
-    for source in native_library.sources():
+    for source in [*native_library.sources(), kernels.SOURCE]:
         lines = source.read_text(encoding="utf-8").splitlines()
         assert not [(source.name, number) for number, line in enumerate(lines, 1) if len(line) > 100]
 
 
 @pytest.mark.usefixtures("_compiler")
-@pytest.mark.parametrize("path", native_library.sources(), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*native_library.sources(), kernels.SOURCE], ids=lambda path: path.name)
 def test_each_c_file_stands_alone_and_gives_no_warning(path):
     strict = ["-x", "c", "-std=gnu11", "-fsyntax-only", "-Wall", "-Wextra", "-Wno-unused-function", "-Werror"]
+    strict += ["-Wno-unknown-pragmas", "-Wno-unused-parameter"]  # OpenMP's, and the number of its threads
     done = subprocess.run([*compiler(), *strict, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
@@ -116,8 +119,8 @@ def test_a_lost_header_is_a_reason(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("_compiler")
 def test_of_two_that_ask_at_once_one_compiles(tmp_path, monkeypatch):
     monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
-    compiled, real = [], native_library.compile_library
-    monkeypatch.setattr(native_library, "compile_library", lambda *inputs: (compiled.append(1), real(*inputs)))
+    compiled, real = [], c_library.compile_library
+    monkeypatch.setattr(c_library, "compile_library", lambda *inputs: (compiled.append(1), real(*inputs)))
     threads = [threading.Thread(target=load_library, args=(QUICK,)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -144,7 +147,7 @@ def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeyp
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     ours = [sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"]
     monkeypatch.setenv("CC", shlex.join(ours) if named else "")
-    monkeypatch.setattr(native_library, "COMPILERS", ())
+    monkeypatch.setattr(c_library, "COMPILERS", ())
     assert compiler() == ours
     assert unavailable() is None
 
@@ -164,8 +167,8 @@ def test_the_compiler_of_pip_is_used_where_the_system_has_none(tmp_path, monkeyp
 def test_without_a_compiler_pytorch_goes_on_and_doctor_says_so(tmp_path, monkeypatch, command, reason):
     if command is None:
         monkeypatch.delenv("CC", raising=False)
-        monkeypatch.setattr(native_library.shutil, "which", lambda name: None)
-        monkeypatch.setattr(native_library.importlib.util, "find_spec", lambda name: None)
+        monkeypatch.setattr(c_library.shutil, "which", lambda name: None)
+        monkeypatch.setattr(c_library.importlib.util, "find_spec", lambda name: None)
     elif command.startswith("there"):
         monkeypatch.setenv("CC", command)
     else:
