@@ -25,7 +25,7 @@ from minillm.inference.sampling import Sampling
 from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
 from minillm.model.kv_cache import KVCache
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, check_language_model
 from minillm.tokenizer import Tokenizer
 
 Reason = Literal["stop", "length", "context", "cancelled"]
@@ -163,7 +163,7 @@ class Engine:
     """
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, max_batch: int = 8, kept_tokens: int | None = None):
-        model.check_predicts_tokens()
+        check_language_model(model)
         kept_tokens = model.config.max_seq_len if kept_tokens is None else kept_tokens
         if max_batch < 1 or kept_tokens < 0:
             raise UserError(

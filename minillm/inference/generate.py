@@ -21,7 +21,7 @@ from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, Trunk, check_language_model
 from minillm.tokenizer import Tokenizer
 
 
@@ -57,6 +57,7 @@ def generate(
     >>> ids[:3], len(ids)
     ([1, 2, 3], 7)
     """
+    check_language_model(model)
     sampling = Sampling.of(sampling, **settings)
     if is_text(ids):
         pieces = stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
@@ -66,7 +67,6 @@ def generate(
             raise UserError(f"ids has the shape {tuple(ids.shape)}; it must be (B, T): for one text give ids[None]")
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
         return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
-    model.check_predicts_tokens()
     if not hasattr(ids, "__len__"):
         raise UserError(f"ids is {shortened(ids)}; give a list of integers, lists of them, a tensor (B, T), or a text")
     is_batch = len(ids) > 0 and hasattr(ids[0], "__len__")
@@ -103,7 +103,7 @@ def stream(
     >>> list(stream(model, [1, 2, 3], 4, seed=0)) == generate(model, [1, 2, 3], 4, seed=0)[3:]
     True
     """
-    model.check_predicts_tokens()
+    check_language_model(model)
     sampling = Sampling.of(sampling, **settings)
     if is_text(ids):
         yield from stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
@@ -153,9 +153,7 @@ def stream_text(
     yield text.end()
 
 
-def pad_left(
-    model: Transformer, prompts: Sequence[Sequence[int]]
-) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"] | None]:
+def pad_left(model: Trunk, prompts: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "B T"], Int[Tensor, "B T"] | None]:
     """Prompts as one rectangle on the model's device, with their segments; None for those if nothing is padded.
 
     Padding repeats the first token of its row: attention never sees it, and a repetition penalty meets no token that
@@ -201,7 +199,6 @@ def continuations(
     [torch.Size([2]), torch.Size([2]), torch.Size([2])]
     """
     # 1. how many tokens fit, and what is kept between steps
-    model.check_predicts_tokens()
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     (B, T), device, new, new_segments = tokens.shape, model.device, tokens, segments

@@ -9,7 +9,7 @@ from torch import Tensor
 from minillm.errors import UserError
 from minillm.losses import token_log_probs
 from minillm.model.embedding import check_ids
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, check_language_model
 
 LOGITS_AT_ONCE = 2**24  # 64 MB; all logits of a long text over a large vocabulary may not fit into memory
 ROWS_AT_ONCE = 16  # continuations in one pass: each gets a copy of the prompt's cache
@@ -45,11 +45,11 @@ def continuation_log_probs(
     >>> continuation_log_probs(model, [1, 2], [[3], [4, 5]])                 # log 0.1 and log 0.01
     tensor([-2.3026, -4.6052])
     """
-    model.check_predicts_tokens()
+    tokens = _row(model, prompt)
     if not continuations or not all(continuations):
         raise UserError(f"{len(continuations)} continuations, or an empty one; give at least one token for each")
     model.check_length(len(prompt) + max(map(len, continuations)) - 1)  # the last token need not be read
-    tokens, cache = _row(model, prompt), model.new_cache(1, len(prompt))
+    cache = model.new_cache(1, len(prompt))
     last = model.hidden(tokens, cache)[:, -1:]
     scores = []
     for start in range(0, len(continuations), ROWS_AT_ONCE):
@@ -68,7 +68,7 @@ def continuation_log_probs(
 
 
 def _row(model: Transformer, ids: Sequence[int]) -> Int[Tensor, "1 T"]:
-    model.check_predicts_tokens()
+    check_language_model(model)
     row = torch.tensor([list(ids)], dtype=torch.long)
     check_ids(row, model.config.vocab_size)  # here, since an unknown id would end the process on a GPU
     return row.to(model.device)

@@ -23,7 +23,7 @@ from minillm.errors import UserError
 from minillm.inference.decode import last_logits, next_logits
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.model.embedding import check_ids
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, check_language_model
 
 Proposal = list[tuple[int, Tensor]]  # tokens, each with the draft's probabilities (V,) that it was drawn from
 
@@ -227,7 +227,7 @@ def _end_of_text(
     model: Transformer, length: int, max_new_tokens: int, draft: Transformer | PromptLookup, n_draft: int
 ) -> int:
     """How long the text may become. Raises `UserError` where the model or the draft cannot write it."""
-    model.check_predicts_tokens()
+    check_language_model(model)
     if max_new_tokens < 0:
         raise UserError(f"max_new_tokens is {max_new_tokens}; it cannot be negative")
     if n_draft < 1:
@@ -237,7 +237,7 @@ def _end_of_text(
     if not model.config.causal:
         raise UserError("a model with causal=False would see the proposals that it is to check; use generate")
     if isinstance(draft, nn.Module):  # also a reward model, which is refused
-        draft.check_predicts_tokens()
+        check_language_model(draft)
         ours, theirs = model.config, draft.config
         if not theirs.causal:
             raise UserError("the draft has causal=False, which cannot write from left to right; take a causal one")

@@ -1,6 +1,6 @@
 """The decoder-only transformer.
 
-transformer       the whole model: start here
+transformer       the trunk, and the language model on it: start here
 context           what one forward pass knows of its tokens: positions, mask, cache
 embedding         tokens to vectors
 position          learned, sinusoidal, rotary, ALiBi

@@ -1,4 +1,7 @@
-"""The whole model: embed the tokens, apply L blocks, normalize, and score every token of the vocabulary."""
+"""The whole model: embed the tokens, apply L blocks, normalize, and score every token of the vocabulary.
+
+All but the last step is the `Trunk`, which a reward model has too; `Transformer` is the language model on it.
+"""
 
 import math
 from collections.abc import Sequence
@@ -45,14 +48,14 @@ class Block(nn.Module):
         return x + self.feedforward(self.feedforward_norm(x))
 
 
-class Transformer(nn.Module):
-    """Token ids (B, T) -> logits (B, T, V): row t scores every candidate for position t + 1.
+class Trunk(nn.Module):
+    """Token ids (B, T) -> one vector per token (B, T, C): a language model without its head.
 
     Raises `UserError` for an id outside the vocabulary, and for an empty or too long sequence.
 
-    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
-    >>> model(torch.tensor([[1, 2, 3]])).shape
-    torch.Size([1, 3, 10])
+    >>> trunk = Trunk(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+    >>> trunk(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 8])
     """
 
     blocks: Sequence[Block]  # a ModuleList, which has no element type
@@ -60,6 +63,11 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
+        self._build(config)
+        self._initialize()
+
+    def _build(self, config: ModelConfig) -> None:
+        """Make the layers, in the order of the forward pass."""
         self.embedding = TokenEmbedding(config.vocab_size, config.d_model)
         self.position = None  # rotary, alibi and none add nothing to the stream
         if config.position == "learned":
@@ -68,10 +76,6 @@ class Transformer(nn.Module):
             self.position = SinusoidalPosition(config.d_model)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))  # pyright: ignore
         self.final_norm = make_norm(config.norm, config.d_model, config.norm_eps, config.bias is True)
-        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
-        self._initialize()
-        if config.tie_embeddings:
-            self.head.weight = self.embedding.weight
 
     def _initialize(self) -> None:
         """Normal(0, 0.02) as in GPT-2; matrices that write to the residual stream are smaller by sqrt(2 L).
@@ -89,21 +93,16 @@ class Transformer(nn.Module):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def forward(
-        self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
-    ) -> Float[Tensor, "B T V"]:
-        """Logits; with a `cache`, `ids` are only the new tokens, and the cache holds what came before them.
-
-        With `segments`, a row holds several texts, or padding: 0 is padding, 1, 2, 3, ... are the texts from left to
-        right. A token sees its own text only, and its position counts from there. What follows in a cache without
-        `segments` continues the last text of its row. Raises `UserError` for segments out of order.
-        """
-        return self.head(self.hidden(ids, cache, segments))
-
     def hidden(
         self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
     ) -> Float[Tensor, "B T C"]:
-        """The normalized vectors that the head turns into logits: all of `forward` but its largest matmul."""
+        """The normalized vectors at the end of the stream; with a `cache`, `ids` are only the new tokens.
+
+        The cache holds what came before them. With `segments`, a row holds several texts, or padding: 0 is padding,
+        1, 2, 3, ... are the texts from left to right. A token sees its own text only, and its position counts from
+        there. What follows in a cache without `segments` continues the last text of its row. Raises `UserError` for
+        segments out of order.
+        """
         context = self.context(ids, cache, segments)
         x = self.embedding(ids)
         if self.position is not None:
@@ -113,19 +112,13 @@ class Transformer(nn.Module):
         context.advance_cache()
         return self.final_norm(x)
 
+    forward = hidden
+
     def context(
         self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
     ) -> Context:
         """Positions, mask, angles or bias, and cache of a forward pass over `ids`: the same for all layers."""
         return make_context(self.config, ids, cache, segments)
-
-    def check_predicts_tokens(self) -> None:
-        """Raise `UserError` where the head does not score each token, as in a reward model."""
-        if (width := getattr(self.head, "out_features", self.config.vocab_size)) != self.config.vocab_size:
-            raise UserError(
-                f"the head gives {width} number(s) and not one for each of {self.config.vocab_size} tokens, as in a "
-                "reward model, so it cannot choose the next token; take the language model"
-            )
 
     def check_length(self, n_tokens: int) -> None:
         """Raise `UserError` for a text of no tokens, or of more than the context holds."""
@@ -160,3 +153,55 @@ class Transformer(nn.Module):
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.final_norm.weight.device
+
+
+class Transformer(Trunk):
+    """The language model, token ids (B, T) -> logits (B, T, V): row t scores every candidate for position t + 1.
+
+    Raises what `Trunk` raises.
+
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+    >>> model(torch.tensor([[1, 2, 3]])).shape
+    torch.Size([1, 3, 10])
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__(config)
+        if config.tie_embeddings:
+            self.head.weight = self.embedding.weight
+
+    def _build(self, config: ModelConfig) -> None:
+        super()._build(config)
+        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+
+    def forward(
+        self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T V"]:
+        """Logits; `cache` and `segments` as in `hidden`, whose vectors the head, the largest matmul, scores."""
+        return self.head(self.hidden(ids, cache, segments))
+
+    def trunk(self) -> Trunk:
+        """The model without its head; both share their weights.
+
+        >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+        >>> ids = torch.tensor([[1, 2, 3]])
+        >>> torch.equal(model.head(model.trunk()(ids)), model(ids))
+        True
+        """
+        with torch.device("meta"):  # its own layers take no memory; the model's replace them
+            trunk = Trunk(self.config)
+        for name, part in self.named_children():
+            if name != "head":
+                setattr(trunk, name, part)
+        return trunk
+
+
+def check_language_model(model: object) -> None:
+    """Raise `UserError` for anything but a `Transformer`: a reward model, say, does not predict the next token.
+
+    >>> check_language_model(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=4)))
+    """
+    if not isinstance(model, Transformer):
+        raise UserError(
+            f"the model is a {type(model).__name__}; give a language model, which predicts the next token (Transformer)"
+        )

@@ -33,18 +33,8 @@ LONGEST_REFERENCE = 64  # tokens of its answer
 ROOM = 80  # tokens by which the context grows for that answer and a new turn
 
 
-class RemovedHead(nn.Module):
-    """In the place of a transformer's language head: refuses to give logits."""
-
-    out_features = 0
-
-    def forward(self, hidden: Float[Tensor, "*B C"]) -> Tensor:
-        """Raise `UserError`."""
-        raise UserError("the transformer of a reward model has no language head; take its hidden(ids), or rewards(...)")
-
-
 class RewardModel(nn.Module):
-    """A transformer with a head that gives one number, read at the last real token: ids (B, T) -> rewards (B,).
+    """A trunk with a head that gives one number, read at the last real token: ids (B, T) -> rewards (B,).
 
     r = w . h_last. The head has no bias, since it would cancel in every difference, and starts at zero: at first, all
     rewards are 0. Padding (segment 0) may be on either side.
@@ -70,8 +60,7 @@ class RewardModel(nn.Module):
     def __init__(self, config: ModelConfig, reads_likelihood: bool = False, stop: int | None = None):
         super().__init__()
         config = config.replace(tie_embeddings=False)
-        self.transformer = Transformer(config)
-        self.transformer.head = RemovedHead()  # pyright: ignore[reportAttributeAccessIssue]
+        self.transformer = Transformer(config).trunk()  # with the initial weights of a language model of this seed
         self.head = nn.Linear(config.d_model, 1, bias=False)
         nn.init.zeros_(self.head.weight)
         self.language_head = nn.Linear(config.d_model, config.vocab_size, bias=False) if reads_likelihood else None
@@ -103,17 +92,13 @@ class RewardModel(nn.Module):
 
     @property
     def config(self) -> ModelConfig:
-        """The configuration of the transformer."""
+        """The configuration of the trunk."""
         return self.transformer.config
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self.transformer.device
-
-    def check_predicts_tokens(self) -> None:
-        """Raise `UserError`: a reward model cannot choose a next token."""
-        self.transformer.check_predicts_tokens()
 
     def forward(self, ids: Int[Tensor, "B T"], segments: Int[Tensor, "B T"] | None = None) -> Float[Tensor, "B"]:
         """With `segments` (1, and 0 at padding), rows hold texts of unequal length.

@@ -18,7 +18,7 @@ from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.losses import entropy_of_log_probs
 from minillm.model.prefix_cache import PrefixCache
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, Trunk, check_language_model
 
 TOKENS_AT_ONCE = 1024  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
 LOGITS_AT_ONCE = 2**24  # 64 MB: of a large vocabulary, the logits of all answers would not fit into memory
@@ -75,7 +75,7 @@ def roll_out(
     >>> rollout.ids.shape, rollout.mask.tolist()
     (torch.Size([2, 2]), [[True, True], [True, True]])
     """
-    model.check_predicts_tokens()
+    check_language_model(model)
     if not prompts or max_new_tokens < 1:
         raise UserError(
             f"{len(prompts)} prompts and answers of at most {max_new_tokens} tokens; give at least one each"
@@ -115,7 +115,7 @@ def answer_hidden(model: Transformer, rollout: Rollout) -> Float[Tensor, "B T C"
 
 
 def hidden_of_answers(
-    model: Transformer, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
+    model: Trunk, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]
 ) -> Float[Tensor, "B T C"]:
     """The vectors at the last token of each prompt and at all tokens of its answer, and 0 after it.
 

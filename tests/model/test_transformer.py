@@ -4,13 +4,17 @@ import math
 import pytest
 import torch
 from helpers import lively, small_config
+from torch import nn
 
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.losses import next_token_loss
 from minillm.model import attention
 from minillm.model.attention import causal_mask
-from minillm.model.transformer import Transformer
+from minillm.model.embedding import TokenEmbedding
+from minillm.model.norm import make_norm
+from minillm.model.position import LearnedPosition
+from minillm.model.transformer import Block, Transformer
 
 POSITIONS = ("rotary", "learned", "sinusoidal", "alibi", "none")
 VARIANTS = [
@@ -182,6 +186,48 @@ def test_the_first_loss_is_ln_v():
 def test_tied_head_shares_the_table():
     model = Transformer(small_config(tie_embeddings=True))
     assert model.head.weight is model.embedding.weight
+
+
+def drawn_by_hand(c: ModelConfig) -> dict[str, torch.Tensor]:
+    """A seed's initial weights: all modules are made, the head last, then every matrix is drawn, in that order."""
+    parts = nn.ModuleDict({"embedding": TokenEmbedding(c.vocab_size, c.d_model)})
+    if c.position == "learned":
+        parts["position"] = LearnedPosition(c.max_seq_len, c.d_model)
+    parts["blocks"] = nn.ModuleList(Block(c) for _ in range(c.n_layers))
+    parts["final_norm"] = make_norm(c.norm, c.d_model, c.norm_eps, c.bias is True)
+    parts["head"] = nn.Linear(c.d_model, c.vocab_size, bias=False)
+    with torch.no_grad():
+        for name, parameter in parts.named_parameters():
+            std = c.embedding_std if name == "embedding.weight" else 0.02
+            if name.endswith(("attention.output.weight", "feedforward.down.weight")):
+                std /= math.sqrt(2 * c.n_layers)
+            if parameter.dim() == 2:
+                parameter.normal_(std=std)
+            elif name.endswith("bias"):
+                parameter.zero_()
+    return parts.state_dict()
+
+
+INITIAL = [
+    {"tie_embeddings": True},
+    {"tie_embeddings": False},
+    {"position": "learned", "norm": "layernorm", "activation": "gelu", "bias": True},
+]
+
+
+@pytest.mark.parametrize("changes", INITIAL)
+def test_initial_weights_are_drawn_in_a_fixed_order(changes):
+    """Recipes name a seed, so a change of the order, or of the draws of the head's layer, would change their models."""
+    config = small_config(**changes)
+    torch.manual_seed(3)
+    expected, next_draw = drawn_by_hand(config), torch.rand(4)
+    torch.manual_seed(3)
+    found, found_next = Transformer(config).state_dict(), torch.rand(4)
+    if config.tie_embeddings:
+        expected["head.weight"] = expected["embedding.weight"]
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert torch.equal(found_next, next_draw)
 
 
 def test_bad_input_gets_a_sentence(small_model):

@@ -68,13 +68,36 @@ def test_the_reward_is_read_at_the_last_real_token_whatever_the_side_of_the_padd
         lambda model: next(speculate(lively(Transformer(small_config())), [1, 2], 3, model)),
         lambda model: log_probs(model, [1, 2]),
         lambda model: continuation_log_probs(model, [1, 2], [[3]]),
+        lambda model: roll_out(model, [[1, 2]], 3),
         lambda model: ppo(model, PromptData([[1, 2]], lambda *_: torch.zeros(64)), PPOConfig(steps=1)),
     ],
 )
 @pytest.mark.usefixtures("as_users_call_it")
-def test_what_needs_a_next_token_refuses_a_reward_model(use):
-    with pytest.raises(UserError, match="as in a reward model, .* take the language model"):
+def test_what_needs_a_next_token_refuses_a_reward_model_and_a_trunk(use):
+    with pytest.raises(UserError, match="the model is a RewardModel; give a language model"):
         use(reward_model())
+    with pytest.raises(UserError, match="the model is a Trunk; give a language model"):
+        use(reward_model().transformer)
+
+
+def test_initial_weights_are_drawn_in_a_fixed_order():
+    """Those of the untied language model of this seed, drawn with its head; the reward model's own parts follow."""
+    config = small_config(tie_embeddings=True)
+    torch.manual_seed(3)
+    expected = Transformer(config.replace(tie_embeddings=False)).state_dict()
+    del expected["head.weight"]
+    torch.nn.Linear(32, 1, bias=False)  # drawn, then set to zero
+    language_head, likelihood = torch.nn.Linear(32, 50, bias=False), torch.nn.Linear(1, 1, bias=False)
+    reference, next_draw = Transformer(config.replace(tie_embeddings=False)).state_dict(), torch.rand(4)
+    torch.manual_seed(3)
+    model, found_next = RewardModel(config, reads_likelihood=True, stop=9), torch.rand(4)
+    for part, weights in ((model.transformer, expected), (model.reference, reference)):
+        found = part.state_dict()
+        assert list(found) == list(weights)
+        assert all(torch.equal(found[name], weights[name]) for name in found)
+    assert torch.equal(model.language_head.weight, language_head.weight)
+    assert torch.equal(model.likelihood.weight, likelihood.weight)
+    assert torch.equal(found_next, next_draw)
 
 
 def test_without_padding_no_segments_are_needed():
@@ -395,6 +418,7 @@ def test_a_classifier_with_several_labels_is_refused(tmp_path, labels):
         load(tmp_path)
 
 
-def test_the_transformer_of_a_reward_model_gives_no_logits():
-    with pytest.raises(UserError, match="the transformer of a reward model has no language head"):
-        reward_model().transformer(torch.tensor([TEXTS[0]]))
+def test_the_trunk_of_a_reward_model_gives_vectors_and_no_logits():
+    model, ids = reward_model(), torch.tensor([TEXTS[0]])
+    assert torch.equal(model.transformer(ids), model.transformer.hidden(ids))
+    assert not hasattr(model.transformer, "head")

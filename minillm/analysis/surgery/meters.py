@@ -42,7 +42,6 @@ def revenge(model: Transformer, tokenizer: Tokenizer) -> int:
 @torch.no_grad()
 def _right(model: Transformer, tokenizer: Tokenizer, answers: dict[str, str]) -> int:
     """How many texts continue with the first token of their answer; texts of one length share a forward pass."""
-    model.check_predicts_tokens()
     by_length: dict[int, list[tuple[list[int], int]]] = {}
     for text, answer in answers.items():
         ids, right = prompt_ids(tokenizer, text), tokenizer.encode(f" {answer}")[0]

@@ -82,7 +82,6 @@ def continuation(
     2
     """
     ids = list(ids)
-    model.check_predicts_tokens()
     model.check_length(len(ids))
     n = min(n, model.config.max_seq_len - len(ids))
     cache = model.new_cache(max_seq_len=len(ids) + n) if model.config.causal and n > 0 else None
