@@ -4,7 +4,7 @@ Requests wait until the batch has a free row. Between two steps, finished reques
 read by itself, then its keys and values are aligned with the others, all ending at one column (`KVCache.aligned`). A
 step then chooses one token for every row. The caches of finished texts are kept for a while, so a prompt that begins
 like an earlier text, as every turn of a chat does, is read from there on (`prefixes`). A prompt is read in one pass,
-however long it is, and the others wait for it.
+however long it is, and the others wait for it. `generate` has its own loop; the reason is in its module's docstring.
 """
 
 import math

@@ -22,6 +22,7 @@ from minillm.tokenizer import Tokenizer
 LETTERS = [chr(33 + n) for n in range(50)]
 TOKENIZER = Tokenizer({n: letter.encode() for n, letter in enumerate(LETTERS)}, [], {})  # a letter a token
 GREEDY, DRAWN = Sampling(temperature=0), Sampling(temperature=0.9, top_k=20, repetition_penalty=1.3)
+FILTERED = Sampling(temperature=1.4, top_p=0.9, min_p=0.01)
 PROMPTS = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8], [3, 14, 15, 2, 2]]
 
 
@@ -48,7 +49,7 @@ SETTINGS = st.fixed_dictionaries(
     dict(
         prompt=st.sampled_from(PROMPTS),
         max_new_tokens=st.integers(1, 22),
-        sampling=st.sampled_from([GREEDY, DRAWN]),
+        sampling=st.sampled_from([GREEDY, DRAWN, FILTERED]),
         stop=st.sampled_from([(), (4, 17, 30)]),
         seed=st.integers(0, 99),
     )

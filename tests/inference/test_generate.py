@@ -12,6 +12,7 @@ from minillm.inference.speculative import PromptLookup, speculate
 from minillm.model.transformer import Transformer
 
 PROMPT = [3, 14, 15, 9]
+UNEQUAL = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8]]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +83,17 @@ def test_a_stop_token_is_the_last_one(small_model):
     assert generate(small_model, PROMPT, 15, seed=7, stop=[stop]) == free[: first + 1]
 
 
+@pytest.mark.parametrize("prompt", UNEQUAL)
+@pytest.mark.parametrize("settings", [{"temperature": 0}, {"top_p": 0.9, "min_p": 0.01}, {"repetition_penalty": 1.3}])
+def test_a_stream_gives_the_tokens_of_generate_to_every_end(small_model, prompt, settings):
+    """At a stop token, after `max_new_tokens`, and where the context is full."""
+    free = generate(small_model, prompt, 500, seed=7, **settings)[len(prompt) :]
+    for end in ({"max_new_tokens": 500}, {"max_new_tokens": 6}, {"max_new_tokens": 500, "stop": [free[5]]}):
+        expected = generate(small_model, prompt, seed=7, **settings, **end)[len(prompt) :]
+        assert list(stream(small_model, prompt, seed=7, **settings, **end)) == expected
+    assert len(free) == 24 - len(prompt)
+
+
 def test_in_a_batch_a_finished_row_repeats_its_stop_token(small_model):
     ids = torch.randint(0, 50, (4, 3))
     free = generate(small_model, ids, 12, temperature=0)
@@ -97,9 +109,6 @@ def test_generation_ends_with_the_context(small_model):
     assert len(generate(small_model, PROMPT, 500, seed=0)) == small_model.config.max_seq_len
     full = [1] * small_model.config.max_seq_len
     assert generate(small_model, full, 5) == full
-
-
-UNEQUAL = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8]]
 
 
 @pytest.mark.parametrize("position", ["rotary", "learned", "sinusoidal", "alibi", "none"])
