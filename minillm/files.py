@@ -1,9 +1,9 @@
-"""Files that are whole or not there at all: atomic writes, JSON, checksums and locks."""
+"""Files that are whole or not there at all: atomic writes, JSON, lines, checksums and locks."""
 
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -91,3 +91,37 @@ def sha256(path: Path) -> str:
 def locked(path: Path) -> AbstractContextManager[Any]:
     """Hold the lock of a path: of several processes one goes on, the others wait for it."""
     return FileLock(path.with_name(f".{path.name}.lock"))
+
+
+def save_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Write a file anew, each text as one line; raises `OSError` where the disk refuses, and the old file stays.
+
+    One writer at a time changes the file, here and in `append_lines`. A crash, a full disk or a second notebook loses
+    no line that was there before.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_lines(Path(folder, "a.jsonl"), ["{}"])
+    ...     append_lines(Path(folder, "a.jsonl"), ["[]"])
+    ...     Path(folder, "a.jsonl").read_bytes()
+    b'{}\\n[]\\n'
+    """
+    path = Path(path)
+    with locked(path):
+        _write_lines(path, b"", lines)
+
+
+def append_lines(path: str | Path, lines: Iterable[str]) -> None:
+    """Add lines at the end of a file, or begin it; raises `OSError` where the disk refuses, and the old file stays."""
+    path = Path(path)
+    with locked(path):
+        old = path.read_bytes() if path.exists() else b""
+        _write_lines(path, old if old.endswith(b"\n") or not old else old + b"\n", lines)
+
+
+def _write_lines(path: Path, start: bytes, lines: Iterable[str]) -> None:
+    text = "".join(f"{line}\n" for line in lines)
+    with replacing(path) as partial, partial.open("wb") as file:
+        file.write(start + text.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())

@@ -8,7 +8,7 @@ from minillm.data.conversations import append_conversation, read_conversations
 from minillm.data.preferences import Preference, append_preferences, load_preferences, save_preferences
 from minillm.data.text_files import read_documents
 from minillm.data.token_file import TokenFile, write_token_file
-from minillm.data.work_file import append_lines, save_lines
+from minillm.files import append_lines, save_lines
 from minillm.pretrained.huggingface import read_config
 from minillm.training.checkpoint import load_checkpoint, load_latest, save_checkpoint
 from minillm.training.metrics import read_metrics

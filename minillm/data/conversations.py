@@ -17,8 +17,8 @@ from torch import Tensor
 
 from minillm.data.chat import Message, check_messages, encode_chat, encode_chat_with_mask
 from minillm.data.packing import PackedRows
-from minillm.data.work_file import append_lines
 from minillm.errors import UserError
+from minillm.files import append_lines
 from minillm.tokenizer import Tokenizer
 
 

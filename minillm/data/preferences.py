@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.data.work_file import append_lines, save_lines
 from minillm.errors import UserError
+from minillm.files import append_lines, save_lines
 
 SCHEMA = 1
 ROLES = ("system", "user", "assistant")

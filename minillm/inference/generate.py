@@ -64,7 +64,7 @@ def generate(
     ([1, 2, 3], 7)
     """
     check_language_model(model)
-    sampling = Sampling.of(sampling, **settings)
+    sampling = Sampling.from_settings(sampling, **settings)
     if is_text(ids):
         pieces = stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
         return (ids if isinstance(ids, str) else "") + "".join(pieces)
@@ -110,7 +110,7 @@ def stream(
     True
     """
     check_language_model(model)
-    sampling = Sampling.of(sampling, **settings)
+    sampling = Sampling.from_settings(sampling, **settings)
     if is_text(ids):
         yield from stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
         return

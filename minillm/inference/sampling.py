@@ -119,10 +119,10 @@ class Sampling:
             )
 
     @classmethod
-    def of(cls, sampling: "Sampling | None" = None, **settings: Unpack[SamplingSettings]) -> "Sampling":
+    def from_settings(cls, sampling: "Sampling | None" = None, **settings: Unpack[SamplingSettings]) -> "Sampling":
         """`sampling` itself, or one made of its fields. Raises `UserError` if both are given.
 
-        >>> Sampling.of(temperature=0) == Sampling.of(Sampling(temperature=0))
+        >>> Sampling.from_settings(temperature=0) == Sampling.from_settings(Sampling(temperature=0))
         True
         """
         if unknown := [name for name in settings if name not in cls.__dataclass_fields__]:

@@ -108,7 +108,7 @@ def speculate(
     >>> tokens == list(stream(model, [1, 2, 3], 6, temperature=0))
     True
     """
-    sampling = Sampling.of(sampling, **settings)
+    sampling = Sampling.from_settings(sampling, **settings)
     text, tally = list(ids), Tally() if tally is None else tally
     end = _end_of_text(model, len(text), max_new_tokens, draft, n_draft)
     check_ids(torch.tensor(text), model.config.vocab_size)  # here, since an unknown id would end the process on a GPU

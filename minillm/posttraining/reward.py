@@ -130,7 +130,7 @@ def train_reward_model(
     else:
         reads = config if isinstance(config, RewardConfig) else RewardConfig(steps=1)  # a head alone
         stop = data.validation[0].chosen[-1] if reads.reference else None  # the token that closes an answer
-        reward_model = RewardModel.of(model, reads.likelihood or None, stop)
+        reward_model = RewardModel.from_language_model(model, reads.likelihood or None, stop)
     reward_model.with_reference_answers([pair.prompt for pair in data.train.pairs])  # many at once; they are kept
     latest = Metrics()
 

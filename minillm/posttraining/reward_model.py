@@ -70,7 +70,9 @@ class RewardModel(nn.Module):
         self._read: dict[tuple[int, ...], list[int]] = {}  # prompts -> what is read before their answers
 
     @classmethod
-    def of(cls, model: Transformer, likelihood: float | None = None, stop: int | None = None) -> "RewardModel":
+    def from_language_model(
+        cls, model: Transformer, likelihood: float | None = None, stop: int | None = None
+    ) -> "RewardModel":
         """A copy of a language model with an untrained head; with `likelihood`, the c that the second term starts with.
 
         With `stop` the language model is also its reference. Raises `UserError` for a model with LoRA layers, and for a

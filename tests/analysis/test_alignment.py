@@ -75,7 +75,7 @@ def test_a_report_summarizes_the_answers(chatty, monkeypatch):
         return [Answer(text, (7, n), n > 2, 0.5 * n) for n, text in enumerate(sampled)]
 
     monkeypatch.setattr(alignment, "answer", scripted)
-    reward_model = RewardModel.of(chatty[0])
+    reward_model = RewardModel.from_language_model(chatty[0])
     torch.nn.init.normal_(reward_model.head.weight)
     report = assess(*chatty, INSTRUCTIONS, reference=chatty[0], reward_model=reward_model)
     assert report.n == 12

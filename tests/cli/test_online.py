@@ -19,7 +19,7 @@ SMALL += ["--max-new-tokens", "4"]
 def judge(chatty, tmp_path_factory):
     """A reward model with opinions, drawn at random."""
     model, tokenizer = load(chatty)
-    judge = RewardModel.of(model)
+    judge = RewardModel.from_language_model(model)
     torch.nn.init.normal_(judge.head.weight, generator=torch.Generator().manual_seed(0))
     folder = tmp_path_factory.mktemp("judge") / "model"
     save_reward_model(judge, tokenizer, folder)
@@ -75,6 +75,6 @@ def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     model, tokenizer = load(chatty)
     words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
     words.bos_token = tokenizer.bos_token
-    save_reward_model(RewardModel.of(model), words, other)
+    save_reward_model(RewardModel.from_language_model(model), words, other)
     refused = run("ppo", "--model", chatty, "--reward", other, "--out", tmp_path / "run", *SMALL, status=1)
     assert "different tokenizers" in refused.stderr

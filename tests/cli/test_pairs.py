@@ -78,7 +78,7 @@ def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     model, tokenizer = load(chatty)
     words = Tokenizer.train(["something else altogether"], 289, tuple(tokenizer.special_tokens))
     words.bos_token = tokenizer.bos_token
-    save_reward_model(RewardModel.of(model), words, tmp_path / "other")
+    save_reward_model(RewardModel.from_language_model(model), words, tmp_path / "other")
     refused = run("dpo", "--model", chatty, "--out", tmp_path / "run", *SMALL, "--reward", tmp_path / "other", status=1)
     assert "different tokenizers" in refused.stderr
 

@@ -35,7 +35,7 @@ CUT = [[3, 14], [7], [3, 14]], [[15, 9, 26, 5], [1], [2, 40]]  # as prompts, two
 
 
 def reward_model(**changes) -> RewardModel:
-    model = RewardModel.of(lively(Transformer(small_config(**changes))))
+    model = RewardModel.from_language_model(lively(Transformer(small_config(**changes))))
     torch.nn.init.normal_(model.head.weight)
     return model.eval()
 
@@ -130,7 +130,7 @@ def test_margins_are_differences_of_rewards_and_begin_at_zero():
     expected = torch.tensor([by_hand(model, chosen) - by_hand(model, rejected) for chosen, rejected in texts])
     torch.testing.assert_close(pair_margins(model, PAIRS), expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(margins(model, PAIRS[3:8]), expected[3:8], rtol=1e-4, atol=1e-5)
-    untrained = RewardModel.of(Transformer(small_config()))
+    untrained = RewardModel.from_language_model(Transformer(small_config()))
     assert bradley_terry_loss(pair_margins(untrained, PAIRS)).item() == pytest.approx(math.log(2))
 
 
@@ -186,7 +186,7 @@ def likelihood_by_hand(model: RewardModel, prompt: list[int], answer: list[int])
 def test_a_likelihood_reward_is_the_heads_and_what_the_nats_are_worth(tmp_path):
     tokenizer = small_tokenizer()
     language = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size)))
-    model = RewardModel.of(language, 0.3).eval()
+    model = RewardModel.from_language_model(language, 0.3).eval()
     nats = torch.tensor([likelihood_by_hand(model, *text) for text in zip(*CUT, strict=True)])
     ours = [token_log_probs(language(torch.tensor([p + a]))[0, len(p) - 1 : -1], torch.tensor(a)).sum().item()
             for p, a in zip(*CUT, strict=True)]  # fmt: skip
@@ -210,7 +210,7 @@ def test_a_reference_answers_first(tmp_path):
     tokenizer = small_tokenizer()
     language = lively(Transformer(small_config(vocab_size=tokenizer.vocab_size, max_seq_len=16)))
     prompts, answers = [[1, 2, 9, 8, 1], [3, 9, 8, 1], [1, 2, 9, 8, 1]], [[5, 9], [6, 9], [7, 6, 9]]
-    model = RewardModel.of(language, stop=9).eval()
+    model = RewardModel.from_language_model(language, stop=9).eval()
     torch.nn.init.normal_(model.head.weight)
     longer = copy.deepcopy(language)
     longer.extend_context(200)
@@ -235,7 +235,7 @@ def test_a_reference_answers_first(tmp_path):
         with pytest.raises(UserError, match="reference_stop is .*; it must be the id of a token"):
             load_reward_model(tmp_path)
     with pytest.raises(UserError, match="has learned 24 positions"):
-        RewardModel.of(Transformer(small_config(position="learned")), stop=9)
+        RewardModel.from_language_model(Transformer(small_config(position="learned")), stop=9)
 
 
 def test_the_reference_stays_and_the_rest_learns():
@@ -268,7 +268,7 @@ def test_it_learns_to_prefer_and_to_say_what_was_chosen():
     base = lively(Transformer(small_config()))
     data = PairData(PairBatches(PAIRS[:16], 8, 0), PAIRS[16:])
     chosen = [one.prompt for one in PAIRS], [one.chosen for one in PAIRS]
-    before = RewardModel.of(base, 0.0).rewards_and_log_probs(*chosen)[1].mean().item()
+    before = RewardModel.from_language_model(base, 0.0).rewards_and_log_probs(*chosen)[1].mean().item()
     found = {}
     for imitation in (0.0, 0.5):
         config = RewardConfig(steps=30, learning_rate=3e-3, warmup_steps=0, likelihood=0.3, imitation=imitation)
@@ -291,13 +291,13 @@ def test_language_models_and_reward_models_are_not_taken_for_each_other(tmp_path
     tokenizer = small_tokenizer()
     model = Transformer(small_config(vocab_size=tokenizer.vocab_size))
     save(model, tokenizer, tmp_path / "language")
-    save_reward_model(RewardModel.of(model), tokenizer, tmp_path / "reward")
+    save_reward_model(RewardModel.from_language_model(model), tokenizer, tmp_path / "reward")
     with pytest.raises(ValueError, match=r"missing: 'score.weight'"):
         load_reward_model(tmp_path / "language")
     with pytest.raises(ValueError, match=r"missing: 'lm_head.weight'"):
         load(tmp_path / "reward")
     with pytest.raises(ValueError, match="merge corrections"):
-        RewardModel.of(add_lora(model, rank=2, targets=["query"]))
+        RewardModel.from_language_model(add_lora(model, rank=2, targets=["query"]))
 
 
 def settings(**changes) -> TrainConfig:
