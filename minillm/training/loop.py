@@ -191,7 +191,8 @@ def update(
         if count == 0 and n_targets > 0:  # nothing to learn here, but the other processes wait for its zero gradient
             batch = (*batch[:-1], torch.zeros_like(batch[-1]))
         # forward and backward
-        with not_yet_averaged(batch_loss, more_to_come=number < len(batches)):
+        # also on the way back the fused kernels, since `recompute` computes there what it did not keep
+        with not_yet_averaged(batch_loss, more_to_come=number < len(batches)), kernels.enabled():
             with training_context(config, device):
                 loss = batch_loss(batch)
             if loss is None:

@@ -1,6 +1,7 @@
 """The fused kernels: equal to the readable forms, in float32 and bfloat16, forward and backward."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -299,7 +300,7 @@ print(kernels.unavailable() is None, history[-1]["loss"])
 """
     results = []
     for switch, c_compiler in (("1", ""), ("0", ""), ("1", "/nowhere/cc")):
-        environment = {"MINILLM_NATIVE": switch, "CC": c_compiler, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+        environment = {"MINILLM_NATIVE": switch, "CC": c_compiler, "PYTHONPATH": str(ROOT), "PATH": os.environ["PATH"]}
         environment |= {"MINILLM_HOME": str(tmp_path)} if c_compiler else {"HOME": str(Path.home())}
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
@@ -325,18 +326,23 @@ def test_a_sanitizer_finds_nothing(tmp_path, sanitizer):
     found = subprocess.run([*command, "-print-file-name=libasan.so"], capture_output=True, text=True, check=False)
     if made.returncode or not Path(found.stdout.strip()).is_absolute():
         pytest.skip("this compiler has no address sanitizer")
-    program = f"""
-import ctypes, pytest, sys
-from minillm import kernels
-functions = ctypes.CDLL({str(library)!r})
-for name, types in kernels.ARGUMENTS.items():
-    getattr(functions, name).restype, getattr(functions, name).argtypes = None, types
-alone = kernels.Library(functions, False)
-kernels.library = lambda: alone
-options = ["-q", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
-sys.exit(pytest.main([*options, "-k", "one_thread or any_model or view", {str(__file__)!r}]))
+    plugin = f"""
+import ctypes
+
+def pytest_sessionstart():
+    from minillm import kernels
+    functions = ctypes.CDLL({str(library)!r})
+    for name, types in kernels.ARGUMENTS.items():
+        getattr(functions, name).restype, getattr(functions, name).argtypes = None, types
+    alone = kernels.Library(functions, False)
+    kernels.library = lambda: alone
 """
-    environment = {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "PYTHONPATH": str(ROOT)}
-    environment |= {"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    (tmp_path / "watched_kernels.py").write_text(plugin, encoding="utf-8")
+    environment = {"LD_PRELOAD": found.stdout.strip(), "ASAN_OPTIONS": "detect_leaks=0", "OMP_NUM_THREADS": "1"}
+    environment |= {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "PATH": os.environ["PATH"], "HOME": str(Path.home())}
+    options = ["-q", "-p", "no:cacheprovider", "-p", "watched_kernels", "-k", "one_thread or any_model or view"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, __file__],
+        env=environment, capture_output=True, text=True, check=False, cwd=ROOT,
+    )  # fmt: skip
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
