@@ -29,7 +29,7 @@ from common import RESULTS, write_result
 from minillm.analysis.alignment import askable, assess
 from minillm.assets import cache_dir
 from minillm.course import models
-from minillm.course.recipes.preferences import LOVER_OF_LENGTH, WEAK_REWARD, PairRecipe
+from minillm.course.recipes.preferences import LOVER_OF_LENGTH, WEAK_REWARD, WorldPairs
 from minillm.course.recipes.prompts import LONGEST_ANSWER, PROMPT_STREAM, PROMPTS, world_prompts
 from minillm.files import read_json, write_json
 from minillm.posttraining.grpo import GRPOConfig, grpo
@@ -46,7 +46,7 @@ class Proxy:
     """The raters, and how a reward model learns from them."""
 
     rater: Rater
-    pairs: PairRecipe
+    pairs: WorldPairs
 
 
 PROXIES = {

@@ -10,11 +10,21 @@ import pkgutil
 from importlib.util import find_spec
 from pathlib import Path
 
+HERE = Path(__file__).parent
+
+
+def is_installed(name: str) -> bool:
+    """Whether there is a folder `name` beside this file, such as "course".
+
+    Not `find_spec`, which also finds a folder of another clone that is installed.
+    """
+    return (HERE / name / "__init__.py").exists()
+
 
 @functools.cache
 def load_extensions() -> None:
     """Import the modules `extension` of all folders beside this file, once; each registers its corpora and models."""
-    for folder in pkgutil.iter_modules([str(Path(__file__).parent)]):
+    for folder in pkgutil.iter_modules([str(HERE)]):
         name = f"minillm.{folder.name}.extension"
         if folder.ispkg and find_spec(name) is not None:
             importlib.import_module(name)

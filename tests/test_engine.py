@@ -9,28 +9,29 @@ import pytest
 from test_layers import LAYERS, PACKAGE
 
 ENGINE = [name for layer in LAYERS[: LAYERS.index(["world"])] for name in layer]
-PROGRAM = Path(__file__).with_name("engine_program.py")
+HERE = Path(__file__).parent
 
 
-@pytest.fixture
-def engine(tmp_path):
-    """A folder in which `import minillm` finds the engine alone."""
-    package = tmp_path / "the engine" / "minillm"
-    package.mkdir(parents=True)
+@pytest.mark.parametrize(
+    ("program", "more", "says"),
+    [
+        ("engine_program.py", [], "all of it without the course"),
+        ("engine_commands.py", ["cli", "__main__"], "all commands without the course"),
+    ],
+)
+def test_the_engine_runs_without_the_course(tmp_path, program, more, says):
+    engine, folder = tmp_path / "the engine", tmp_path / "an outsider's folder"
+    package = engine / "minillm"
+    for path in (package, folder):
+        path.mkdir(parents=True)
     shutil.copy(PACKAGE / "__init__.py", package)
-    for name in ENGINE:
+    for name in [*ENGINE, *more]:
         if (PACKAGE / name).is_dir():
             shutil.copytree(PACKAGE / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(PACKAGE / f"{name}.py", package)
-    return package.parent
-
-
-def test_the_engine_runs_without_the_course(engine, tmp_path):
-    folder = tmp_path / "an outsider's folder"
-    folder.mkdir()
     run = subprocess.run(
-        [sys.executable, str(PROGRAM), str(engine)],
+        [sys.executable, str(HERE / program), str(engine)],
         cwd=folder,
         env={"PYTHONPATH": str(engine), "MINILLM_HOME": str(tmp_path / "home"), "OMP_NUM_THREADS": "1"},
         capture_output=True,
@@ -38,4 +39,4 @@ def test_the_engine_runs_without_the_course(engine, tmp_path):
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == "all of it without the course"
+    assert run.stdout.splitlines()[-1] == says

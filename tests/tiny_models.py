@@ -7,8 +7,8 @@ from helpers import small_config
 from minillm.course import models, shipped
 from minillm.course.models import BaseRecipe, ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
 from minillm.course.recipes import chat, preferences
-from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
-from minillm.course.recipes.preferences import REWARD, PairRecipe
+from minillm.course.recipes.chat import WORLD_SFT, WorldSFT
+from minillm.course.recipes.preferences import REWARD, WorldPairs
 from minillm.course.recipes.prompts import WORLD_PPO
 from minillm.course.recipes.reasoning import REASONING, REASONING_GRPO
 from minillm.training import recipes as training_recipes
@@ -25,8 +25,8 @@ BASE = BaseRecipe(
     tokenizer_documents=10,
 )
 FEW = dict(batch_size=2, instructions=30, questions=2, short_instructions=20, short_steps=2)
-SFT = ChatRecipe(base=BASE, sft=SFTRecipe(replace(WORLD_SFT.training, **SHORT), **FEW))
-REWARDS = RewardRecipe(chat=SFT, pairs=PairRecipe(replace(REWARD.training, **SHORT), batch_size=2, pairs=12))
+SFT = ChatRecipe(base=BASE, sft=WorldSFT(replace(WORLD_SFT.training, **SHORT), **FEW))
+REWARDS = RewardRecipe(chat=SFT, pairs=WorldPairs(replace(REWARD.training, **SHORT), batch_size=2, pairs=12))
 ONLINE = replace(WORLD_PPO, steps=2, prompts_per_step=2, max_new_tokens=4)
 PROBLEMS = replace(
     REASONING, training=replace(REASONING.training, **SHORT), batch_size=2, instructions=20, worked_steps=2

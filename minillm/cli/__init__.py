@@ -8,12 +8,12 @@ import importlib
 import io
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 
 import click
 
 from minillm.assets import AssetError
 from minillm.errors import UserError
+from minillm.extensions import is_installed
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ class Entry:
 
 COMMANDS = {
     "tour": Entry("tour", "tour", "Follow one prompt through a real model, step by step."),
-    "doctor": Entry("doctor", "doctor", "Check this computer, and that it computes the right losses.", course=True),
+    "doctor": Entry("doctor", "doctor", "Check this computer, and that it computes the right losses."),
     "fetch": Entry("fetch", "fetch", "Download an asset once, check it and keep it."),
     "pretrain": Entry("pretrain", "pretrain", "Train a base model from nothing."),
-    "sft": Entry("sft", "sft", "Teach a model to answer questions.", course=True),
-    "reward": Entry("reward", "reward", "Train a reward model on preferences.", course=True),
-    "ppo": Entry("ppo", "ppo", "Train a chat model for a reward, by PPO.", course=True),
-    "dpo": Entry("dpo", "dpo", "Train a chat model on preferences, without a reward model.", course=True),
-    "grpo": Entry("grpo", "grpo", "Train a chat model for a reward, by GRPO.", course=True),
+    "sft": Entry("sft", "sft", "Teach a model to answer questions."),
+    "reward": Entry("pairs", "reward", "Train a reward model on preferences."),
+    "ppo": Entry("online", "ppo", "Train a chat model for a reward, by PPO."),
+    "dpo": Entry("pairs", "dpo", "Train a chat model on preferences, without a reward model."),
+    "grpo": Entry("online", "grpo", "Train a chat model for a reward, by GRPO."),
     "eval": Entry("evaluate", "evaluate", "Score a model in the world's experiments.", course=True),
     "generate": Entry("generate", "generate", "Continue a prompt."),
     "chat": Entry("chat", "chat", "Chat with an instruction-tuned model."),
@@ -55,7 +55,7 @@ class Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names, in the order of `--help`."""
-        course = find_spec("minillm.course") is not None
+        course = is_installed("course")
         return [name for name, entry in COMMANDS.items() if course or not entry.course]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:

@@ -1,5 +1,6 @@
 """Shared by several commands: options, JSON as the last line, and streamed text."""
 
+import functools
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, get_args
@@ -30,22 +31,26 @@ weights_option = click.option(
 )
 
 
-def sampling_options(command: Callable) -> Callable:
-    """The options of `minillm.generate`, with its names."""
-    for option in reversed(
-        [
-            click.option("--max-new-tokens", type=int, default=200, help="Stop after this many tokens."),
-            click.option("--temperature", type=float, default=0.8, help="0 always takes the most likely token."),
-            click.option("--top-k", type=int, help="Sample from the k most likely tokens only."),
-            click.option("--top-p", type=float, help="Sample from the fewest tokens with this total probability."),
-            click.option("--min-p", type=float, help="Drop tokens below this fraction of the top probability."),
-            click.option("--repetition-penalty", type=float, help="Above 1 makes repeated tokens less likely."),
-            click.option("--stop", "stop_strings", multiple=True, help="Stop before this text; may be repeated."),
-            click.option("--seed", type=int, default=0, help="The same seed gives the same text."),
-        ]
-    ):
-        command = option(command)
-    return command
+def combined(*options: Callable) -> Callable:
+    """One decorator of several, such as options; they are shown in this order."""
+
+    def decorate(command: Callable) -> Callable:
+        """Give a command these options."""
+        return functools.reduce(lambda decorated, option: option(decorated), reversed(options), command)
+
+    return decorate
+
+
+sampling_options = combined(  # those of `minillm.generate`, with its names
+    click.option("--max-new-tokens", type=int, default=200, help="Stop after this many tokens."),
+    click.option("--temperature", type=float, default=0.8, help="0 always takes the most likely token."),
+    click.option("--top-k", type=int, help="Sample from the k most likely tokens only."),
+    click.option("--top-p", type=float, help="Sample from the fewest tokens with this total probability."),
+    click.option("--min-p", type=float, help="Drop tokens below this fraction of the top probability."),
+    click.option("--repetition-penalty", type=float, help="Above 1 makes repeated tokens less likely."),
+    click.option("--stop", "stop_strings", multiple=True, help="Stop before this text; may be repeated."),
+    click.option("--seed", type=int, default=0, help="The same seed gives the same text."),
+)
 
 
 def print_json(result: dict[str, Any]) -> None:

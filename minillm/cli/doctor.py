@@ -14,12 +14,10 @@ import torch
 from minillm import assets, kernels
 from minillm.cli.common import REAL_MODEL, device_option, json_option, print_json
 from minillm.config import ModelConfig
-from minillm.course import models
-from minillm.course.bands import KINDS, load_bands
-from minillm.course.checkup import check_run
 from minillm.data.batches import PackedBatches
 from minillm.device import bf16_speedup, matmul_peak, memory_gb, pick_device
 from minillm.errors import UserError
+from minillm.extensions import is_installed
 from minillm.inference import native
 from minillm.model.transformer import Transformer
 from minillm.training.loop import Task, train
@@ -47,6 +45,7 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         look_at(run, as_json)
         return
     chosen, quiet = pick_device(device), as_json or row
+    course_models, damages = state_of_course()
     report = {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
@@ -62,15 +61,16 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
         "train_kernels": kernels.unavailable() or "in C",
         "loss_difference": loss_difference(chosen),
         "real_model": str(assets.cached(REAL_MODEL) or ""),
-        "course_models": {name: bool(files) for name, files in models.files_here().items()},
+        "course_models": course_models,
         "browser": next(filter(shutil.which, BROWSERS), "the system's" if sys.platform in ("darwin", "win32") else ""),
     }
-    complaints = [*diagnose(report), *models.damages()]
+    complaints = [*diagnose(report), *damages]
     for name, value in report.items():
         click.echo(f"{name:16} {value}", err=quiet)
     for complaint in complaints:
         click.secho(f"! {complaint}", fg="yellow", err=quiet)
-    click.echo("This computer is ready for the course." if not complaints else "See the lines above.", err=quiet)
+    fit = "This computer is ready for the course." if course_models else "This computer is ready."
+    click.echo("See the lines above." if complaints else fit, err=quiet)
     if row:
         click.echo("\t".join(COLUMNS), err=True)
         click.echo(class_row(platform.node(), report, complaints))
@@ -82,6 +82,15 @@ def doctor(row: bool, run: Path | None, device: str | None, as_json: bool) -> No
 
 COLUMNS = ("name", "system", "Python", "torch", "cores", "memory GB", "disk free GB", "losses right", "matmul GFLOP/s")
 COLUMNS += ("weights", "course models", "verdict")
+
+
+def state_of_course() -> tuple[dict[str, bool], list[str]]:
+    """Which of the course's models are here, and what is wrong with them; both empty where the course is not."""
+    if not is_installed("course"):
+        return {}, []
+    from minillm.course import models
+
+    return {name: bool(files) for name, files in models.files_here().items()}, models.damages()
 
 
 def native_step() -> str:
@@ -124,7 +133,15 @@ def as_cell(value: object) -> str:
 
 
 def look_at(run: Path, as_json: bool) -> None:
-    """Print the run's losses beside the bands, the settings that differ, and the verdict."""
+    """Print the run's losses beside the bands, the settings that differ, and the verdict.
+
+    Raises `UserError` where the course is not.
+    """
+    if not is_installed("course"):
+        raise UserError("--run compares with the course's runs, and the course is not installed; read metrics.jsonl")
+    from minillm.course.bands import KINDS, load_bands
+    from minillm.course.checkup import check_run
+
     bands = load_bands()
     result = check_run(run, bands)
     for kind, title in KINDS.items():

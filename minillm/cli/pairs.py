@@ -1,149 +1,155 @@
-"""What `minillm reward` and `minillm dpo` share: options, pairs of answers, and the run itself."""
+"""minillm reward and minillm dpo: learn from pairs of answers, of which somebody preferred one."""
 
-import functools
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, get_args
 
 import click
-import torch
 
-from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.runs import (
-    fingerprint,
-    load_chat_model,
-    load_reward,
-    progress,
-    remember,
-    resolve_options,
-    training_config,
-)
-from minillm.course.recipes.preferences import PairRecipe, own_answers, world_preferences
-from minillm.data.pairs import EncodedPairs, PairBatches, PairData, hold_out_preferences
+from minillm.cli.common import combined
+from minillm.cli.options import WORLD, find_recipe, shared
+from minillm.cli.runs import CommandRun, fingerprint, load_chat_model, load_reward, open_run
+from minillm.data.pairs import EncodedPairs, encode_preferences, hold_out_preferences
 from minillm.data.preferences import Preference, load_preferences
-from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
-from minillm.posttraining.reward import relabel
+from minillm.posttraining.dpo import DPOLossType
+from minillm.posttraining.recipes import OWN_DPO, OWN_REWARD, PairRecipe
+from minillm.posttraining.reward import pair_margins, relabel
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
-from minillm.training.settings import Optimizer
-from minillm.world.raters import Rater
+from minillm.training.recipes import registered_recipe
 
-# From the trained model, the held-out pairs and the last metrics to the result, as numbers and as a sentence.
-Summarize = Callable[[Any, EncodedPairs, Metrics], tuple[dict[str, Any], str]]
-WORLD = "world"
+# From the recipe, the trained model, the held-out pairs and the last metrics to the result, as numbers and a sentence.
+Summarize = Callable[[Any, Any, EncodedPairs, Metrics], tuple[dict[str, Any], str]]
+OWN: dict[str, PairRecipe] = {"reward": OWN_REWARD, "dpo": OWN_DPO}
 SHOWN = 3  # of what was left out
 
-
-def pair_options(command: Callable) -> Callable:
-    """Options of a training on pairs; those without a default are in the recipe."""
-    for option in reversed(
-        [
-            click.option("--model", help="A run folder or an asset's name; without it the course's chat model."),
-            click.option(
-                "--data",
-                multiple=True,
-                default=[WORLD],
-                callback=lambda ctx, option, values: list(values),
-                help="world (simulated raters), or a JSONL file of people's rankings; several are mixed.",
-            ),
-            click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder of the run."),
-            click.option("--pairs", type=click.IntRange(min=1), help="Pairs that simulated raters compare."),
-            click.option("--own-answers", is_flag=True, help="Let raters compare answers of the model itself."),
-            click.option("--length-bias", default=0.0, help="Points that simulated raters give for each word."),
-            click.option("--steps", type=int, help="Optimizer updates."),
-            click.option("--minutes", type=float, help="How long to train in place of --steps, or beside it."),
-            click.option("--optimizer", type=click.Choice(get_args(Optimizer)), help="What moves the weights."),
-            click.option("--batch-size", type=int, help="Prompts in one batch, each with all its pairs."),
-            click.option("--learning-rate", type=float, help="At its peak."),
-            click.option("--imitation", type=float, help="Weight of the loss of saying what was chosen."),
-            click.option("--seed", default=0, help="Decides the instructions, the raters' choices and the order."),
-            click.option("--compile", is_flag=True, help="Compile the layers first, for a long run."),
-            click.option("--resume", is_flag=True, help="Go on with the run in --out, with its own settings."),
-            device_option,
-            json_option,
-        ]
-    ):
-        command = option(command)
-    return command
+pair_options = combined(
+    shared("--model"),
+    click.option(
+        "--data",
+        multiple=True,
+        default=[WORLD],
+        callback=lambda ctx, option, values: list(values),
+        help="world (simulated raters), or a JSONL file of people's rankings; several are mixed.",
+    ),
+    shared("--out"),
+    click.option("--pairs", type=click.IntRange(min=1), help="Pairs that simulated raters compare."),
+    click.option("--own-answers", is_flag=True, help="Let raters compare answers of the model itself."),
+    click.option("--length-bias", default=0.0, help="Points that simulated raters give for each word."),
+    shared("--steps", "--minutes", "--optimizer"),
+    shared("--batch-size", help="Prompts in one batch, each with all its pairs."),
+    shared("--learning-rate"),
+    click.option("--imitation", type=float, help="Weight of the loss of saying what was chosen."),
+    shared("--seed", help="Decides the instructions, the raters' choices and the order."),
+    shared("--compile", "--resume", "--device", "--json"),
+)
 
 
-def learn_from_pairs(
-    command: str,
-    train: Callable,
-    recipe: PairRecipe,
-    ctx: click.Context,
-    out: Path,
-    options: dict[str, Any],
-    summarize: Summarize,
-) -> None:
-    """The whole command: complete the options, train on the pairs, and print what `summarize` makes of it."""
-    resume, as_json = options.pop("resume"), options.pop("as_json")
-    options = resolve_options(ctx, out, resume, options, lambda given: with_pair_recipe(given, recipe))
-    say = functools.partial(click.echo, err=as_json)
-    seed_everything(options["seed"])
-    model, tokenizer = load_chat_model(options["model"])
-    model = model.to(pick_device(options["device"]))
-    data, held_out = load_pairs(options, recipe, model, tokenizer, say)
-    if options.get("reward"):
-        data = _relabeled(data, options, tokenizer, model.device)
-    learned_from = fingerprint(model, [data.train.pairs, data.validation])
-    remember(out, options, learned_from, "the data or the initial model")
-    config = training_config(type(recipe.training), options, out)
-    start = time.perf_counter()
-    with progress(config, out, command, unit="pairs") as show:
-        trained, history = train(model, data, config, out, tokenizer, show)
-    result, sentence = summarize(trained, held_out, history[-1])
-    result |= {"seconds": round(time.perf_counter() - start, 1), "steps": history[-1]["step"], "out": str(out)}
-    say(f"{sentence} ({result['seconds']:.0f} s).")
-    if as_json:
-        print_json(result)
+@click.command()
+@pair_options
+@click.option("--reference/--no-reference", default=None, help="Whether it reads the model's own answer first.")
+@click.option("--likelihood", type=float, help="Initial reward per nat of an answer's log-likelihood; 0: head alone.")
+@click.pass_context
+def reward(ctx: click.Context, **options: Any) -> None:
+    """Train a reward model on pairs of answers, of which somebody preferred one."""
+    learn_from_pairs(ctx, options, summarize_reward)
 
 
-def with_pair_recipe(options: dict[str, Any], recipe: PairRecipe) -> dict[str, Any]:
-    """The options, those that were not given from the recipe; --minutes alone replaces its steps."""
-    own = asdict(recipe.training) | {"batch_size": recipe.batch_size, "pairs": recipe.pairs}
-    if options["minutes"] is not None or options["steps"] is not None:
-        own |= {"minutes": None, "steps": None}
-    options = {name: own.get(name) if value is None else value for name, value in options.items()}
-    settings = {field.name: options[field.name] for field in fields(recipe.training) if field.name in options}
-    return options | {"training": asdict(replace(recipe.training, **settings))}
+@click.command()
+@pair_options
+@click.option("--beta", type=float, help="KL coefficient: points of reward per nat of KL from the initial model.")
+@click.option(
+    "--loss-type",
+    type=click.Choice(get_args(DPOLossType)),
+    help="Of the margin: sigmoid (DPO, Rafailov et al. 2023) or ipo (IPO, Azar et al. 2024).",
+)
+@click.option(
+    "--label-smoothing",
+    type=float,
+    help="Share of pairs whose labels are taken to be wrong, below 0.5 (conservative DPO, Mitchell 2023).",
+)
+@click.option("--reward", help="A run folder of `minillm reward` (or: course) that relabels the pairs.")
+@click.pass_context
+def dpo(ctx: click.Context, **options: Any) -> None:
+    """Train a chat model directly on pairs of answers, of which somebody preferred one.
+
+    Iterated DPO: use --own-answers, and give the run to --model for the next round, with another --seed.
+    """
+    learn_from_pairs(ctx, options, summarize_dpo)
 
 
-def load_pairs(
-    options: dict[str, Any], recipe: PairRecipe, model: Transformer, tokenizer: Tokenizer, say: Callable[[str], None]
-) -> tuple[PairData, EncodedPairs]:
-    """The pairs to learn from and to be measured on, the latter with the preferences that they come from."""
+def learn_from_pairs(ctx: click.Context, options: dict[str, Any], summarize: Summarize) -> None:
+    """The whole command: train on the pairs, and print what `summarize` makes of it."""
+    with open_run(ctx, options, lambda chosen: recipe_for(str(ctx.command.name), chosen)) as run:
+        seed = run.options["seed"]
+        model, tokenizer = load_chat_model(run.options["model"])
+        model = model.to(run.processes.device)
+        train, held_out = load_pairs(run, model, tokenizer)
+        pairs = [train.pairs, held_out.pairs]
+        if name := run.options.get("reward"):
+            reward_model = load_reward(None if name == "course" else name, tokenizer).to(model.device)
+            pairs = [relabel(reward_model, part) for part in pairs]
+        done = run.train(
+            (model, tokenizer, seed, *pairs),
+            lambda job: fingerprint(model, pairs),
+            "the data or the initial model",
+            unit="pairs",
+        )
+        result, sentence = summarize(run.recipe, done.model, held_out, done.last)
+        result |= {"seconds": round(done.seconds, 1), "steps": done.last["step"], "out": str(run.out)}
+        run.report(result, f"{sentence} ({result['seconds']:.0f} s).")
+
+
+def recipe_for(command: str, options: dict[str, Any]) -> Any:
+    """The course's recipe where it is, also for a person's rankings; else one with the same training."""
+    if WORLD in options["data"]:
+        return find_recipe(command, WORLD, None, "--data FILE.jsonl")
+    return registered_recipe(command, WORLD) or OWN[command]
+
+
+def load_pairs(run: CommandRun, model: Transformer, tokenizer: Tokenizer) -> tuple[EncodedPairs, EncodedPairs]:
+    """The pairs to learn from and to be measured on, with the preferences that they come from."""
     parts: tuple[list[Preference], list[Preference]] = [], []
-    for source in options["data"]:
+    for source in run.options["data"]:
         if source == WORLD:
-            rater = Rater(length_bias=options["length_bias"])
-            own = functools.partial(own_answers, model, tokenizer, seed=options["seed"])
-            sized = replace(recipe, pairs=options["pairs"])
-            found = world_preferences(sized, rater, options["seed"], own if options["own_answers"] else None)
+            raters = (run.options[name] for name in ("seed", "length_bias", "own_answers"))
+            found = run.recipe.preferences(model, tokenizer, *raters)
         else:
             loaded = load_preferences(Path(source), skip_broken=True)
-            _tell(say, "lines cannot be used", loaded.skipped)
+            _tell(run.say, "lines cannot be used", loaded.skipped)
             found = hold_out_preferences(loaded.preferences)
         for part, more in zip(parts, found, strict=True):
             part += more
-    sized = replace(recipe, batch_size=options["batch_size"])
-    data, train, held_out = sized.encode(parts, model, tokenizer, options["seed"])
-    _tell(say, "pairs are left out", [*train.skipped, *held_out.skipped])
-    say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
-    return data, held_out
-
-
-def _relabeled(data: PairData, options: dict[str, Any], tokenizer: Tokenizer, device: torch.device) -> PairData:
-    """The pairs with the answer that --reward scores higher as the chosen one."""
-    name = None if options["reward"] == "course" else options["reward"]
-    reward_model = load_reward(name, tokenizer).to(device)
-    train = PairBatches(relabel(reward_model, data.train.pairs), options["batch_size"], options["seed"])
-    return PairData(train, relabel(reward_model, data.validation))
+    train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in parts)
+    _tell(run.say, "pairs are left out", [*train.skipped, *held_out.skipped])
+    run.say(f"{len(train.pairs):,} pairs to learn from, and {len(held_out.pairs):,} to measure on")
+    return train, held_out
 
 
 def _tell(say: Callable[[str], None], what: str, skipped: Sequence[str]) -> None:
     if skipped:
         say(f"{len(skipped)} {what}, such as: " + "; ".join(skipped[:SHOWN]))
+
+
+def summarize_reward(
+    recipe: PairRecipe, model: Any, held_out: EncodedPairs, last: Metrics
+) -> tuple[dict[str, Any], str]:
+    """How often the preferred answer scores higher; where the probabilities are known, also the Bayes ceiling."""
+    margins = pair_margins(model, held_out.pairs).tolist()
+    result: dict[str, Any] = {"val_accuracy": sum((m > 0) + (m == 0) / 2 for m in margins) / len(margins)}
+    result |= recipe.known_scores(margins, held_out.preferences)
+    text = f"The preferred answer scores higher in {result['val_accuracy']:.1%} of the held-out pairs"
+    if "simulated" in result:
+        text += "; on simulated pairs {expected_accuracy:.1%} are expected, and {ceiling:.1%} is the best possible"
+        text = text.format(**result["simulated"])
+    return result, text
+
+
+def summarize_dpo(recipe: PairRecipe, model: Any, held_out: EncodedPairs, last: Metrics) -> tuple[dict[str, Any], str]:
+    """The last metrics of the run, and a sentence about them."""
+    result = {name: round(last[name], 5) for name in ("val_loss", "val_accuracy", "kl")}
+    return result, (
+        f"The preferred answer gained on the other in {result['val_accuracy']:.1%} of the held-out pairs, "
+        f"at a KL of {result['kl']:.1f} nats per answer from the initial model"
+    )

@@ -1,85 +1,142 @@
-"""Shared by the commands that train: options that --resume restores, and a progress bar."""
+"""Shared by the commands that train: the models that they start from, the run itself, and a progress bar."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import torch
-from click.core import ParameterSource
 from tqdm import tqdm
 
+from minillm.assets import registered_names
+from minillm.cli.common import print_json
+from minillm.cli.options import RUN, settle
 from minillm.data.chat import chat_tokenizer
+from minillm.device import pick_device, seed_everything
 from minillm.errors import UserError
-from minillm.files import read_json, write_json
+from minillm.files import write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.reward_model import RewardModel, load_reward_model
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
-from minillm.training.distributed import ALONE, Processes
+from minillm.training.distributed import ALONE, Processes, join_processes, restart_count
 from minillm.training.metrics import Metrics
+from minillm.training.recipes import Job, make
 from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
 
-Config = TypeVar("Config")
-RUN = "run.json"  # the options of the run, for --resume
-# Options that are settings of `TrainConfig`.
-TRAINING = ("steps", "minutes", "optimizer", "learning_rate", "weight_decay", "compile")
 
-
-def resolve_options(
-    ctx: click.Context,
-    out: Path,
-    resume: bool,
-    options: dict[str, Any],
-    complete: Callable[[dict[str, Any]], dict[str, Any]],
-) -> dict[str, Any]:
-    """The options of this run: with `resume` those it started with, else the given ones as `complete` fills them in."""
-    kept = out / RUN
-    if not resume:
-        if kept.exists():
-            raise UserError(f"{out} already holds a run; continue it with --resume, or choose another --out")
-        return complete(options)
-    if not kept.exists():
-        raise FileNotFoundError(f"{out} holds no run to resume; leave out --resume to start one")
-    try:
-        before = {name: value for name, value in read_json(kept).items() if value is not None}
-        for parameter in ctx.command.params:  # the file may have been edited
-            if parameter.name in before:
-                value = parameter.type_cast_value(ctx, before[parameter.name])
-                before[parameter.name] = list(value) if isinstance(value, tuple) else value  # as JSON has them
-    except (ValueError, TypeError, OverflowError, AttributeError, click.BadParameter) as error:
-        raise UserError(f"{kept} is damaged ({error}); start again with another --out") from None
-    for name, value in options.items():
-        if ctx.get_parameter_source(name) == ParameterSource.COMMANDLINE and before.get(name) != value:
-            raise UserError(
-                f"the run in {out} has {name} = {before.get(name)}; a resumed run cannot change it to {value}"
-            )
-    return options | before  # an option that there was not yet when the run began has its default
-
-
-def training_config(kind: type[Config], options: dict[str, Any], out: Path) -> Config:
-    """The training settings in a run's options, which may come from an edited file."""
-    try:
-        return kind(**options["training"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{out / RUN} is damaged ({error}); start again with another --out") from None
+def load_model(name: str | None, default: str) -> tuple[Transformer, Tokenizer]:
+    """The model of a run folder or an asset's name, or the course's."""
+    return load(_known(name, default, "--model"))
 
 
 def load_chat_model(name: str | None) -> tuple[Transformer, Tokenizer]:
     """The chat model of a run folder or an asset's name, or the course's; its tokenizer has a chat template."""
-    model, tokenizer = load(name or "course-sft")
+    model, tokenizer = load_model(name, "course-sft")
     return model, chat_tokenizer(tokenizer)
 
 
 def load_reward(name: str | None, tokenizer: Tokenizer) -> RewardModel:
     """The reward model of a run folder, or the course's; raises `UserError` if its tokenizer is another one."""
-    reward_model, own = load_reward_model(name or "course-reward")
+    reward_model, own = load_reward_model(_known(name, "course-reward", "--reward"))
     if own.vocab != tokenizer.vocab:
         raise UserError("the model and the reward model have different tokenizers; use two that share one")
     return reward_model
+
+
+def _known(name: str | None, default: str, option: str) -> str:
+    if name is None and default not in registered_names():
+        raise UserError(
+            f"the default model comes with the course, which is not installed here; give a folder: {option}"
+        )
+    return name or default
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run made: the model, what was measured before, the last metrics, and the seconds that it took."""
+
+    model: Any
+    before: Any
+    last: Metrics
+    seconds: float
+
+
+@dataclass(frozen=True)
+class CommandRun:
+    """A run of one of the commands that train, new or resumed: its options and the recipe that they make up."""
+
+    command: str
+    out: Path
+    options: dict[str, Any]
+    recipe: Any
+    processes: Processes
+    as_json: bool
+
+    def say(self, text: str) -> None:
+        """Print a line, on rank 0 only; with --json on stderr."""
+        if self.processes.is_main:
+            click.echo(text, err=self.as_json)
+
+    def train(
+        self,
+        start: tuple[Any, ...],
+        fingerprint: Callable[[Job], str],
+        learned_from: str,
+        ready: Callable[[Job], Any] = lambda job: None,
+        unit: str = "tokens",
+        **settings: Any,
+    ) -> Trained:
+        """Make the recipe from `start`, with a progress bar.
+
+        `fingerprint` tells whether a resumed run learns from the same, which `learned_from` names; `ready` is called
+        before the first step, and what it returns is in the result. `settings` are the method's own.
+        """
+        before, begun = None, 0.0
+
+        @contextmanager
+        def watch(job: Job) -> Iterator[OnMetrics]:
+            nonlocal before, begun
+            if self.processes.is_main:
+                remember(self.out, self.options, fingerprint(job), learned_from)
+            before, begun = ready(job), time.perf_counter()
+            with progress(job.config, self.out, self.command, self.processes, unit) as show:
+                yield show
+
+        model, history = make(self.recipe, self.out, start=start, watch=watch, **settings)
+        return Trained(model, before, history[-1] if history else Metrics(), time.perf_counter() - begun)
+
+    def report(self, result: Mapping[str, Any], sentence: str) -> None:
+        """Print the result of the run: the sentence, and the JSON that --json asks for; on rank 0 only."""
+        self.say(sentence)
+        if self.as_json and self.processes.is_main:
+            print_json(dict(result))
+
+
+@contextmanager
+def open_run(
+    ctx: click.Context, options: dict[str, Any], find: Callable[[dict[str, Any]], Any]
+) -> Iterator[CommandRun]:
+    """A run by the options of a command, with the recipe that `find` chooses by them.
+
+    With --parallel it is shared by all processes that torchrun started; a restart by torchrun resumes.
+    """
+    out, as_json, resume = (options.pop(name) for name in ("out", "as_json", "resume"))
+    resume = resume or (restart_count() > 0 and (out / RUN).exists())
+    parallel, device = options.pop("parallel", None), pick_device(options["device"])
+    joined: AbstractContextManager[Processes] = nullcontext(replace(ALONE, device=device))
+    if parallel is not None:
+        joined = join_processes(device, sharded=parallel == "fsdp")
+    with joined as processes:
+        settled = settle(ctx, out, resume, options, find) if processes.is_main else None
+        recipe, options = processes.broadcast(settled)
+        seed_everything(options["seed"])
+        yield CommandRun(str(ctx.command.name), out, options, recipe, processes, as_json)
 
 
 def remember(out: Path, options: dict[str, Any], fingerprint: str, learned_from: str) -> None:

@@ -7,9 +7,10 @@ names of the speakers and the white space that the template puts after an answer
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Int
@@ -115,9 +116,38 @@ def read_conversations(path: str | Path) -> list[list[Message]]:
 
     Raises `FileNotFoundError` for no file, and `UserError`, with the line's number, for a line that is none.
     """
-    path = Path(path)
+    form = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
+    return _read_lines(
+        Path(path), 'one conversation per line, {"messages": [...]}', form, lambda line: line["messages"]
+    )
+
+
+def read_prompts(path: str | Path) -> list[list[Message]]:
+    """The prompts of a JSONL file: one {"prompt": "..."} per line; a list of messages may stand for the text.
+
+    A conversation, {"messages": [...]}, is a prompt without its last answer. Raises what `read_conversations` raises.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     size = Path(folder, "asked.jsonl").write_text('{"prompt": "Hi?"}')
+    ...     read_prompts(Path(folder, "asked.jsonl"))
+    [[{'role': 'user', 'content': 'Hi?'}]]
+    """
+
+    def prompt_of(line: Any) -> Any:
+        if isinstance(line.get("prompt"), str):
+            return [{"role": "user", "content": line["prompt"]}]
+        messages = line["messages"] if "messages" in line else line["prompt"]
+        answered = isinstance(messages, list) and messages[-1:] and messages[-1].get("role") == "assistant"
+        return messages[:-1] if answered else messages
+
+    return _read_lines(Path(path), 'one prompt per line, {"prompt": "..."}', '{"prompt": "..."}', prompt_of)
+
+
+def _read_lines(path: Path, holds: str, form: str, messages_of: Callable[[Any], Any]) -> list[list[Message]]:
+    """The messages that each line of a JSONL file holds."""
     if not path.is_file():
-        raise FileNotFoundError(f'there is no file {path}; it holds one conversation per line, {{"messages": [...]}}')
+        raise FileNotFoundError(f"there is no file {path}; it holds {holds}")
     conversations = []
     try:
         # Not splitlines: that also cuts at characters such as U+2028, which may occur inside a text.
@@ -128,16 +158,13 @@ def read_conversations(path: str | Path) -> list[list[Message]]:
         if not line.strip():
             continue
         try:
-            messages = json.loads(line)["messages"]
+            messages = messages_of(json.loads(line))
             if not isinstance(messages, list):
                 raise UserError("its messages are not a list")
             check_messages(messages)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             wrong = error if isinstance(error, UserError) else repr(error)
-            raise UserError(
-                f'{path}, line {number}: {wrong}; a line is {{"messages": [{{"role": "user", '
-                '"content": "..."}, {"role": "assistant", "content": "..."}]}'
-            ) from None
+            raise UserError(f"{path}, line {number}: {wrong}; a line is {form}") from None
         conversations.append(messages)
     return conversations
 

@@ -2,14 +2,16 @@
 
     recipe -> prepare -> Job (a model, what it learns from, the method) -> run -> a trained model, kept in a folder
 
-A recipe belongs to a shape, since a wider model wants smaller steps and a GPU larger batches.
+A recipe belongs to a shape, since a wider model wants smaller steps and a GPU larger batches. Recipes for data that an
+extension brings register themselves (`register_recipe`), as the course's do for its world.
 """
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 
@@ -18,6 +20,7 @@ from minillm.data.corpora import TOKENIZER_DOCUMENTS, Corpus, encode_training, l
 from minillm.data.floor import Floor, floor
 from minillm.data.token_file import TokenFile
 from minillm.device import pick_device, seed_everything
+from minillm.extensions import load_extensions
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
@@ -55,12 +58,18 @@ class Recipe(Protocol):
 
 
 def make(
-    recipe: Recipe, folder: str | Path | None = None, on_metrics: OnMetrics = ignore, start: tuple[Any, ...] = ()
+    recipe: Recipe,
+    folder: str | Path | None = None,
+    on_metrics: OnMetrics = ignore,
+    start: tuple[Any, ...] = (),
+    watch: Callable[[Job], AbstractContextManager[OnMetrics]] | None = None,
+    **settings: Any,
 ) -> tuple[Any, list[Metrics]]:
     """Make what a recipe describes; returns the trained model and the metrics of the run.
 
     `start` is what the recipe's `prepare` takes: nothing for a base model, a model and its tokenizer for the others.
-    What an interrupted run left in `folder` is resumed.
+    What an interrupted run left in `folder` is resumed. `watch(job)`, if given, sees the job before it runs and returns
+    a context to run it in, which gives the callback for metrics. `settings` are the method's own, such as `processes`.
 
     >>> import os, tempfile
     >>> from unittest import mock
@@ -73,7 +82,55 @@ def make(
     >>> model.config.vocab_size, metrics[-1]["step"], "val_loss" in metrics[-1]
     (300, 2, True)
     """
-    return recipe.prepare(*start).run(folder, on_metrics)
+    job = recipe.prepare(*start)
+    with nullcontext(on_metrics) if watch is None else watch(job) as show:
+        return job.run(folder, show, **settings)
+
+
+Settled = TypeVar("Settled")
+
+
+def with_settings(recipe: Settled, settings: Mapping[str, Any]) -> Settled:
+    """Change a recipe by settings of its own or of its training; other names, and those that are None, are ignored.
+
+    Steps or minutes replace both: the run is then as long as the given one says. A recipe with a method
+    `in_proportion_to` has more numbers that depend on what was changed.
+
+    >>> recipe = with_settings(BaseRecipe("mine.txt"), {"batch_size": 8, "minutes": 2.0, "learning_rate": None})
+    >>> recipe.batch_size, recipe.training.minutes, recipe.training.steps
+    (8, 2.0, None)
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if given.keys() & {"steps", "minutes"}:
+        given = {"steps": None, "minutes": None} | given
+    old: Any = recipe
+    training, own = (
+        {field.name: given[field.name] for field in fields(part) if field.name in given} for part in (old.training, old)
+    )
+    new = replace(old, **own, training=replace(old.training, **training))
+    return new.in_proportion_to(old) if hasattr(new, "in_proportion_to") else new
+
+
+_REGISTERED: dict[tuple[str, str], Callable[[], Any]] = {}
+
+
+def register_recipe(command: str, data: str, find: Callable[[], Any]) -> None:
+    """Make the recipe of a command (sft, reward, dpo, ppo or grpo) for some data known by the name of the data.
+
+    `find` returns it. The command line uses these, and says what to give instead where there is none.
+
+    >>> register_recipe("pretrain", "letters", lambda: BaseRecipe("letters.txt"))
+    >>> registered_recipe("pretrain", "letters").corpus, registered_recipe("pretrain", "digits")
+    ('letters.txt', None)
+    """
+    _REGISTERED[command, data] = find
+
+
+def registered_recipe(command: str, data: str) -> Any:
+    """The recipe that is registered for a command and the name of its data, or None if there is none."""
+    load_extensions()
+    find = _REGISTERED.get((command, data))
+    return find and find()
 
 
 @dataclass(frozen=True)

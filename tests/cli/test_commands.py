@@ -24,7 +24,8 @@ from minillm.inference.scoring import log_probs
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
-from minillm.training.recipes import recipe_of
+from minillm.training.recipes import BaseRecipe, recipe_of
+from minillm.training.settings import TrainConfig
 from minillm.world.experiments import EXPERIMENTS
 
 
@@ -70,7 +71,7 @@ def test_each_command_is_where_the_table_says(name):
 def test_the_list_of_commands_needs_no_torch_and_leaves_out_the_course_where_it_is_not():
     program = "import sys; from minillm import cli; {}; cli.main(['--help'], standalone_mode=False); "
     program += "assert 'torch' not in sys.modules"
-    for change, listed in [("0", True), ("cli.find_spec = lambda name: None", False)]:
+    for change, listed in [("0", True), ("cli.is_installed = lambda name: False", False)]:
         shown = subprocess.run([sys.executable, "-c", program.format(change)], capture_output=True, text=True)
         assert shown.returncode == 0, shown.stderr
         assert "pretrain" in shown.stdout
@@ -212,7 +213,7 @@ def test_the_line_of_a_laptop_says_what_to_do_or_that_it_is_ready(change, column
 def test_doctor_looks_at_a_run(tmp_path, monkeypatch):
     band = Band((1, 1000), (6.9, 0.7), (6.93, 0.75), (6.95, 0.8))
     bands = Bands({"batch_size": 8}, 5, 6.93, band, Band((), (), (), ()))
-    monkeypatch.setattr(importlib.import_module("minillm.cli.doctor"), "load_bands", lambda: bands)
+    monkeypatch.setattr("minillm.course.bands.load_bands", lambda: bands)
     lines = [{"step": 1, "loss": 6.93}, {"step": 1000, "loss": 3.0}]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     result = run("doctor", "--run", tmp_path, "--json")
@@ -293,7 +294,8 @@ def test_resume_keeps_the_settings_it_began_with(tmp_path, cache, monkeypatch):
     out = tmp_path / "run"
     assert "holds no run" in run("pretrain", "--out", out, "--resume", status=1).stderr
     first = last_json(run("pretrain", "--out", out, "--steps", "2", "--json", *TRAINING))
-    monkeypatch.setattr(importlib.import_module("minillm.cli.pretrain"), "recipe_of", None)  # it may have changed since
+    changed = BaseRecipe("world", batch_size=7, training=TrainConfig(steps=9))  # the recipe may have changed since
+    monkeypatch.setattr(importlib.import_module("minillm.cli.pretrain"), "recipe_of", lambda *_: changed)
     again = last_json(run("pretrain", "--out", out, "--resume", "--json"))
     assert again["val_loss"] == first["val_loss"]
     refused = run("pretrain", "--out", out, "--resume", "--steps", "9", status=1)

@@ -7,7 +7,7 @@ import torch
 from cli.test_commands import last_json, run
 
 from minillm import load
-from minillm.cli import online
+from minillm.course.recipes import prompts
 from minillm.posttraining.reward_model import RewardModel, save_reward_model
 from minillm.tokenizer import Tokenizer
 
@@ -28,7 +28,7 @@ def judge(chatty, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def few_measured(monkeypatch):
-    monkeypatch.setattr(online, "MEASURED", 4)
+    monkeypatch.setattr(prompts, "MEASURED", 4)
 
 
 @pytest.mark.parametrize("command", ["ppo", "grpo"])
@@ -78,3 +78,47 @@ def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
     save_reward_model(RewardModel.from_language_model(model), words, other)
     refused = run("ppo", "--model", chatty, "--reward", other, "--out", tmp_path / "run", *SMALL, status=1)
     assert "different tokenizers" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["ppo", "grpo"])
+def test_prompts_may_come_from_a_file(tmp_path, chatty, judge, command):
+    asked, out = tmp_path / "asked.jsonl", tmp_path / "run"
+    lines = [{"prompt": f"{n} and 1?"} for n in range(10)]
+    lines += [{"prompt": [{"role": "user", "content": "Who?"}]}]
+    lines += [{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}]
+    asked.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    options = ["--model", chatty, "--reward", judge, "--out", out, *SMALL[2:], "--prompts", asked]
+    shown = run(command, *options, "--json")
+    first = last_json(shown)
+    assert (first["steps"], first["asked"]) == (2, 1)
+    assert first["before"]["kl"] == 0
+    assert f"On 1 held-out prompts: reward {first['before']['reward']:.2f} before" in shown.stderr
+    again = last_json(run(command, "--out", out, "--resume", "--json"))
+    assert again["after"] == first["after"]
+    with asked.open("a", encoding="utf-8") as file:
+        file.write('{"prompt": "More?"}\n')
+    assert "the prompts or the initial model is not what the run" in run(command, *options, "--resume", status=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('{"prompt": "Hi?"}\n', "there are 1 distinct conversations"),
+        ('{"question": "Hi?"}\n', 'line 1: KeyError(\'prompt\'); a line is {"prompt": "..."}'),
+        ('["Hi?"]\n', "line 1: AttributeError"),
+        ('{"prompt": 7}\n', "line 1: its messages are not a list"),
+    ],
+)
+def test_a_file_of_prompts_that_cannot_be_asked_gets_a_sentence(tmp_path, chatty, judge, text, sentence):
+    (tmp_path / "asked.jsonl").write_text(text, encoding="utf-8")
+    options = ["--model", chatty, "--reward", judge, "--out", tmp_path / "run", "--prompts", tmp_path / "asked.jsonl"]
+    assert sentence in run("grpo", *options, status=1).stderr
+
+
+def test_what_prompts_may_not_be(tmp_path, chatty, judge):
+    options = ["--model", chatty, "--out", tmp_path / "run"]
+    assert "0 is not in the range x>=1" in run("grpo", *options, "--prompts", "0", status=2).stderr
+    missing = run("ppo", *options, "--reward", judge, "--prompts", "nowhere.jsonl", status=1).stderr
+    assert "there is no file nowhere.jsonl; it holds one prompt per line" in missing
+    both = run("grpo", *options, "--verify", "--prompts", "asked.jsonl", status=1).stderr
+    assert "--verify asks problems of its own; leave it out, or leave out --prompts asked.jsonl" in both

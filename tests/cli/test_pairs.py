@@ -4,14 +4,16 @@ import importlib
 import json
 import re
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 from cli.test_commands import last_json, run
 
 from minillm import load
-from minillm.cli.pairs import with_pair_recipe
+from minillm.cli.options import settle
 from minillm.course.models import RewardRecipe
 from minillm.course.recipes import preferences
+from minillm.course.recipes.commands import COMMANDS
 from minillm.posttraining.reward_model import RewardModel, load_reward_model, save_reward_model
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
@@ -40,7 +42,7 @@ def test_it_learns_from_simulated_raters_and_goes_on(tmp_path, chatty, command, 
     first = last_json(run(command, "--model", chatty, "--out", out, *SMALL, "--json"))
     assert first["steps"] == 4
     changed = replace(getattr(preferences, command.upper()), pairs=1)  # the recipe may have changed since
-    monkeypatch.setattr(importlib.import_module(f"minillm.cli.{command}"), command.upper(), changed)
+    monkeypatch.setitem(COMMANDS, (command, "world"), changed)
     again = last_json(run(command, "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]
     assert "already holds a run" in run(command, "--out", out, status=1).stderr
@@ -155,11 +157,12 @@ def test_a_model_that_cannot_chat_has_no_reference(tmp_path, chatty):
 
 
 def test_the_course_models_recipe_is_that_of_the_command():
-    command = importlib.import_module("minillm.cli.reward")
-    given = command.reward.make_context("reward", ["--out", "somewhere"]).params
-    defaults = with_pair_recipe(given, command.REWARD)
-    recipe = RewardRecipe()
-    assert (defaults["data"], defaults["model"]) == (["world"], None)
-    assert defaults["training"] == asdict(recipe.pairs.training)
-    assert (defaults["pairs"], defaults["batch_size"]) == (recipe.pairs.pairs, recipe.pairs.batch_size)
-    assert defaults["length_bias"] == recipe.rater.length_bias
+    command = importlib.import_module("minillm.cli.pairs")
+    context = command.reward.make_context("reward", ["--out", "somewhere"])
+    options = {name: value for name, value in context.params.items() if name not in ("out", "resume", "as_json")}
+    recipe, kept = settle(context, Path("somewhere"), False, options, lambda given: command.recipe_for("reward", given))
+    assert (kept["data"], kept["model"]) == (["world"], None)
+    assert recipe == RewardRecipe().pairs
+    assert kept["training"] == asdict(recipe.training)
+    assert (kept["pairs"], kept["batch_size"]) == (recipe.pairs, recipe.batch_size)
+    assert kept["length_bias"] == RewardRecipe().rater.length_bias

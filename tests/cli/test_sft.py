@@ -12,8 +12,10 @@ from posttraining.chats import LESSONS
 from minillm import load
 from minillm.data.corpora import SPECIAL_TOKENS
 from minillm.model.transformer import Transformer
+from minillm.posttraining.recipes import SFTRecipe
 from minillm.pretrained import save
 from minillm.tokenizer import Tokenizer
+from minillm.training.settings import TrainConfig
 
 SMALL = ["--steps", "4", "--batch-size", "2"]
 
@@ -81,7 +83,8 @@ def test_problems_to_verify_are_learned_worked_first(tmp_path, base):
 def test_resume_keeps_settings_data_and_the_model_it_began_with(tmp_path, base, lessons, monkeypatch):
     out = tmp_path / "run"
     first = last_json(run("sft", "--model", base, "--data", lessons, "--out", out, *SMALL, "--lora", "2", "--json"))
-    monkeypatch.setattr(importlib.import_module("minillm.cli.sft"), "OWN_SFT", None)  # it may have changed since
+    changed = SFTRecipe(TrainConfig(steps=9), batch_size=5)  # the recipe may have changed since
+    monkeypatch.setattr(importlib.import_module("minillm.cli.sft"), "OWN_SFT", changed)
     assert last_json(run("sft", "--out", out, "--resume", "--json"))["val_loss"] == first["val_loss"]
     assert "already holds a run" in run("sft", "--out", out, status=1).stderr
     refused = run("sft", "--out", out, "--resume", "--lora", "3", status=1)

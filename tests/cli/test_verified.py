@@ -3,7 +3,7 @@
 import pytest
 from cli.test_commands import last_json, run
 
-from minillm.cli import verified
+from minillm.course.recipes import reasoning
 
 SMALL = ["--prompts", "6", "--steps", "2", "--prompts-per-step", "2", "--answers-per-prompt", "2"]
 SMALL += ["--max-new-tokens", "4"]
@@ -11,7 +11,7 @@ SMALL += ["--max-new-tokens", "4"]
 
 @pytest.fixture(autouse=True)
 def few_measured(monkeypatch):
-    monkeypatch.setattr(verified, "MEASURED", 4)
+    monkeypatch.setattr(reasoning, "MEASURED", 4)
 
 
 def test_it_learns_and_goes_on(tmp_path, chatty):

@@ -4,13 +4,14 @@ import importlib
 import json
 import shutil
 import signal
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 
 import pytest
 import torch
 from click.testing import CliRunner
 from helpers import small_config
 
+from minillm.cli import main
 from minillm.config import PRESETS, ModelConfig
 from minillm.course import models, shipped
 from minillm.course.keeping import SEAL, as_settings, kept_folder
@@ -23,26 +24,25 @@ from minillm.course.models import (
     make_ppo,
     make_reward,
     make_sft,
-    training,
 )
 from minillm.course.models.recipes import plain_settings
-from minillm.course.recipes import chat, preferences
-from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
-from minillm.course.recipes.preferences import REWARD, PairRecipe
-from minillm.course.recipes.prompts import WORLD_PPO
+from minillm.course.recipes import chat, preferences, prompts
+from minillm.course.recipes.chat import WORLD_SFT, WorldSFT
+from minillm.course.recipes.commands import COMMANDS
+from minillm.course.recipes.preferences import REWARD, WorldPairs
+from minillm.course.recipes.prompts import WORLD_PPO, WorldPrompts
 from minillm.data.corpora import END_OF_TEXT, TOKENIZER_DOCUMENTS
 from minillm.model.transformer import Transformer
+from minillm.posttraining import recipes as own_recipes
 from minillm.posttraining.reward_model import load_reward_model
 from minillm.pretrained import load, save
 from minillm.tokenizer import Tokenizer
 from minillm.training import recipes as training_recipes
+from minillm.training.recipes import recipe_of, with_settings
 from minillm.training.settings import TrainConfig
 
 cli = importlib.import_module("minillm.cli.pretrain")  # by this name minillm.cli holds the command, not the module
 sft_command = importlib.import_module("minillm.cli.sft")
-reward_command = importlib.import_module("minillm.cli.reward")
-online_command = importlib.import_module("minillm.cli.online")
-ppo_command = importlib.import_module("minillm.cli.ppo")
 LOAD_CORPUS, PRETRAIN = training_recipes.load_corpus, training_recipes.pretrain
 TINY = BaseRecipe(
     "world",
@@ -76,15 +76,11 @@ def only_folder(home):
 
 
 def test_the_recipe_equals_that_of_the_command():
-    defaults = cli.with_recipe(cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params)
-    recipe = BaseRecipe("world")
-    assert recipe.config == ModelConfig.preset(defaults["preset"])
-    assert defaults["corpus"] == "world"
-    for name in ("seed", "batch_size", "documents"):
-        assert getattr(recipe, name) == defaults[name], name
+    given = cli.pretrain.make_context("pretrain", ["--out", "somewhere"]).params
+    recipe = with_settings(recipe_of(given["preset"], given["corpus"]), given)
+    assert recipe == BaseRecipe("world")
+    assert recipe.config == ModelConfig.preset("tiny")
     assert recipe.tokenizer_documents == TOKENIZER_DOCUMENTS
-    for setting in {field.name for field in fields(TrainConfig)} & set(defaults):
-        assert getattr(recipe.training, setting) == defaults[setting], setting
 
 
 def test_the_base_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
@@ -238,12 +234,9 @@ def test_a_cache_that_cannot_be_written_is_reported(tmp_path, monkeypatch):
 
 
 def test_the_chat_models_recipe_equals_that_of_the_command():
-    defaults = sft_command.with_recipe(sft_command.sft.make_context("sft", ["--out", "somewhere"]).params)
-    recipe = ChatRecipe()
-    assert (defaults["data"], defaults["model"], defaults["lora"]) == ("world", None, None)
-    assert defaults["training"] == asdict(recipe.sft.training)
-    for name in sft_command.SIZES:
-        assert getattr(recipe.sft, name) == defaults[name], name
+    given = sft_command.sft.make_context("sft", ["--out", "somewhere"]).params
+    assert (given["data"], given["model"], given["lora"]) == ("world", None, None)
+    assert with_settings(sft_command.recipe_for(given), given) == ChatRecipe().sft
 
 
 @pytest.mark.slow
@@ -252,12 +245,12 @@ def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
     recipe = ChatRecipe(
         base=shape,
-        sft=SFTRecipe(training, batch_size=2, instructions=30, questions=2, short_instructions=20, short_steps=2),
+        sft=WorldSFT(training, batch_size=2, instructions=30, questions=2, short_instructions=20, short_steps=2),
     )
     model, tokenizer = make_sft(recipe)
     assert tokenizer.chat_template is not None
     monkeypatch.setitem(models.DEFAULTS, "base", shape)
-    monkeypatch.setitem(sft_command.RECIPES, "world", recipe.sft)
+    monkeypatch.setitem(COMMANDS, ("sft", "world"), recipe.sft)
     made = CliRunner().invoke(sft_command.sft, ["--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     torch.testing.assert_close(weights(model), weights(load(tmp_path / "run")[0]), rtol=0, atol=0)
@@ -268,37 +261,37 @@ def test_the_chat_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
 def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch):
     short = {"steps": 3, "warmup_steps": 1, "bf16": False}
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
-    chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
-    pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
+    chat = ChatRecipe(base=shape, sft=WorldSFT(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
+    pairs = WorldPairs(replace(REWARD.training, **short), batch_size=2, pairs=12)
     monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     recipe = RewardRecipe(chat=chat, pairs=pairs)
     model, _ = make_reward(recipe)
     monkeypatch.setitem(models.DEFAULTS, "sft", chat)
-    monkeypatch.setattr(reward_command, "REWARD", pairs)
-    made = CliRunner().invoke(reward_command.reward, ["--out", str(tmp_path / "run")])
+    monkeypatch.setitem(COMMANDS, ("reward", "world"), pairs)
+    made = CliRunner().invoke(main, ["reward", "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     again, _ = load_reward_model(tmp_path / "run")
     texts = [[14, 15], [26]]
     assert torch.equal(model.score([[3], [9]], texts), again.score([[3], [9]], texts))
-    monkeypatch.setattr(training, "train_reward_model", None)
+    monkeypatch.setattr(own_recipes, "train_reward_model", None)
     assert torch.equal(make_reward(recipe)[0].score([[3], [9]], texts), again.score([[3], [9]], texts))
 
 
 def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypatch):
     short = {"steps": 2, "warmup_steps": 1, "bf16": False}
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))
-    chat = ChatRecipe(base=shape, sft=SFTRecipe(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
-    pairs = PairRecipe(replace(REWARD.training, **short), batch_size=2, pairs=12)
+    chat = ChatRecipe(base=shape, sft=WorldSFT(replace(WORLD_SFT.training, **short), batch_size=2, instructions=30))
+    pairs = WorldPairs(replace(REWARD.training, **short), batch_size=2, pairs=12)
     monkeypatch.setattr(preferences, "HELD_OUT_PAIRS", 4)
     training = replace(WORLD_PPO, steps=2, prompts_per_step=2, max_new_tokens=4)
     recipe = PPORecipe(reward=RewardRecipe(chat=chat, pairs=pairs), prompts=6, training=training)
     model, _ = make_ppo(recipe)
     assert not torch.equal(weights(model), weights(make_sft(chat)[0]))
-    monkeypatch.setattr(online_command, "MEASURED", 4)
+    monkeypatch.setattr(prompts, "MEASURED", 4)
     monkeypatch.setitem(models.DEFAULTS, "sft", chat)
     monkeypatch.setitem(models.DEFAULTS, "reward", recipe.reward)
-    monkeypatch.setattr(ppo_command, "WORLD_PPO", training)
-    made = CliRunner().invoke(ppo_command.ppo, ["--prompts", "6", "--out", str(tmp_path / "run")])
+    monkeypatch.setitem(COMMANDS, ("ppo", "world"), WorldPrompts(training))
+    made = CliRunner().invoke(main, ["ppo", "--prompts", "6", "--out", str(tmp_path / "run")])
     assert made.exit_code == 0, made.output
     assert torch.equal(weights(load(tmp_path / "run")[0]), weights(model))
     assert PPORecipe().training == WORLD_PPO

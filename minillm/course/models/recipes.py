@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minillm.course.keeping import as_settings
-from minillm.course.recipes.chat import WORLD_SFT, SFTRecipe
-from minillm.course.recipes.preferences import REWARD, PairRecipe
+from minillm.course.recipes.chat import WORLD_SFT, WorldSFT
+from minillm.course.recipes.preferences import REWARD, WorldPairs
 from minillm.course.recipes.prompts import PROMPTS, WORLD_PPO
 from minillm.course.recipes.reasoning import FAMILIES, REASONING, REASONING_GRPO
 from minillm.posttraining.grpo import GRPOConfig
@@ -23,7 +23,7 @@ class ChatRecipe:
 
     seed: int = 0  # decides the instructions and the order
     base: BaseRecipe = field(default_factory=lambda: BaseRecipe("world"))  # what it begins with
-    sft: SFTRecipe = WORLD_SFT
+    sft: WorldSFT = WORLD_SFT
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class RewardRecipe:
     seed: int = 0  # decides the instructions, the raters' choices and the order
     chat: ChatRecipe = field(default_factory=ChatRecipe)  # what it begins with
     rater: Rater = field(default_factory=Rater)
-    pairs: PairRecipe = REWARD
+    pairs: WorldPairs = REWARD
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,16 @@ from tqdm.auto import tqdm
 
 from minillm.course.models.recipes import ChatRecipe, PPORecipe, ReasoningRecipe, RewardRecipe
 from minillm.course.recipes.preferences import world_preferences
-from minillm.course.recipes.prompts import online_job
+from minillm.course.recipes.prompts import WorldPrompts
 from minillm.course.recipes.reasoning import verified_job
+from minillm.data.pairs import encode_preferences
 from minillm.device import pick_device, seed_everything
 from minillm.model.transformer import Transformer
 from minillm.posttraining.grpo import grpo
-from minillm.posttraining.ppo import ppo
-from minillm.posttraining.reward import train_reward_model
 from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
-from minillm.training.recipes import BaseRecipe, Job, make
+from minillm.training.recipes import BaseRecipe, make
 from minillm.training.run import OnMetrics
 from minillm.training.settings import TrainConfig
 
@@ -44,8 +43,8 @@ def train_reward(recipe: RewardRecipe, folder: Path, sft: tuple[Transformer, Tok
     seed_everything(recipe.seed)
     with _bar(recipe.pairs.training, "reward") as show:
         found = world_preferences(recipe.pairs, recipe.rater, recipe.seed)
-        data, *_ = recipe.pairs.encode(found, model, tokenizer, recipe.seed)
-        Job(model.to(pick_device(None)), tokenizer, data, recipe.pairs.training, train_reward_model).run(folder, show)
+        pairs = [encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found]
+        make(recipe.pairs, folder, show, (model.to(pick_device(None)), tokenizer, recipe.seed, *pairs))
 
 
 def train_ppo(
@@ -55,9 +54,9 @@ def train_ppo(
     device, config = pick_device(None), replace(recipe.training, seed=recipe.seed)
     (model, tokenizer), (reward_model, _) = sft, reward
     seed_everything(recipe.seed)
-    score = reward_model.to(device).eval().score
+    start = model.to(device), tokenizer, recipe.seed, reward_model.to(device).eval()
     with _bar(config, "PPO") as show:
-        online_job(ppo, config, model.to(device), tokenizer, score, recipe.prompts, recipe.seed).run(folder, show)
+        make(WorldPrompts(config, recipe.prompts), folder, show, start)
 
 
 def train_reasoning(recipe: ReasoningRecipe, folder: Path, solver: tuple[Transformer, Tokenizer]) -> None:

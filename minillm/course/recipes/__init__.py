@@ -4,4 +4,5 @@ chat         SFT
 preferences  the reward model and DPO
 prompts      PPO and GRPO with a reward model
 reasoning    GRPO, REINFORCE and rejection sampling with a verifier
+commands     which of them a command uses, for data with a name
 """

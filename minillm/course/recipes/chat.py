@@ -1,4 +1,4 @@
-"""Recipes for SFT, on the world's instructions or a person's own conversations.
+"""Recipes for SFT on the world's instructions.
 
 The curriculum: SFT begins with short instructions (copy, reverse, count, add, rephrase politely; Bengio et al. 2009),
 since they teach looking back and repeating, which the others need too. After 400 updates on these alone the base model
@@ -11,11 +11,12 @@ document and a fifth with up to four. That raised right held-out answers from 52
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from minillm.data.chat import Message, chat_tokenizer
 from minillm.data.conversations import Example
 from minillm.model.transformer import Transformer
+from minillm.posttraining.recipes import OWN_SFT as OWN_SFT  # lesson 14 finds it here
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
 from minillm.tokenizer import Tokenizer
 from minillm.training.recipes import Job
@@ -27,11 +28,9 @@ HELD_OUT = 200  # instructions that are measured on
 CIVIL = 0.5  # of the answers that a model learns from
 SHORT_FAMILIES = {"copy": 3, "reverse": 3, "count": 2, "sum": 2, "rewrite": 1}  # by weight
 
-OwnConversations = tuple[Sequence[Sequence[Message]], Sequence[Sequence[Message]]]  # to learn from, held out
-
 
 @dataclass(frozen=True)
-class SFTRecipe:
+class WorldSFT:
     """The training settings, the batch, and how many instructions of the world."""
 
     training: TrainConfig
@@ -44,21 +43,29 @@ class SFTRecipe:
     families: Mapping[str, int] | None = None  # only `problems` of these families, by weight
     worked_steps: int = 0  # updates on these problems with all steps shown, before those on the mixture
 
-    def prepare(
-        self, model: Transformer, tokenizer: Tokenizer, seed: int, conversations: OwnConversations | None = None
-    ) -> Job:
-        """A job on the world's instructions, or on conversations of one's own."""
+    def prepare(self, model: Transformer, tokenizer: Tokenizer, seed: int) -> Job:
+        """A job on the world's instructions."""
         tokenizer = chat_tokenizer(tokenizer)
-        if conversations is None:
-            data = world_chats(tokenizer, self, model.config.max_seq_len, seed)
-        else:
-            train, held_out = (encode_conversations(tokenizer, part) for part in conversations)
-            shape = tokenizer.end_id, model.config.max_seq_len, self.batch_size, seed
-            data = ChatData.of(train, held_out, *shape)
+        data = world_chats(tokenizer, self, model.config.max_seq_len, seed)
         return Job(model, tokenizer, data, self.training, sft)
 
+    def in_proportion_to(self, default: "WorldSFT") -> "WorldSFT":
+        """The same recipe, with as large a share of short instructions, and of steps on what comes first, as `default`.
 
-WORLD_SFT = SFTRecipe(
+        >>> fewer = replace(WORLD_SFT, instructions=400, training=replace(WORLD_SFT.training, steps=40))
+        >>> fewer.in_proportion_to(WORLD_SFT).short_instructions, fewer.in_proportion_to(WORLD_SFT).short_steps
+        (100, 3)
+        """
+        sizes = {}
+        if default.instructions:
+            sizes["short_instructions"] = round(default.short_instructions / default.instructions * self.instructions)
+        if self.training.steps is not None and default.training.steps is not None:
+            for name in ("short_steps", "worked_steps"):
+                sizes[name] = round(getattr(default, name) / default.training.steps * self.training.steps)
+        return replace(self, **sizes)
+
+
+WORLD_SFT = WorldSFT(
     TrainConfig(
         steps=4000,
         optimizer="muon",
@@ -76,14 +83,8 @@ WORLD_SFT = SFTRecipe(
     worked=1.0,
 )
 
-# A few dozen conversations of one's own, for LoRA on a model that can chat already: to learn a style, not a language.
-OWN_SFT = SFTRecipe(
-    TrainConfig(steps=24, learning_rate=1e-3, warmup_steps=3, weight_decay=0.0, final_fraction=0.0, log_every=4),
-    batch_size=2,
-)
 
-
-def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed: int) -> ChatData:
+def world_chats(tokenizer: Tokenizer, recipe: WorldSFT, max_seq_len: int, seed: int) -> ChatData:
     """Instructions to learn from and held-out ones to evaluate on; no pair of parameters is in both.
 
     Takes a second per thousand. Raises `UserError` for a tokenizer that cannot write a chat, and for a short context.
@@ -108,7 +109,7 @@ def world_chats(tokenizer: Tokenizer, recipe: SFTRecipe, max_seq_len: int, seed:
 
 
 def problem_chats(
-    tokenizer: Tokenizer, recipe: SFTRecipe, families: Mapping[str, int], max_seq_len: int, seed: int
+    tokenizer: Tokenizer, recipe: WorldSFT, families: Mapping[str, int], max_seq_len: int, seed: int
 ) -> ChatData:
     """`world_chats` of `problems`: first with all steps shown, then with the recipe's share of worked answers.
 

@@ -1,16 +1,17 @@
-"""Recipes for the reward model and DPO, on simulated preferences or a person's own."""
+"""Recipes for the reward model and DPO, on simulated preferences."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from minillm.analysis.calibration import score_pairs
 from minillm.course.recipes.prompts import LONGEST_ANSWER, PROMPT_STREAM
 from minillm.data.chat import encode_chat
-from minillm.data.pairs import EncodedPairs, PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Preference
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import draw
-from minillm.posttraining.dpo import DPOConfig
-from minillm.posttraining.reward import RewardConfig
+from minillm.posttraining.recipes import OWN_DPO, OWN_REWARD, PairRecipe
 from minillm.tokenizer import Tokenizer
 from minillm.training.settings import TrainConfig
 from minillm.world.holdout import Split
@@ -19,54 +20,36 @@ from minillm.world.raters import Rater, candidates, simulate
 
 
 @dataclass(frozen=True)
-class PairRecipe:
-    """The settings of a training on pairs of answers, the batch, and how many pairs of the world."""
+class WorldPairs(PairRecipe):
+    """The settings of a training on pairs of answers, the batch, and how many pairs simulated raters compare."""
 
-    training: TrainConfig
-    batch_size: int  # instructions, each with all its pairs
     pairs: int = 0
     pairs_per_instruction: int = 4
     answers_per_instruction: int | None = None  # that these pairs are drawn from; None: all candidates
 
-    def encode(
-        self,
-        preferences: tuple[list[Preference], list[Preference]],
-        model: Transformer,
-        tokenizer: Tokenizer,
-        seed: int,
-    ) -> tuple[PairData, EncodedPairs, EncodedPairs]:
-        """Preferences to learn from and held-out ones: as the data of a run, and each with what was left out."""
-        train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len) for part in preferences)
-        return PairData(PairBatches(train.pairs, self.batch_size, seed), held_out.pairs), train, held_out
+    def preferences(
+        self, model: Transformer, tokenizer: Tokenizer, seed: int, length_bias: float, own: bool
+    ) -> tuple[list[Preference], list[Preference]]:
+        """A simulated rater's preferences to learn from, and held-out ones; with `own` among the model's answers."""
+        answers = functools.partial(own_answers, model, tokenizer, seed=seed) if own else None
+        return world_preferences(self, Rater(length_bias=length_bias), seed, answers)
+
+    def known_scores(self, margins: Sequence[float], preferences: Sequence[Preference]) -> dict[str, Any]:
+        """How a reward model's margins compare with the Bayes ceiling, on the pairs whose probabilities are known."""
+        known = [n for n, preference in enumerate(preferences) if preference.probability is not None]
+        if not known:
+            return {}
+        score = score_pairs([margins[n] for n in known], [preferences[n] for n in known])
+        simulated = {"n": score.n, "accuracy": score.accuracy, "expected_accuracy": score.expected}
+        simulated |= {"ceiling": score.ceiling, "stderr": score.stderr, "calibration_error": score.calibration_error}
+        return {"simulated": simulated}
 
 
-# Expected accuracy on held-out pairs (ceiling 84 %), one seed each: likelihood alone 74; a head on the reference's
-# answer 70; both 76; both, with all 28 pairs of eight answers, 79. Only the last two share a chat model.
-REWARD = PairRecipe(
-    RewardConfig(
-        steps=1600,
-        optimizer="muon",
-        learning_rate=0.0015,
-        schedule="wsd",
-        warmup_steps=20,
-        final_fraction=0.0,
-        reference=True,
-        likelihood=0.3,
-    ),
-    batch_size=8,
-    pairs=358_400,
-    pairs_per_instruction=28,
-    answers_per_instruction=8,
-)
-# The best of eight that were tried, one seed each, with twice the pairs since; benchmarks/README.md has them all.
-DPO = PairRecipe(
-    DPOConfig(steps=400, learning_rate=3e-4, warmup_steps=10, final_fraction=0.0, beta=0.3, imitation=1.0),
-    batch_size=8,
-    pairs=12_800,
-)
+REWARD = WorldPairs(**vars(OWN_REWARD), pairs=358_400, pairs_per_instruction=28, answers_per_instruction=8)
+DPO = WorldPairs(**vars(OWN_DPO), pairs=12_800)
 # A bad reward model on purpose, for reward hacking in lesson 10: a head alone, few pairs, and raters who mistake length
 # for quality. They give 0.3 points per word, so twenty words outweigh a right answer.
-WEAK_REWARD = PairRecipe(
+WEAK_REWARD = WorldPairs(
     TrainConfig(steps=60, optimizer="muon", learning_rate=0.002, schedule="wsd", warmup_steps=5, final_fraction=0.0),
     batch_size=8,
     pairs=200,
@@ -77,7 +60,7 @@ HELD_OUT_PAIRS, HELD_OUT_EACH = 1000, 4
 
 
 def world_preferences(
-    recipe: PairRecipe,
+    recipe: WorldPairs,
     rater: Rater,
     seed: int,
     own: Callable[[Sequence[Instruction]], Sequence[Sequence[str]]] | None = None,
