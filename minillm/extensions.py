@@ -1,4 +1,4 @@
-"""What is added to the engine from outside, such as the course: corpora and models that register themselves.
+"""What is added to the engine from outside, such as the course: corpora, recipes and models that register themselves.
 
 A folder of this package that has a module `extension` is an extension; importing that module registers what it has.
 Found by looking, and not by the entry points of an installed package, since a clone that was updated has old ones.
@@ -23,7 +23,7 @@ def is_installed(name: str) -> bool:
 
 @functools.cache
 def load_extensions() -> None:
-    """Import the modules `extension` of all folders beside this file, once; each registers its corpora and models."""
+    """Import the modules `extension` of all folders beside this file, once; each registers what it has."""
     for folder in pkgutil.iter_modules([str(HERE)]):
         name = f"minillm.{folder.name}.extension"
         if folder.ispkg and find_spec(name) is not None:

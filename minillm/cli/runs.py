@@ -128,13 +128,14 @@ def open_run(
     """
     out, as_json, resume = (options.pop(name) for name in ("out", "as_json", "resume"))
     resume = resume or (restart_count() > 0 and (out / RUN).exists())
-    parallel, device = options.pop("parallel", None), pick_device(options["device"])
-    joined: AbstractContextManager[Processes] = nullcontext(replace(ALONE, device=device))
-    if parallel is not None:
-        joined = join_processes(device, sharded=parallel == "fsdp")
+    joined: AbstractContextManager[Processes] = nullcontext(ALONE)
+    if (parallel := options.pop("parallel", None)) is not None:
+        joined = join_processes(pick_device(options["device"]), sharded=parallel == "fsdp")
     with joined as processes:
         settled = settle(ctx, out, resume, options, find) if processes.is_main else None
         recipe, options = processes.broadcast(settled)
+        if parallel is None:  # on the device that the run began with
+            processes = replace(processes, device=pick_device(options["device"]))
         seed_everything(options["seed"])
         yield CommandRun(str(ctx.command.name), out, options, recipe, processes, as_json)
 

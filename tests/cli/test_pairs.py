@@ -70,10 +70,13 @@ def test_a_run_goes_on_that_began_before_an_option_was_there(tmp_path, chatty):
     out = tmp_path / "run"
     first = last_json(run("dpo", "--model", chatty, "--out", out, *SMALL, "--json"))
     options = json.loads((out / "run.json").read_text(encoding="utf-8"))
-    del options["reward"]
+    for later in ("reward", "pairs_per_instruction"):
+        del options[later]
     (out / "run.json").write_text(json.dumps(options), encoding="utf-8")
     again = last_json(run("dpo", "--out", out, "--resume", "--json"))
     assert again["val_accuracy"] == first["val_accuracy"]
+    (out / "run.json").write_text(json.dumps(options | {"device": "abacus"}), encoding="utf-8")
+    assert "unknown device 'abacus'" in run("dpo", "--out", out, "--resume", status=1).stderr  # the one it began on
 
 
 def test_a_judge_of_another_language_is_refused(tmp_path, chatty):
