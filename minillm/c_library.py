@@ -60,6 +60,11 @@ def load(sources: Sequence[Path], flags: tuple[str, ...], described: str) -> cty
         ) from None
 
 
+def was_compiled() -> bool:
+    """Whether a library is in the cache, of this version or another. No compiler is asked, so this is quick."""
+    return any((cache_dir() / "native").glob("*.so"))
+
+
 def is_switched_off() -> bool:
     """Whether the environment variable `MINILLM_NATIVE` says to do without C.
 
@@ -100,10 +105,18 @@ def compiler() -> list[str]:
 
 def library_path(sources: Sequence[Path], command: list[str], flags: tuple[str, ...]) -> Path:
     """Where the library of these sources, compiler and flags is kept."""
-    facts = [run([*command, "--version"]), " ".join([*command, *flags]), platform.machine()]
+    program = Path(shutil.which(command[0]) or command[0])
+    changed = program.stat().st_mtime_ns if program.is_file() else 0
+    facts = [_version((*command,), program, changed), " ".join([*command, *flags]), platform.machine()]
     parts = [*(path.read_bytes() for path in sources), *(fact.encode() for fact in facts)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
     return cache_dir() / "native" / f"{key}.so"
+
+
+@cache
+def _version(command: tuple[str, ...], program: Path, changed: int) -> str:
+    """What a compiler says of itself; asked once, as long as its file is the same."""
+    return run([*command, "--version"])
 
 
 def compile_library(source: Path, command: list[str], flags: tuple[str, ...], path: Path) -> None:

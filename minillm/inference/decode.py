@@ -1,8 +1,8 @@
 """The fast decoding step: which form computes new tokens, and the form for computers without a C compiler.
 
-`Transformer` with a cache is the form to read. For a quantized model of Llama's shape, `decoder` finds a faster one:
-`NativeStep` in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else `Decoder`. Neither is used while the
-model is trained or has hooks, nor after its weights were changed: then a new one is made (`snapshot`).
+`Transformer` with a cache is the form to read. For a model of Llama's shape, `decoder` finds a faster one: `NativeStep`
+in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else, for a quantized model, `Decoder`. Neither is used
+while the model is trained or has hooks, nor after its weights were changed: then a new one is made (`snapshot`).
 
 With weights of 4 bits, the matrix products of `Transformer` take only a third of a step; the rest goes into hundreds of
 small operations between them, a few microseconds each. `Decoder` has fewer of them: queries, keys and values are one
@@ -17,8 +17,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
+from minillm.c_library import was_compiled
 from minillm.inference.native import NativeStep, unavailable
 from minillm.inference.native_weights import misfit
 from minillm.inference.snapshot import Snapshot
@@ -27,6 +28,8 @@ from minillm.model.context import Context
 from minillm.model.kv_cache import Cache, KVCache
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
 from minillm.model.transformer import Block, Transformer
+
+MOST_COPIED = 2**26  # bytes of float32 weights that the C step may copy; a larger model spends its time reading them
 
 
 @runtime_checkable
@@ -100,6 +103,16 @@ def install(model: Transformer, step: Step | None) -> None:
     _STEPS[model] = None if step is None else (Snapshot(model), step)
 
 
+def prepare(model: Transformer) -> None:
+    """Compile the C step if this model can use it: for a program that is about to sample much from it.
+
+    >>> from minillm import ModelConfig
+    >>> prepare(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)))
+    """
+    if misfit(model) is None and unavailable() is None:
+        _STEPS.pop(model, None)  # made anew at its next use
+
+
 def decoder(model: Transformer) -> Step | None:
     """The fast step of this model, made at first use; None where there is none, in training, and with hooks.
 
@@ -123,9 +136,15 @@ def decoder(model: Transformer) -> Step | None:
 def _fastest(model: Transformer) -> Step | None:
     if any(parameter.is_inference() for parameter in model.parameters()):  # torch does not count their changes
         return None
-    if misfit(model) is None and unavailable() is None:
+    if _is_worth_it(model) and misfit(model) is None and unavailable() is None:
         return NativeStep(model)
     return Decoder(model) if fits(model) else None
+
+
+def _is_worth_it(model: Transformer) -> bool:
+    """In float32, a model that is small, on a computer that has the C step: none is compiled for it unasked."""
+    linear = [part for part in model.modules() if isinstance(part, nn.Linear) and part.weight.dtype == torch.float32]
+    return not linear or (sum(part.weight.nbytes for part in linear) <= MOST_COPIED and was_compiled())
 
 
 def fits(model: Transformer) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, TypeGuard, Unpack, cast
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from minillm.data.chat import Prompt, encode_prompt
@@ -29,6 +29,8 @@ from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
 from minillm.model.transformer import Transformer, Trunk, check_language_model
 from minillm.tokenizer import Tokenizer
+
+MOST_RUNNING = 0.75  # of the rows in the cache; with fewer, those that have ended are taken out
 
 
 def generate(
@@ -191,12 +193,15 @@ def continuations(
     seed: int | None = None,
     use_cache: bool = True,
     copies: Int[Tensor, "_rows"] | None = None,
+    by_inverse: bool = False,
 ) -> Iterator[tuple[Int[Tensor, "_rows"], Bool[Tensor, "_rows"]]]:
     """Yield the chosen token of every row, step by step, and whether the row was still running.
 
     A row that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts
     are padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
-    With `copies`, row n continues prompt `copies[n]`, so that a prompt with many answers is read once.
+    Rows that have ended leave the cache when they are a quarter of it. With `copies`, row n continues prompt
+    `copies[n]`, so that a prompt with many answers is read once. With `by_inverse`, `Sampling.choose_by_inverse` draws
+    the tokens, which is much faster for many rows; the same seed then gives other texts.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
@@ -218,19 +223,21 @@ def continuations(
     stops = torch.tensor(stop_ids(stop), dtype=torch.long, device=device)
     cache = model.new_cache(B, T + n_steps) if use_cache else None
     running = torch.ones(len(tokens), dtype=torch.bool, device=device) & (n_free > 0)
+    held = torch.arange(len(tokens), device=device)  # the rows that are in the cache
     for step in range(1, n_steps + 1):
         # 2. logits: of the prompts in the first step (prefill), of one new token per row in the others (decode)
         with torch.no_grad():
             if step > 1 and cache is not None:
-                logits = next_logits(model, new, cache, new_segments)[:, -1]
-            elif cache is not None and copies is not None:
-                hidden = model.hidden(new, cache, new_segments)
-                hidden, cache = hidden[copies], cache.rows(copies)
-                logits = model.head(hidden[:, -1])
+                if int(running.sum()) <= MOST_RUNNING * len(held):
+                    held = held[cache.keep(running[held].nonzero().squeeze(1))]
+                its = None if new_segments is None else new_segments[held]
+                logits = next_logits(model, new[held], cache, its)[:, -1]
             else:
                 read = (new, new_segments) if use_cache else (tokens, segments)
                 logits = last_logits(model, read[0], cache, read[1])[:, -1]
-            drawn = sampling.choose(logits, tokens, rng)
+                if cache is not None and copies is not None:
+                    logits, cache = logits[copies], cache.rows(copies)
+            drawn = _draw(sampling, logits, tokens, held, rng, by_inverse)
         chosen = torch.where(running, drawn, tokens[:, -1])
         yield chosen, running
         # 3. append, and see which rows go on
@@ -241,3 +248,24 @@ def continuations(
         running = running & ~torch.isin(chosen, stops) & (n_free > step)
         if bool((~running).all()):
             return
+
+
+def _draw(
+    sampling: Sampling,
+    logits: Float[Tensor, "held V"],
+    tokens: Int[Tensor, "rows T"],
+    held: Int[Tensor, "held"],
+    rng: torch.Generator | None,
+    by_inverse: bool,
+) -> Int[Tensor, "rows"]:
+    """A token for each row, of which only those held count.
+
+    All rows take random numbers, so that what a row draws does not depend on whether others have ended.
+    """
+    if by_inverse:
+        uniform = torch.rand(len(tokens), dtype=torch.float64, generator=rng, device=tokens.device)
+        drawn = sampling.choose_by_inverse(logits, tokens[held], uniform[held])
+        return tokens[:, -1].index_copy(0, held, drawn)
+    if len(held) < len(tokens):
+        logits = logits.new_zeros(len(tokens), logits.shape[1]).index_copy_(0, held, logits)
+    return sampling.choose(logits, tokens, rng)

@@ -4,7 +4,8 @@ cache.
 The same arithmetic as `minillm/model/transformer.py`, with one difference: before a product with a
 matrix of 4 or 8 bits the input is rounded to integers -16256 .. 16256, with one scale per block of
 32 numbers. Such an integer is stored as two bytes, 128 high + low, so that a product is one of
-small integers, for which processors have instructions.
+small integers, for which processors have instructions. Matrices in bfloat16 and float32 are
+multiplied by the input as it is.
 
 `native.py` packs the weights, checks every size and calls `minillm_step`; nothing is allocated or
 checked here.
@@ -132,16 +133,28 @@ static void unpack(const uint8_t *block, int64_t bits, int j, int16_t w[4 * ROWS
         else w[i] = (block[32 * (j - 1) + i] >> 4) - 8;
 }
 
+/* Row r of one column, in bfloat16 or float32. */
+INLINE float weight(const uint8_t *column, int r, int64_t bits) {
+    if (bits == 16) return from_bfloat16(column + 2 * r);
+    float x;
+    memcpy(&x, column + 4 * r, 4);
+    return x;
+}
+
 /* The form to read; `dot_avx512`, `dot_avx2` and `dot_neon` compute the same integers. For each
    block of 32 columns: the sum of weight codes times input codes, which are integers, and then one
    product with the scales of both. */
 static void dot_plain(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) {
-    if (m->bits == 16) {
-        dot_bfloat16(m, group, in, n, out);
-        return;
-    }
     int64_t n_blocks = m->columns / BLOCK;
     memset(out, 0, sizeof(float[TILE][ROWS]));
+    if (m->bits >= 16) {
+        const uint8_t *p = m->blocks + group * n_blocks * block_bytes(m->bits);
+        for (int64_t column = 0; column < m->columns; column++, p += ROWS * m->bits / 8)
+            for (int v = 0; v < n; v++)
+                for (int r = 0; r < ROWS; r++)
+                    out[v][r] += weight(p, r, m->bits) * in.values[v * m->columns + column];
+        return;
+    }
     for (int64_t b = 0; b < n_blocks; b++) {
         const uint8_t *block = m->blocks + (group * n_blocks + b) * block_bytes(m->bits);
         const uint8_t *scale = block + 64 * m->bits, *zero = scale + 2 * ROWS;
@@ -295,18 +308,20 @@ INLINE void attend(const Model *m, const Call *c, int64_t layer, int64_t n, int6
     const float *query = c->query + (n * m->H + head) * D;
     float *mixed = c->mixed + (n * m->H + head) * D;
     float largest = -INFINITY, total = 0, factor = 1 / sqrtf((float)D);
-    for (int64_t s = 0; s < S; s++) {
+    int64_t first = 0; /* that it sees; before it are padding, or what its window leaves out */
+    while (mask && first < S - 1 && !mask[first]) first++;
+    for (int64_t s = first; s < S; s++) {
         float score = 0;
         for (int64_t i = 0; i < D; i++)
             score += query[i] * load(c->keys, at + s * step + i, format);
         scores[s] = score * factor;
         if ((!mask || mask[s]) && scores[s] > largest) largest = scores[s];
     }
-    for (int64_t s = 0; s < S; s++) scores[s] = exponential(scores[s] - largest);
-    for (int64_t s = 0; mask && s < S; s++) scores[s] = mask[s] ? scores[s] : 0;
-    for (int64_t s = 0; s < S; s++) total += scores[s];
+    for (int64_t s = first; s < S; s++) scores[s] = exponential(scores[s] - largest);
+    for (int64_t s = first; mask && s < S; s++) scores[s] = mask[s] ? scores[s] : 0;
+    for (int64_t s = first; s < S; s++) total += scores[s];
     memset(mixed, 0, D * sizeof(float));
-    for (int64_t s = 0; s < S; s++)
+    for (int64_t s = first; s < S; s++)
         for (int64_t i = 0; i < D; i++)
             mixed[i] += scores[s] / total * load(c->values, at + s * step + i, format);
 }

@@ -37,6 +37,7 @@ one group holds
     4 bits    320 bytes   4 x 64 bytes of codes, 16 scales, 16 zeros: scale (code - 8) + zero
     8 bits    544 bytes   8 x 64 bytes of codes, 16 scales:           scale (code - 128)
     16 bits  1024 bytes   32 columns of 16 weights in bfloat16
+    32 bits  2048 bytes   32 columns of 16 weights in float32
 
 with scales and zeros in bfloat16, one per row. 64 bytes of 8-bit codes are 16 rows of 4 columns:
 byte 4r + i is row r, column i. With 4 bits, the low halves of 64 bytes are columns 8j to 8j + 3,
@@ -58,7 +59,7 @@ typedef struct {
    block b of all of them comes before block b + 1 of any. Each integer of the rounded input is 128
    high + low, and a block of one vector has 32 high bytes, then 32 low ones. */
 typedef struct {
-    const float *values; /* as they were; for matrices of 16 bits */
+    const float *values; /* as they were; for matrices of 16 and 32 bits */
     const int8_t *codes; /* rounded to integers */
     const float *scale;  /* of each block */
     const int32_t *sum;  /* of the integers in each block; zeros of 4-bit weights multiply it */
@@ -68,7 +69,7 @@ typedef struct {
 /* 16 rows of a matrix times `n` vectors, which is 1, TILE / 2 or TILE. */
 typedef void Dot(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]);
 
-INLINE int64_t block_bytes(int64_t bits) { return bits == 4 ? 320 : bits == 8 ? 544 : 1024; }
+INLINE int64_t block_bytes(int64_t bits) { return bits == 4 ? 320 : bits == 8 ? 544 : 64 * bits; }
 
 /* Bytes as numbers of another type: memcpy is how C spells it, and compiles to nothing. */
 INLINE uint32_t bits_of(float x) {
@@ -96,33 +97,28 @@ INLINE float from_bfloat16(const uint8_t *p) {
     return from_bits((uint32_t)half << 16);
 }
 
-/* Plain C does for 16 bits: compiled for each target, the loop over the rows becomes one or two
-   instructions. */
-INLINE void dot_bfloat16(const Matrix *m, int64_t group, Input in, int n, float out[TILE][ROWS]) {
-    const uint8_t *p = m->blocks + group * (m->columns / BLOCK) * block_bytes(16);
-    memset(out, 0, sizeof(float[TILE][ROWS]));
-    for (int64_t column = 0; column < m->columns; column++, p += 2 * ROWS)
-        for (int v = 0; v < n; v++)
-            for (int r = 0; r < ROWS; r++)
-                out[v][r] += in.values[v * m->columns + column] * from_bfloat16(p + 2 * r);
+/* Where a group begins. */
+INLINE const uint8_t *group_of(const Matrix *m, int64_t group, int bits) {
+    return m->blocks + group * (m->columns / BLOCK) * block_bytes(bits);
 }
 
-/* DOT makes a `Dot` of a tile. Bits and the number of vectors are constants in each call of the
-   tile, which is inlined: so the compiler unrolls its loops, keeps its arrays in registers and
-   drops the branches of the other format. */
-#define DOT(target, name, tile, most)                                             \
-    target static void name(const Matrix *m, int64_t group, Input in, int n,      \
-                            float out[TILE][ROWS]) {                              \
-        if (m->bits == 16) dot_bfloat16(m, group, in, n, out);                    \
-        else if (m->bits == 4) {                                                  \
-            if (n == 1) tile(m, group, in, 1, 4, out);                            \
-            else if (n < most) tile(m, group, in, TILE / 2, 4, out);              \
-            else tile(m, group, in, most, 4, out);                                \
-        } else {                                                                  \
-            if (n == 1) tile(m, group, in, 1, 8, out);                            \
-            else if (n < most) tile(m, group, in, TILE / 2, 8, out);              \
-            else tile(m, group, in, most, 8, out);                                \
-        }                                                                         \
+/* DOT makes a `Dot` of two tiles: one for codes (4 and 8 bits), one for numbers (16 and 32). Bits
+   and the number of vectors are constants in each call of a tile, which is inlined: so the compiler
+   unrolls its loops, keeps its arrays in registers and drops the branches of the other format. */
+#define DOT_OF(tile, bits, most)                                        \
+    {                                                                   \
+        if (n == 1) tile(m, group, in, 1, bits, out);                   \
+        else if (n < most) tile(m, group, in, TILE / 2, bits, out);     \
+        else tile(m, group, in, most, bits, out);                       \
+    }
+
+#define DOT(target, name, codes, numbers, most)                              \
+    target static void name(const Matrix *m, int64_t group, Input in, int n, \
+                            float out[TILE][ROWS]) {                         \
+        if (m->bits == 4) DOT_OF(codes, 4, most)                             \
+        else if (m->bits == 8) DOT_OF(codes, 8, most)                        \
+        else if (m->bits == 16) DOT_OF(numbers, 16, most)                    \
+        else DOT_OF(numbers, 32, most)                                       \
     }
 
 #if defined(__x86_64__)
@@ -144,7 +140,7 @@ AVX512 INLINE __m512 sixteen_bfloat16(const uint8_t *p) {
 AVX512 INLINE void tile_avx512(const Matrix *m, int64_t group, Input in, int n, int bits,
                                float out[TILE][ROWS]) {
     int64_t n_blocks = m->columns / BLOCK;
-    const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
+    const uint8_t *p = group_of(m, group, bits);
     __m512 total[TILE];
     for (int v = 0; v < n; v++) total[v] = _mm512_setzero_ps();
     for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
@@ -180,7 +176,27 @@ AVX512 INLINE void tile_avx512(const Matrix *m, int64_t group, Input in, int n, 
     for (int v = 0; v < n; v++) _mm512_storeu_ps(out[v], total[v]);
 }
 
-DOT(AVX512, dot_avx512, tile_avx512, TILE)
+/* Weights that are numbers: one product and sum per column and vector. A single vector has four
+   sums, of every fourth column, since an addition waits for the one before it in the same sum. */
+AVX512 INLINE void numbers_avx512(const Matrix *m, int64_t group, Input in, int n, int bits,
+                                  float out[TILE][ROWS]) {
+    const uint8_t *p = group_of(m, group, bits);
+    const int sums = n == 1 ? 4 : 1;
+    __m512 total[TILE];
+    for (int i = 0; i < TILE; i++) total[i] = _mm512_setzero_ps();
+    for (int64_t column = 0; column < m->columns; column += sums)
+        for (int i = 0; i < sums; i++, p += ROWS * bits / 8) {
+            __m512 w = bits == 16 ? sixteen_bfloat16(p) : _mm512_loadu_ps(p);
+            for (int v = 0; v < n; v++) {
+                __m512 x = _mm512_set1_ps(in.values[v * m->columns + column + i]);
+                total[v + i] = _mm512_fmadd_ps(w, x, total[v + i]);
+            }
+        }
+    for (int i = 1; i < sums; i++) total[0] = _mm512_add_ps(total[0], total[i]);
+    for (int v = 0; v < n; v++) _mm512_storeu_ps(out[v], total[v]);
+}
+
+DOT(AVX512, dot_avx512, tile_avx512, numbers_avx512, TILE)
 
 /* ---- 3. AVX2: eight rows at a time ---- */
 
@@ -210,7 +226,7 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
                            float out[TILE][ROWS]) {
     int64_t n_blocks = m->columns / BLOCK;
     for (int side = 0; side < 2; side++) { /* rows 0 to 7, then 8 to 15 */
-        const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
+        const uint8_t *p = group_of(m, group, bits);
         __m256 total[TILE];
         for (int v = 0; v < n; v++) total[v] = _mm256_setzero_ps();
         for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
@@ -246,7 +262,33 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
     }
 }
 
-DOT(AVX2, dot_avx2, tile_avx2, TILE / 2)
+/* As `numbers_avx512`, with two registers for 16 rows: two sums per vector. */
+AVX2 INLINE void numbers_avx2(const Matrix *m, int64_t group, Input in, int n, int bits,
+                              float out[TILE][ROWS]) {
+    const uint8_t *p = group_of(m, group, bits);
+    const int sums = n == 1 ? 4 : 1;
+    __m256 total[TILE / 2][2];
+    for (int i = 0; i < TILE / 2; i++) total[i][0] = total[i][1] = _mm256_setzero_ps();
+    for (int64_t column = 0; column < m->columns; column += sums)
+        for (int i = 0; i < sums; i++, p += ROWS * bits / 8) {
+            __m256 first = bits == 16 ? eight_bfloat16(p) : _mm256_loadu_ps((const float *)p);
+            const uint8_t *half = p + ROWS * bits / 16;
+            __m256 second =
+                bits == 16 ? eight_bfloat16(half) : _mm256_loadu_ps((const float *)half);
+            for (int v = 0; v < n; v++) {
+                __m256 x = _mm256_set1_ps(in.values[v * m->columns + column + i]);
+                total[v + i][0] = _mm256_fmadd_ps(first, x, total[v + i][0]);
+                total[v + i][1] = _mm256_fmadd_ps(second, x, total[v + i][1]);
+            }
+        }
+    for (int side = 0; side < 2; side++) {
+        for (int i = 1; i < sums; i++)
+            total[0][side] = _mm256_add_ps(total[0][side], total[i][side]);
+        for (int v = 0; v < n; v++) _mm256_storeu_ps(out[v] + 8 * side, total[v][side]);
+    }
+}
+
+DOT(AVX2, dot_avx2, tile_avx2, numbers_avx2, TILE / 2)
 
 #elif defined(__aarch64__)
 
@@ -269,7 +311,7 @@ NEON INLINE void tile_neon(const Matrix *m, int64_t group, Input in, int n, int 
                            float out[TILE][ROWS]) {
     int64_t n_blocks = m->columns / BLOCK;
     for (int quarter = 0; quarter < 4; quarter++) { /* rows 0 to 3, 4 to 7, ... */
-        const uint8_t *p = m->blocks + group * n_blocks * block_bytes(bits);
+        const uint8_t *p = group_of(m, group, bits);
         float32x4_t total[TILE];
         for (int v = 0; v < n; v++) total[v] = vdupq_n_f32(0);
         for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
@@ -304,7 +346,34 @@ NEON INLINE void tile_neon(const Matrix *m, int64_t group, Input in, int n, int 
     }
 }
 
-DOT(NEON, dot_neon, tile_neon, TILE)
+/* As `numbers_avx512`, for eight rows at a time: with eight vectors these are 16 sums. */
+NEON INLINE void numbers_neon(const Matrix *m, int64_t group, Input in, int n, int bits,
+                              float out[TILE][ROWS]) {
+    const int sums = n == 1 ? 4 : 1;
+    for (int side = 0; side < 2; side++) { /* rows 0 to 7, then 8 to 15 */
+        const uint8_t *p = group_of(m, group, bits) + side * bits;
+        float32x4_t total[TILE][2];
+        for (int i = 0; i < TILE; i++) total[i][0] = total[i][1] = vdupq_n_f32(0);
+        for (int64_t column = 0; column < m->columns; column += sums)
+            for (int i = 0; i < sums; i++, p += ROWS * bits / 8)
+                for (int half = 0; half < 2; half++) {
+                    const uint8_t *from = p + half * bits / 2;
+                    float32x4_t w = bits == 16 ? four_bfloat16(from)
+                                               : vreinterpretq_f32_u8(vld1q_u8(from));
+                    for (int v = 0; v < n; v++) {
+                        float x = in.values[v * m->columns + column + i];
+                        total[v + i][half] = vfmaq_n_f32(total[v + i][half], w, x);
+                    }
+                }
+        for (int half = 0; half < 2; half++) {
+            for (int i = 1; i < sums; i++)
+                total[0][half] = vaddq_f32(total[0][half], total[i][half]);
+            for (int v = 0; v < n; v++) vst1q_f32(out[v] + 8 * side + 4 * half, total[v][half]);
+        }
+    }
+}
+
+DOT(NEON, dot_neon, tile_neon, numbers_neon, TILE)
 
 #endif
 

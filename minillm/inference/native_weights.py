@@ -1,6 +1,6 @@
 """Weights in the order in which `native.c` reads them: groups of 16 rows, blocks of 32 columns.
 
-`native_kernels.h` describes the three formats. Matrices of 4 and 8 bits keep their codes and scales exactly; int8
+`native_kernels.h` describes the four formats. Matrices of 4 and 8 bits keep their codes and scales exactly; int8
 layers, which have one scale per row, repeat it for each block.
 """
 
@@ -18,6 +18,7 @@ from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear,
 from minillm.model.transformer import Block, Transformer
 
 ROWS = 16  # in a group
+BITS = {torch.bfloat16: 16, torch.float32: 32}  # of a weight that is a number and not a code
 FORMATS = (Int4Linear, GroupedInt8Linear, Int8Linear, nn.Linear)
 OTHERS = (Transformer, nn.ModuleList, Block, MultiHeadAttention, FeedForward, RMSNorm)
 PARTS = (*FORMATS, *OTHERS, TokenEmbedding, QuantizedEmbedding)
@@ -28,8 +29,9 @@ def misfit(model: Transformer) -> str | None:
     """Why `native.c` cannot compute this model, as the end of a sentence; None if it can.
 
     >>> from minillm import ModelConfig
-    >>> misfit(Transformer(ModelConfig(vocab_size=10, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)))
-    'its matrices are in torch.float32; quantize it, or load it in bfloat16'
+    >>> config = ModelConfig(vocab_size=10, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=16)
+    >>> misfit(Transformer(config)), misfit(Transformer(config).half())
+    (None, 'its matrices are in torch.float16; take float32 or bfloat16, or quantize it')
     """
     c = model.config
     if (c.norm, c.activation, c.position, c.causal) != ("rmsnorm", "swiglu", "rotary", True):
@@ -47,8 +49,8 @@ def misfit(model: Transformer) -> str | None:
     for name, part in model.named_modules():
         if type(part) not in PARTS:  # also a part of our own that another class extends
             return f"{name or 'it'} is a {type(part).__name__}"
-        if isinstance(part, nn.Linear) and part.weight.dtype != torch.bfloat16:
-            return f"its matrices are in {part.weight.dtype}; quantize it, or load it in bfloat16"
+        if isinstance(part, nn.Linear) and part.weight.dtype not in BITS:
+            return f"its matrices are in {part.weight.dtype}; take float32 or bfloat16, or quantize it"
     return None
 
 
@@ -75,12 +77,12 @@ def pack(name: str, layer: nn.Module, rows: int, columns: int) -> Packed:
         _check(name, "scale", layer.scale, (rows,))
         codes = layer.codes.data.view(torch.uint8).T.unflatten(0, (-1, GROUP)) ^ 128
         blocks, bits = _pack_8_bits(codes, layer.scale.expand(len(codes), -1)), 8
-    elif isinstance(layer, nn.Linear) and layer.weight.dtype == torch.bfloat16:
+    elif isinstance(layer, nn.Linear) and layer.weight.dtype in BITS:
         _check(name, "weight", layer.weight, (rows, columns))
-        groups = _padded(layer.weight.detach().T).view(columns // GROUP, GROUP, -1, ROWS).permute(2, 0, 1, 3)
-        blocks, bits = groups.contiguous().view(torch.uint8).flatten(2), 16
+        groups = F.pad(layer.weight.detach(), (0, 0, 0, -rows % ROWS)).unflatten(0, (-1, ROWS)).mT.contiguous()
+        blocks, bits = groups.unflatten(1, (-1, GROUP)).view(torch.uint8).flatten(2), BITS[layer.weight.dtype]
     else:
-        raise UserError(f"{name} is a {type(layer).__name__}; the C step takes quantized layers, or bfloat16")
+        raise UserError(f"{name} is a {type(layer).__name__}; the C step takes nn.Linear and quantized layers")
     bias = getattr(layer, "bias", None)
     if bias is None:
         return blocks, None, bits

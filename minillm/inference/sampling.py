@@ -172,3 +172,21 @@ class Sampling:
         if self.temperature == 0:
             return self.filter(logits.float(), seen).argmax(-1)
         return torch.multinomial(self.probabilities(logits, seen), 1, generator=rng).squeeze(-1)
+
+    def choose_by_inverse(
+        self, logits: Float[Tensor, "B V"], seen: Int[Tensor, "B S"], uniform: Float[Tensor, "B"]
+    ) -> Int[Tensor, "B"]:
+        """As `choose`, from one random number per row: `uniform` is at least 0 and below 1.
+
+        The probabilities of the tokens are intervals that divide 0 to 1; the token whose interval holds the number is
+        drawn. `choose` draws a random number per token of the vocabulary instead, 2 milliseconds for 64 rows of 2,048.
+
+        >>> logits = torch.tensor([0.5, 0.3, 0.2]).log().expand(4, 3)
+        >>> Sampling().choose_by_inverse(logits, torch.zeros(4, 1).long(), torch.tensor([0.0, 0.49, 0.51, 0.81]))
+        tensor([0, 0, 1, 2])
+        """
+        if self.temperature == 0:
+            return self.choose(logits, seen)
+        cumulative = self.probabilities(logits, seen).double().cumsum(-1)
+        drawn = torch.searchsorted(cumulative, uniform[:, None] * cumulative[:, -1:], right=True)
+        return drawn.squeeze(-1).clamp_(max=logits.shape[-1] - 1)

@@ -99,12 +99,39 @@ class KVCache:
         if self.segments is not None:
             self.segments = self.segments[:, :length] if length else None
 
+    @torch.no_grad()
     def rows(self, picked: Int[Tensor, "_B"]) -> "KVCache":
         """A copy of the picked rows, in any order and as often as they are picked."""
         cache = copy.copy(self)
-        cache.keys, cache.values = self.keys[:, picked], self.values[:, picked]
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = old.new_empty(len(old), len(picked), *old.shape[2:])
+            filled = slice(self.length)
+            torch.index_select(old[:, :, :, filled], 1, picked, out=new[:, :, :, filled])
+            setattr(cache, name, new)
         cache.segments = None if self.segments is None else self.segments[picked]
         return cache
+
+    @torch.no_grad()
+    def keep(self, picked: Int[Tensor, "_B"]) -> Int[Tensor, "_B"]:
+        """Forget all rows but the picked ones; returns which row each of the cache's rows is now.
+
+        The last of them move to the places of forgotten ones, and the others stay where they are.
+
+        >>> cache = KVCache(n_layers=1, batch=5, n_kv_heads=1, max_seq_len=4, d_head=2)
+        >>> cache.keep(torch.tensor([0, 2, 4]))
+        tensor([0, 4, 2])
+        """
+        n = len(picked)
+        order = torch.arange(n, device=picked.device)
+        free = order[~torch.isin(order, picked)]
+        order[free] = picked[picked >= n]
+        for name in ("keys", "values"):
+            part = getattr(self, name)
+            part[:, free, :, : self.length] = part[:, order[free], :, : self.length]
+            setattr(self, name, part[:, :n])
+        self.segments = None if self.segments is None else self.segments[order]
+        return order
 
     def row(self, index: int, length: int | None = None) -> "KVCache":
         """One row without the padding in front of it, or the first `length` tokens of that: a view, full as it is.

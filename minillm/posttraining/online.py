@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from minillm.data.batches import Shuffled
 from minillm.data.chat import Prompt
 from minillm.errors import UserError
+from minillm.inference.decode import prepare
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
@@ -236,6 +237,7 @@ def run_online(
     def save_policy(module: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
         save_merged(method.model, tokenizer, folder)
 
+    prepare(method.model)
     run = Run(method.config, run_dir, tokenizer, on_metrics, save_model=save_policy)
     if not isinstance(data, PromptData):
         data = PromptData.from_prompts(data, tokenizer, reward)

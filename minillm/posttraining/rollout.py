@@ -4,7 +4,8 @@ Drawing goes token by token on the KV cache and remembers nothing for a gradient
 model that drew them or any other, is then one forward pass over all of them, and that one can be learned from.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ from minillm.losses import entropy_of_log_probs
 from minillm.model.prefix_cache import PrefixCache
 from minillm.model.transformer import Transformer, Trunk, check_language_model
 
-TOKENS_AT_ONCE = 1024  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
+TOKENS_AT_ONCE = 384  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
 LOGITS_AT_ONCE = 2**24  # 64 MB: of a large vocabulary, the logits of all answers would not fit into memory
 
 
@@ -88,11 +89,31 @@ def roll_out(
         )
     different, place = numbered(prompts)
     tokens, segments = pad_left(model, different)
-    place = torch.tensor(place, device=model.device)
-    steps = continuations(model, tokens, segments, max_new_tokens, Sampling(temperature), stop, seed, copies=place)
-    chosen, running = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
+    copies = torch.tensor(place, device=model.device)
+    sampling = Sampling(temperature)
+    steps = continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, copies=copies, by_inverse=True)
+    with evaluating(model):
+        chosen, running = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
     answers = [row[:length] for row, length in zip(chosen.tolist(), running.sum(1).tolist(), strict=True)]
     return Rollout.of(prompts, answers, model.device)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """A model in evaluation mode for a while: without dropout, and by its fast step (`inference/decode.py`).
+
+    >>> layer = nn.Dropout()
+    >>> with evaluating(layer): layer.training
+    False
+    >>> layer.training
+    True
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
 
 
 def numbered(prompts: Sequence[Sequence[int]]) -> tuple[list[tuple[int, ...]], list[int]]:

@@ -96,7 +96,7 @@ def odd_input(B: int, T: int) -> tuple[torch.Tensor, torch.Tensor | None]:
 
 def trial(step_of) -> bool:
     changes = random.choice([{}, {"bias": "qkv", "qk_norm": True}, {"n_kv_heads": 4}, {"sliding_window": 2}])
-    model = small_packed(random.choice(["int4", "int8", "bfloat16"]), **changes)
+    model = small_packed(random.choice(["int4", "int8", "bfloat16", "float32"]), **changes)
     B, T = random.choice([0, 1, 1, 2, 2, 5]), random.choice([0, 1, 1, 2, 6, 24])
     with torch.no_grad():
         step = step_of(model) if random.random() < 0.5 else None  # the damage comes after the weights were copied

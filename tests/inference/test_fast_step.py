@@ -5,7 +5,6 @@ import weakref
 
 import pytest
 import torch
-from helpers import lively, small_config
 from inference.test_native import small_cache, small_packed
 from torch import nn
 
@@ -28,7 +27,7 @@ def _native():
 pytestmark = pytest.mark.usefixtures("_native")
 
 
-@pytest.mark.parametrize("weights", ["int4", "int8", "bfloat16"])
+@pytest.mark.parametrize("weights", ["int4", "int8", "bfloat16", "float32"])
 def test_a_model_that_fits_is_decoded_in_c_without_a_flag(weights, monkeypatch):
     model, calls, real = small_packed(weights), [], NativeStep.__call__
     monkeypatch.setattr(NativeStep, "__call__", lambda *inputs: calls.append(1) or real(*inputs))
@@ -39,9 +38,21 @@ def test_a_model_that_fits_is_decoded_in_c_without_a_flag(weights, monkeypatch):
     assert isinstance(decoder(model), NativeStep)
 
 
-def test_a_model_in_float32_is_not_and_nothing_is_compiled_for_it(monkeypatch):
+def test_a_large_model_in_float32_is_not_and_nothing_is_compiled_for_it(monkeypatch):
     monkeypatch.setattr(decode, "unavailable", lambda: pytest.fail("asked for the library"))
-    assert decoder(lively(Transformer(small_config())).eval()) is None
+    monkeypatch.setattr(decode, "MOST_COPIED", 1000)
+    assert decoder(small_packed("float32")) is None
+
+
+def test_a_small_one_is_where_the_library_is_there_or_somebody_prepares_it(monkeypatch, tmp_path):
+    model, known = small_packed("float32"), unavailable
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path))
+    monkeypatch.setattr(decode, "unavailable", lambda: pytest.fail("asked for the library"))
+    assert decoder(model) is None
+    monkeypatch.undo()
+    assert known() is None
+    decode.prepare(model)
+    assert isinstance(decoder(model), NativeStep)
 
 
 def logits_of(model: Transformer) -> torch.Tensor:

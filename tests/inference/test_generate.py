@@ -6,6 +6,7 @@ import torch
 from helpers import lively, small_config
 
 from minillm.errors import UserError
+from minillm.inference import generate as generation
 from minillm.inference.generate import generate, pad_left, stream
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.inference.speculative import PromptLookup, speculate
@@ -128,6 +129,18 @@ def test_each_of_many_ends_at_its_own_stop_token(small_model, new):
     alone = [generate(small_model, prompt, new, temperature=0, stop=stop) for prompt in UNEQUAL]
     assert generate(small_model, UNEQUAL, new, temperature=0, stop=stop) == alone
     assert len({len(text) - len(prompt) for text, prompt in zip(alone, UNEQUAL, strict=True)}) > 1
+
+
+@pytest.mark.parametrize("prompts", [[[1, 2, 3]] * 24, [[1, 2, 3], [4], [5, 6]] * 8])
+@pytest.mark.parametrize("penalty", [None, 1.3])
+def test_taking_ended_rows_out_of_the_cache_changes_no_text(small_model, monkeypatch, prompts, penalty):
+    """Oracle: the loop that goes on with all rows until the last has ended."""
+    texts, stop = [], [3, 7, 11, 13, 17, 19, 23, 29, 31, 37]
+    for share in (0.75, 0.99, 0.0):  # of the running rows among those in the cache
+        monkeypatch.setattr(generation, "MOST_RUNNING", share)
+        texts.append(generate(small_model, prompts, 16, stop=stop, seed=3, repetition_penalty=penalty))
+    assert texts[0] == texts[1] == texts[2]
+    assert len(set(map(len, texts[0]))) > 5
 
 
 def test_padding_is_no_token_that_was_seen(small_model):

@@ -1,7 +1,8 @@
 """The step in C against the readable model: every code path, number format and shape that this processor can run.
 
 The oracle is the readable model in float64 with the same weights. The C step rounds inputs of quantized products to
-integers up to 16,256, so they may differ by some thousandths of the logits' spread; in bfloat16 by float32's rounding.
+integers up to 16,256, so they may differ by some thousandths of the logits' spread; in float32 and bfloat16 they differ
+by float32's rounding.
 """
 
 import itertools
@@ -28,8 +29,8 @@ from minillm.model.quantized_linear import Int4Linear, QuantizedLinear
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load, quantize
 
-FORMATS = ("int8", "int4", "bfloat16")
-SAME = {"int8": 6e-3, "int4": 6e-3, "bfloat16": 5e-5}  # as a share of the logits' spread
+FORMATS = ("int8", "int4", "bfloat16", "float32")
+SAME = {"int8": 6e-3, "int4": 6e-3, "bfloat16": 5e-5, "float32": 2e-5}  # as a share of the logits' spread
 SHAPES = [
     {},
     {"tie_embeddings": False},
@@ -68,7 +69,9 @@ def small_packed(weights="int4", **changes) -> Transformer:
                 parameter.normal_(std=0.5)
             elif "norm" in name:
                 parameter.uniform_(0.5, 1.5)
-    return model.bfloat16().eval() if weights == "bfloat16" else quantize(model, weights)
+    if weights in ("bfloat16", "float32"):
+        return model.to(getattr(torch, weights)).eval()
+    return quantize(model, weights)
 
 
 def reference(model: Transformer, reads=lambda x: x) -> Transformer:
@@ -119,17 +122,37 @@ def small_cache(model: Transformer, batch=3, dtype=torch.float32) -> KVCache:
     return KVCache(c.n_layers, batch, c.n_kv_heads, c.max_seq_len, c.d_head, dtype)
 
 
+@pytest.mark.parametrize("weights", ["int4", "float32"])
 @pytest.mark.parametrize("window", [None, 3])
-def test_padded_rows_are_those_of_the_readable_model(path, window, as_users_call_it):
+def test_padded_rows_are_those_of_the_readable_model(path, window, weights, as_users_call_it):
     """Rows that begin late, and one that has ended and gets padding from then on."""
-    model = small_packed("int4", sliding_window=window)
+    model = small_packed(weights, sliding_window=window)
     readable, ids = reference(model), torch.randint(0, 50, (3, 9))
     segments = torch.tensor([[1] * 9, [0] * 3 + [1] * 6, [0] * 4 + [1, 1] + [0] * 3])
     step, slow, fast = NativeStep(model, path, 2), double_cache(model, 3), small_cache(model)
     for columns, its in zip(ids.split((5, 1, 2, 1), 1), segments.split((5, 1, 2, 1), 1), strict=True):
         with torch.no_grad():
-            assert_same(step(columns, fast, its), readable(columns, slow, its))
+            assert_same(step(columns, fast, its), readable(columns, slow, its), weights)
     assert torch.equal(fast.segments, slow.segments)
+
+
+def test_many_rows_that_ended_at_different_times_are_those_of_the_readable_model(path):
+    """As when answers are sampled: 70 rows of few prompts, then fewer and fewer of them."""
+    model = small_packed("float32", qk_norm=True)
+    readable, step = reference(model), NativeStep(model, path)
+    prompts, segments = torch.randint(0, 50, (5, 6)), torch.ones(5, 6, dtype=torch.long)
+    segments[1, :4] = segments[2, :1] = 0
+    slow, fast = double_cache(model, 5), small_cache(model, 5)
+    with torch.no_grad():
+        assert_same(step(prompts, fast, segments), readable(prompts, slow, segments), "float32")
+    copies = torch.arange(70) % 5
+    slow, fast = slow.rows(copies), fast.rows(copies)
+    for n in (70, 41, 9, 1):
+        picked = torch.randperm(len(fast.segments))[:n].sort().values
+        slow = slow.rows(fast.keep(picked))
+        new, going_on = torch.randint(0, 50, (n, 1)), torch.ones(n, 1, dtype=torch.long)
+        with torch.no_grad():
+            assert_same(step(new, fast, going_on), readable(new, slow, going_on), "float32")
 
 
 def test_it_differs_from_the_exact_model_by_the_rounding_of_its_inputs(path):
@@ -328,9 +351,9 @@ def test_what_does_not_fit_is_refused(changes, reason):
 
 def test_other_formats_and_devices_are_refused():
     config = small_config(d_ff=64)
-    assert "in torch.float32; quantize it" in misfit(Transformer(config))
+    assert "in torch.float16; take float32 or bfloat16" in misfit(Transformer(config).half())
     assert "on meta" in misfit(Transformer(config).bfloat16().to("meta"))
-    with pytest.raises(UserError, match="head is a Identity; the C step takes quantized layers"):
+    with pytest.raises(UserError, match="head is a Identity; the C step takes nn.Linear and quantized layers"):
         pack("head", nn.Identity(), 32, 32)
 
 
@@ -356,6 +379,7 @@ def damage(model, name, shape):
         ("int8", "blocks.1.attention.key_norm.weight", (9,)),
         ("bfloat16", "blocks.0.attention.output.weight", (32, 64)),
         ("bfloat16", "head.weight", (1_000, 32)),
+        ("float32", "blocks.0.feedforward.down.weight", (96, 32)),
     ],
 )
 def test_tensors_of_other_sizes_are_refused_before_c_reads_them(weights, name, shape):

@@ -282,7 +282,7 @@ for trial in range(24):
         d_head=16, d_ff=32 * (1 + trial % 5), n_layers=1, qk_norm=trial % 2 == 0, bias=["qkv", False, True][trial % 3],
         sliding_window=[None, 2][trial % 2],
     )
-    model = small_packed(["int4", "int8", "bfloat16"][trial % 3], **changes)
+    model = small_packed(["int4", "int8", "bfloat16", "float32"][trial % 4], **changes)
     B, T = 1 + trial % 6, 1 + trial % 7
     cache = small_cache(model, B, [torch.float32, torch.float16, torch.bfloat16][trial % 3])
     segments = torch.ones(B, T, dtype=torch.long)

@@ -1,4 +1,6 @@
+import itertools
 import math
+from fractions import Fraction
 
 import pytest
 import torch
@@ -114,3 +116,19 @@ def test_greedy_takes_the_likeliest_whatever_else_is_set():
 def test_settings_that_mean_nothing_are_named(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         Sampling(**settings)
+
+
+def test_a_token_drawn_by_inverse_is_the_one_whose_interval_holds_the_number():
+    """Oracle: the probabilities added up one by one, in rational numbers."""
+    logits = torch.tensor([[0.0, -math.inf, 1.0, 0.5], [-math.inf, 0.0, 0.0, -math.inf]])
+    for row, probabilities in enumerate(logits.softmax(-1).double().tolist()):
+        total = sum(map(Fraction, probabilities))
+        for step in range(200):
+            ends = itertools.accumulate(map(Fraction, probabilities))
+            expected = next(token for token, end in enumerate(ends) if end > Fraction(step, 200) * total)
+            uniform = torch.full((2,), step / 200, dtype=torch.float64)
+            drawn = Sampling().choose_by_inverse(logits, torch.zeros(2, 1).long(), uniform)[row]
+            assert int(drawn) == expected
+    largest = torch.full((2,), 1 - 2**-53, dtype=torch.float64)
+    assert Sampling().choose_by_inverse(logits, torch.zeros(2, 1).long(), largest).tolist() == [3, 2]
+    assert Sampling(temperature=0).choose_by_inverse(logits, torch.zeros(2, 1).long(), largest).tolist() == [2, 1]

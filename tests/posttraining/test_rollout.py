@@ -1,8 +1,11 @@
 import pytest
 import torch
 from helpers import lively, small_config
+from inference.test_native import reference, small_packed
 
+from minillm.inference import decode
 from minillm.inference.generate import generate
+from minillm.inference.native import NativeStep, unavailable
 from minillm.losses import token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining import rollout as rollouts
@@ -40,6 +43,50 @@ def test_answers_are_drawn_from_the_models_own_distribution(small_model):
     seen = torch.tensor(answers).flatten().bincount(minlength=50) / 4000
     expected = small_model(torch.tensor([PROMPTS[0]]))[0, -1].softmax(-1)
     assert ((seen - expected).abs() < 5 * (expected * (1 - expected) / 4000).sqrt() + 1e-9).all()
+
+
+@pytest.fixture
+def _native():
+    if reason := unavailable():
+        pytest.skip(reason)
+
+
+@pytest.mark.usefixtures("_native")
+def test_answers_in_c_and_by_pytorch_are_the_same(monkeypatch):
+    model = small_packed("float32", qk_norm=True, max_seq_len=60)
+    answers = {}
+    for switch in "10":
+        monkeypatch.setenv("MINILLM_NATIVE", switch)
+        decode.prepare(model)
+        decode._STEPS.clear()
+        answers[switch] = roll_out(model.train(), PROMPTS * 9, 40, STOP, seed=5).answers
+        assert model.training
+        assert isinstance(decode.decoder(model.eval()), NativeStep) == (switch == "1")
+    assert answers["1"] == answers["0"]
+    assert len({len(answer) for answer in answers["1"]}) > 5
+
+
+@pytest.mark.usefixtures("_native")
+def test_frequencies_of_answers_drawn_in_c_are_the_exact_probabilities():
+    """The second token of 20,000 answers, in chi-square's 99.9 % interval around its degrees of freedom.
+
+    Exact: p(second) = sum over the first of p(first) p(second | first), by the readable model in float64.
+    """
+    n, model = 20_000, small_packed("float32", qk_norm=True)
+    exact = reference(model)
+    with torch.no_grad():
+        first = exact(torch.tensor([PROMPTS[0]]))[0, -1].softmax(0)
+        both = torch.tensor([[*PROMPTS[0], token] for token in range(50)])
+        second = first @ exact(both)[:, -1].softmax(1)
+    answers = torch.tensor(roll_out(model, [PROMPTS[0]] * n, 2, seed=0).answers)
+    for drawn, expected in ((answers[:, 0], first), (answers[:, 1], second)):
+        rare = expected * n < 5  # their counts are added up, as chi-square wants at least 5 expected
+        counts, means = drawn.bincount(minlength=50).double(), expected * n
+        counts = torch.cat((counts[~rare], counts[rare].sum()[None]))
+        means = torch.cat((means[~rare], means[rare].sum()[None]))
+        freedom = int((means > 0).sum()) - 1
+        chi_square = ((counts - means) ** 2 / means.clamp(min=1e-9)).sum()
+        assert abs(chi_square - freedom) < 3.3 * (2 * freedom) ** 0.5 + 5
 
 
 def one_by_one(model, rollout):
