@@ -60,9 +60,9 @@ def load(sources: Sequence[Path], flags: tuple[str, ...], described: str) -> cty
         ) from None
 
 
-def was_compiled() -> bool:
-    """Whether a library is in the cache, of this version or another. No compiler is asked, so this is quick."""
-    return any((cache_dir() / "native").glob("*.so"))
+def was_compiled(source: Path) -> bool:
+    """Whether a library of `source` is in the cache, of any version. No compiler is asked, so this is quick."""
+    return any((cache_dir() / "native").glob(f"{source.stem}-*.so"))
 
 
 def is_switched_off() -> bool:
@@ -110,7 +110,7 @@ def library_path(sources: Sequence[Path], command: list[str], flags: tuple[str, 
     facts = [_version((*command,), program, changed), " ".join([*command, *flags]), platform.machine()]
     parts = [*(path.read_bytes() for path in sources), *(fact.encode() for fact in facts)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
-    return cache_dir() / "native" / f"{key}.so"
+    return cache_dir() / "native" / f"{sources[0].stem}-{key}.so"
 
 
 @cache

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from minillm.c_library import was_compiled
 from minillm.inference.native import NativeStep, unavailable
+from minillm.inference.native_library import SOURCE
 from minillm.inference.native_weights import misfit
 from minillm.inference.snapshot import Snapshot
 from minillm.model.attention import causal_mask
@@ -144,7 +145,7 @@ def _fastest(model: Transformer) -> Step | None:
 def _is_worth_it(model: Transformer) -> bool:
     """In float32, a model that is small, on a computer that has the C step: none is compiled for it unasked."""
     linear = [part for part in model.modules() if isinstance(part, nn.Linear) and part.weight.dtype == torch.float32]
-    return not linear or (sum(part.weight.nbytes for part in linear) <= MOST_COPIED and was_compiled())
+    return not linear or (sum(part.weight.nbytes for part in linear) <= MOST_COPIED and was_compiled(SOURCE))
 
 
 def fits(model: Transformer) -> bool:
