@@ -3,6 +3,7 @@
     python benchmarks/train.py --race --text tinyshakespeare.txt    # seconds to the same validation loss, three seeds
     python benchmarks/train.py --ladder                             # the effect of each part of our recipe
     python benchmarks/train.py --throughput                         # tokens/s, and the fraction of the matmul peak
+    python benchmarks/train.py --kernels                            # a step with the fused kernels and without
     python benchmarks/train.py --shapes                             # step time and memory by length and batch
 
 `--race` measures the time to 1.886 nats per character on tiny Shakespeare, with 4 layers of width 128 and context 64:
@@ -18,7 +19,7 @@ from pathlib import Path
 import torch
 from common import tiny_shakespeare, write_result
 from shakespeare import OURS, RECIPE, TARGET, Shakespeare, our_run, plain_run, side_by_side
-from throughput import shapes, throughput
+from throughput import kernels_gain, shapes, throughput
 
 
 def race(data: Shakespeare, seeds: int) -> dict:
@@ -89,7 +90,7 @@ def ladder(data: Shakespeare, seeds: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parts = parser.add_mutually_exclusive_group(required=True)
-    for name in ("race", "ladder", "throughput", "shapes"):
+    for name in ("race", "ladder", "throughput", "kernels", "shapes"):
         parts.add_argument(f"--{name}", dest="part", action="store_const", const=name)
     parser.add_argument("--text", type=Path, default=tiny_shakespeare(), help="for --race and --ladder")
     parser.add_argument("--seeds", type=int, default=3)
@@ -104,7 +105,7 @@ def main() -> None:
         data = Shakespeare(arguments.text)
         result = {"race": race, "ladder": ladder}[arguments.part](data, arguments.seeds)
     else:
-        result = {"throughput": throughput, "shapes": shapes}[arguments.part]()
+        result = {"throughput": throughput, "kernels": kernels_gain, "shapes": shapes}[arguments.part]()
     result = {"threads": torch.get_num_threads(), **result}
     suffix = "" if arguments.part == "race" else f"_{arguments.part}"
     print(f"written to {write_result(f'train{suffix}', result).name}")

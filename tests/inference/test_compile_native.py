@@ -31,6 +31,7 @@ def home(monkeypatch, tmp_path):
     monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setattr(native, "load_library", lambda: load_library(QUICK))
     native._reason.cache_clear()
+    monkeypatch.setattr(native.kernels, "unavailable", lambda: None)  # the other C code
     c_library.announce.cache_clear()
     yield tmp_path
     native._reason.cache_clear()
