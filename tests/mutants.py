@@ -29,11 +29,12 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from minillm.course.checks import ASSIGNMENTS, CHECK_CELL, ask, find
+from minillm.course.checks import ask, find
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, plain
 from minillm.course.checks.probe import Probe
 from minillm.course.checks.time_limit import time_limit
+from minillm.course.contents import ASSIGNMENTS, CHECK_CELL
 from minillm.course.learner.calling import SECONDS
 from minillm.course.learner.trial import try_out
 from minillm.course.turns import all_turns

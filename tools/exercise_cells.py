@@ -9,7 +9,8 @@ import json
 
 import nbformat
 
-from minillm.course.checks import CHECK_CELL, find
+from minillm.course.checks import find
+from minillm.course.contents import CHECK_CELL
 
 BEGIN = "### BEGIN SOLUTION"
 

@@ -16,12 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-import torch
 from tqdm import tqdm
 
 from minillm import assets
-from minillm.course import models
-from minillm.data.corpora import FETCHED
 from minillm.errors import UserError
 from minillm.files import replacing, sha256, write_json
 
@@ -50,6 +47,8 @@ def bundle(folder: Path | None, make_models: bool) -> None:
     folder = folder or Path("-".join(["bundle", *made_for.values()]).replace(" ", "-"))
     claim(folder, about)
     if make_models:
+        from minillm.course import models
+
         models.make_all()
     gather_wheels(folder / "wheels", tomllib.loads(pyproject.decode("utf-8")))
     missing = gather_cache(folder / "cache")
@@ -78,6 +77,8 @@ def claim(folder: Path, about: dict[str, Any]) -> None:
     if folder.exists() and any(folder.iterdir()) and not (folder / LIST).is_file():
         raise UserError(f"{folder} holds something else; name a new folder, or an empty one")
     folder.mkdir(parents=True, exist_ok=True)
+    import torch
+
     needed = MAX_GB_WITH_CUDA if torch.version.cuda else MAX_GB
     present = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e9
     free = shutil.disk_usage(folder).free / 1e9
@@ -129,6 +130,9 @@ def plain(name: str) -> str:
 
 def gather_cache(target: Path) -> list[str]:
     """Copy weights and course models from the cache; return the names that neither ship nor are in the cache."""
+    from minillm.course import models
+    from minillm.data.corpora import FETCHED
+
     names = [name for name in assets.REGISTRY if name not in FETCHED]
     cached = {name: assets.REGISTRY[name] for name in names if assets.cached(name)}
     files = {

@@ -8,15 +8,8 @@ from typing import Any
 
 import click
 
-from minillm.cli.common import (
-    device_option,
-    json_option,
-    model_option,
-    print_json,
-    request_of,
-    sampling_options,
-    weights_option,
-)
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.streaming import model_option, request_of, sampling_options, weights_option
 from minillm.data.chat import Message, encode_chat
 from minillm.device import pick_device
 from minillm.errors import UserError

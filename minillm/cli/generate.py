@@ -6,15 +6,8 @@ from typing import Any, get_args
 
 import click
 
-from minillm.cli.common import (
-    device_option,
-    json_option,
-    model_option,
-    print_json,
-    sampling_options,
-    stream_text,
-    weights_option,
-)
+from minillm.cli.common import device_option, json_option, print_json
+from minillm.cli.streaming import model_option, sampling_options, stream_text, weights_option
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.errors import UserError

@@ -1,38 +1,15 @@
 """minillm grade: grade the submissions of a class and write feedback pages."""
 
 import os
-import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import date, datetime, time
-from glob import has_magic
 from importlib.util import find_spec
-from itertools import product
 from pathlib import Path
+from typing import Any
 
 import click
-from tqdm import tqdm
 
-from minillm.cli.common import json_option, print_json
-from minillm.course.checks import ASSIGNMENTS
-from minillm.course.checks.cgroups import NO_GROUP_WARNING, control_groups, memory_group
-from minillm.course.checks.outside import Limits, Statement, collect
-from minillm.course.checks.question import Question
-from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
-from minillm.course.grading.archives import write_archives
-from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
-from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, read_all, secret_of
-from minillm.course.grading.limited import Processes
-from minillm.course.grading.names import assignment_name
-from minillm.course.grading.notebook import read_code
-from minillm.course.grading.private import checks_hash, load_questions
-from minillm.course.grading.report import write_oral_list, write_similarity, write_tables
-from minillm.course.grading.similarity import compare_class
-from minillm.course.grading.submissions import Notebook, Submission, list_submissions
-from minillm.errors import UserError
-
-ROOT = Path(__file__).parents[2]  # of the course, unless the package is installed without it
+from minillm.cli.common import json_option
 
 
 def parse_due(_context: click.Context, _option: click.Parameter, text: str | None) -> datetime | None:
@@ -64,21 +41,7 @@ def parse_due(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option("--jobs", default=os.cpu_count() or 1, type=click.IntRange(1), help="Notebooks to grade in parallel.")
 @click.option("--unsafe", is_flag=True, help="No sandbox: students' code has all your permissions.")
 @json_option
-def grade_class(
-    submissions: Path,
-    out: Path,
-    numbers: tuple[str, ...],
-    again: str | None,
-    due: datetime | None,
-    late: float,
-    seed: str | None,
-    checks: Path | None,
-    seconds: float,
-    memory: int,
-    jobs: int,
-    unsafe: bool,
-    as_json: bool,
-) -> None:
+def grade_class(**options: Any) -> None:
     """Grade a class: SUBMISSIONS holds a folder or a zip for each student.
 
     Writes to OUT: grades.csv and questions.csv, tables for Canvas and Moodle, nbgrader's gradebook, and a feedback page
@@ -86,50 +49,9 @@ def grade_class(
     command again.
     """
     require_libraries()
-    from minillm.course.grading.gradebook import write_feedback, write_gradebook
+    from minillm.cli.grading import grade_submissions  # imports torch, which the options do not need
 
-    if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
-        raise UserError(f"there is no assignment {unknown[0]!r}; choose from {', '.join(ASSIGNMENTS)}")
-    out = out.resolve()
-    handed_in = list_submissions(submissions, exclude=out)
-    students = [submission.student for submission in handed_in]
-    if again is not None and again not in students:
-        raise UserError(f"there is no student {again!r}; choose from {', '.join(students)}")
-    all_questions = {number: load_questions(number, checks) for number in ASSIGNMENTS}
-    possible = {question.id: len(question.probes) for asked in all_questions.values() for question in asked}
-    if has_magic(str(out)):
-        raise UserError(f"{out} contains one of * ? [, which nbgrader takes for a pattern; choose another --out")
-    limits = Limits(seconds, 6 * seconds, memory)
-    hidden = existing_folders(submissions, checks, ROOT / "solutions")
-    if not unsafe:
-        require_sandbox(limits, (out, *hidden))
-    out.mkdir(parents=True, exist_ok=True)
-    read_decisions(out, possible, students)  # before the work, so that an error in it is found early
-    with Processes(PRELOAD) as processes, explain_interrupt():
-        read_all(processes, handed_in, jobs)
-        present = {number for submission in handed_in for number in submission.notebooks}
-        questions = {number: asked for number, asked in all_questions.items() if number in (numbers or present)}
-        if not questions:
-            reasons = sorted({submission.trouble for submission in handed_in if submission.trouble})
-            raise UserError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
-        if again is not None:
-            forget(out, again)
-        run = GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
-        records = grade_with_progress_bar(run, secret := secret_of(out, seed), processes, jobs)
-        deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
-        scores = [score(record, deadline, decisions) for record in records]
-        write_tables(out, scores, {submission.student: submission.parts[0].owner.id or "" for submission in handed_in})
-        write_gradebook(out, scores, questions, deadline)
-        notebooks = submitted_notebooks(handed_in, questions)
-        pages = write_feedback(out, scores, notebooks, processes, jobs)
-        for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
-            click.echo(reason, err=True)
-        write_whom_to_ask(out, secret, notebooks, questions, processes, jobs)
-    summary = {assignment_name(number): summarize(scores, number) for number in questions}
-    print_summary(summary, records, out)
-    click.echo("\n".join(write_archives(out, scores, handed_in)))
-    if as_json:
-        print_json(summary)
+    grade_submissions(**options)
 
 
 def require_libraries() -> None:
@@ -137,117 +59,3 @@ def require_libraries() -> None:
     for library in ("nbgrader", "copydetect"):
         if find_spec(library) is None:
             raise ModuleNotFoundError(f"grading needs {library}: pip install -e '.[grading]'")
-
-
-def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str]) -> dict[tuple[str, str], Notebook]:
-    """The submitted notebooks by student and assignment number."""
-    pairs = product(submissions, numbers)
-    return {(sub.student, number): notebook for sub, number in pairs if (notebook := sub.of(number))}
-
-
-def write_whom_to_ask(
-    out: Path,
-    secret: str,
-    notebooks: Mapping[tuple[str, str], Notebook],
-    questions: Mapping[str, Sequence[Question]],
-    processes: Processes,
-    jobs: int,
-) -> None:
-    """Write the report on similar answers, and the list of students for oral checks."""
-    pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs)
-    write_similarity(out, pairs, troubles)
-    handed_in = {number: [student for student, other in notebooks if other == number] for number in questions}
-    write_oral_list(out, secret, handed_in, pairs)
-
-
-def public_code(numbers: Iterable[str]) -> dict[str, list[str]]:
-    """The code of each assignment's exercise and of its solution, where the course's folders are here."""
-    found: dict[str, list[str]] = {}
-    for number, folder in product(numbers, ("exercises", "solutions")):
-        path = ROOT / folder / assignment_name(number) / f"{assignment_name(number)}.ipynb"
-        if path.is_file():
-            cells, _ = read_code(path.read_bytes())
-            found.setdefault(number, []).append("\n".join(source for _, source in cells))
-    return found
-
-
-def existing_folders(*paths: Path | None) -> tuple[Path, ...]:
-    """The paths that are folders, with links resolved."""
-    return tuple(path.resolve() for path in paths if path and path.is_dir())
-
-
-def print_summary(summary: dict[str, dict[str, float]], records: list[Record], out: Path) -> None:
-    """Print the points per assignment, the most common mistakes, and where the results are."""
-    for name, numbers_of in summary.items():
-        click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
-        if numbers_of["not_handed_in"]:
-            click.echo("  {not_handed_in} handed in nothing for it".format(**numbers_of))
-        if numbers_of["with_troubles"]:
-            click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
-    for (question, sentence), count in most_common_mistakes(records):
-        click.echo(f"  {count} x {question}: {sentence}")
-    click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
-
-
-def grade_with_progress_bar(run: GradingRun, secret: str, processes: Processes, jobs: int) -> list[Record]:
-    """Grade the class with a progress bar."""
-    total = len(run.submissions) * len(run.questions)
-    with tqdm(total=total, unit="notebook", disable=None, file=sys.stderr) as bar:
-
-        def update(record: Record) -> None:
-            bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)
-            bar.update()
-
-        return grade(run, secret, processes, jobs, update)
-
-
-@contextmanager
-def explain_interrupt() -> Iterator[None]:
-    """Turn Ctrl-C into a message that says how to resume."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise click.ClickException("interrupted; run the same command to resume") from None
-
-
-def summarize(scores: list[Score], number: str) -> dict[str, float]:
-    """Summarize an assignment; the mean is over the students who handed it in."""
-    scores = [score for score in scores if score.record.assignment == number]
-    handed_in = [score for score in scores if not score.record.missing]
-    return {
-        "students": len(handed_in),
-        "not_handed_in": len(scores) - len(handed_in),
-        "mean": round(sum(score.final for score in handed_in) / max(1, len(handed_in)), 2),
-        "possible": scores[0].record.possible,
-        "with_troubles": sum(bool(score.record.troubles) for score in handed_in),
-        "worth_a_look": sum(bool(score.record.look) for score in handed_in),
-    }
-
-
-def most_common_mistakes(records: list[Record], n: int = 3) -> list[tuple[tuple[str, str], int]]:
-    """The `n` most common failures: (question, sentence) and the number of students."""
-    failed = (result for record in records for result in record.results if result["failure"])
-    return Counter((result["question"], result["failure"]["sentence"]) for result in failed).most_common(n)
-
-
-def require_sandbox(limits: Limits, hidden: Sequence[Path]) -> None:
-    """Raise `UserError` without a working sandbox; warn if total memory has no limit."""
-    reason, kind = why_no_sandbox(), control_groups()
-    if reason is None:
-        tries = [f"import {module}" for module in ("minillm.course.grading", "minillm.course.checks.question")]
-        tries += [f"import os; assert os.listdir({str(folder)!r})" for folder in hidden]
-        statements = [Statement(f"try {index}", source) for index, source in enumerate(tries)]
-        try:
-            with memory_group(kind, limits.memory_mb) as before:
-                troubles = collect(statements, [], sandboxed_command((), hidden, before), limits).troubles
-            if allowed := [statement.source for statement in statements if statement.name not in troubles]:
-                reason = f"the sandbox does not hide everything here ({allowed[0]} succeeds in it)"
-        except (ChildProcessError, OSError) as error:
-            reason = f"bubblewrap does not work here ({error})"
-    if reason:
-        raise UserError(
-            f"{reason}. Grade on Linux, in a container or a virtual machine that holds nothing else. Or use --unsafe, "
-            "which gives all your permissions to students' code"
-        )
-    if kind is None:
-        click.echo(NO_GROUP_WARNING, err=True)

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from minillm.cli.common import json_option, print_json
 from minillm.course import home
-from minillm.course.checks import ASSIGNMENTS
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.exercise_progress import ExerciseProgress, exercise_progress
 from minillm.course.learner.saved import workbook
 from minillm.course.progress import LessonProgress, keep_points, lesson_progress, next_lesson, predictions

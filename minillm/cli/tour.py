@@ -1,17 +1,18 @@
 """minillm tour: lesson 00 in the terminal, one prompt followed through every step of the model."""
 
+from typing import TYPE_CHECKING
+
 import click
-import torch
 
 from minillm import assets
-from minillm.cli.common import REAL_MODEL, stream_text
-from minillm.data.chat import encode_chat
+from minillm.cli.common import REAL_MODEL
 from minillm.errors import UserError
-from minillm.inference.sampling import Sampling
-from minillm.model.accounting import count_parameters
-from minillm.model.transformer import Transformer
-from minillm.pretrained import load
-from minillm.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # what computes is imported where it does, so that --help needs no torch
+    from torch import Tensor
+
+    from minillm.model.transformer import Transformer
+    from minillm.tokenizer import Tokenizer
 
 
 @click.command()
@@ -19,13 +20,20 @@ from minillm.tokenizer import Tokenizer
 @click.option("--question", default="What is the capital of France?", help="What to ask the assistant at the end.")
 def tour(prompt: str, question: str) -> None:
     """Follow one prompt through a real model of 135 million parameters, step by step."""
+    import torch
+
+    from minillm.cli.streaming import stream_text
+    from minillm.data.chat import encode_chat
+    from minillm.pretrained import load
+
     assets.fetch(REAL_MODEL)
     model, tokenizer = load(REAL_MODEL)
     ids = tokenizer.encode(prompt)
     if not ids:
         raise UserError("the prompt is empty; give some text with --prompt")
     _text_to_numbers(model, tokenizer, prompt, ids)
-    probabilities = _through_the_blocks(model, torch.tensor([ids]))
+    with torch.no_grad():
+        probabilities = _through_the_blocks(model, torch.tensor([ids]))
     _numbers_to_text(model, tokenizer, ids, probabilities)
     _box("The same model in its chat template", f"You ask: {question}")
     answer = stream_text(
@@ -45,7 +53,7 @@ def _box(title: str, text: str) -> None:
     click.echo(text)
 
 
-def _text_to_numbers(model: Transformer, tokenizer: Tokenizer, prompt: str, ids: list[int]) -> None:
+def _text_to_numbers(model: "Transformer", tokenizer: "Tokenizer", prompt: str, ids: list[int]) -> None:
     config = model.config
     _box("Input", repr(prompt))
     _box(
@@ -59,8 +67,9 @@ def _text_to_numbers(model: Transformer, tokenizer: Tokenizer, prompt: str, ids:
     )
 
 
-@torch.no_grad()
-def _through_the_blocks(model: Transformer, ids: torch.Tensor) -> torch.Tensor:
+def _through_the_blocks(model: "Transformer", ids: "Tensor") -> "Tensor":
+    from minillm.model.accounting import count_parameters
+
     config = model.config
     _box(
         f"{config.n_layers} transformer blocks: attention mixes positions, the feed-forward works on each alone",
@@ -69,7 +78,12 @@ def _through_the_blocks(model: Transformer, ids: torch.Tensor) -> torch.Tensor:
     return model(ids)[0, -1].softmax(-1)
 
 
-def _numbers_to_text(model: Transformer, tokenizer: Tokenizer, ids: list[int], probabilities: torch.Tensor) -> None:
+def _numbers_to_text(model: "Transformer", tokenizer: "Tokenizer", ids: list[int], probabilities: "Tensor") -> None:
+    import torch
+
+    from minillm.cli.streaming import stream_text
+    from minillm.inference.sampling import Sampling
+
     top = probabilities.topk(5)
     lines = [
         f"{p:6.1%}  {'#' * round(40 * p)} {tokenizer.decode([i])!r}"

@@ -13,12 +13,14 @@ from urllib.parse import quote
 
 from minillm.course.learner.saved import workbook
 from minillm.course.progress import LessonProgress, kept_points, lesson_progress, next_lesson, predictions
-from minillm.course.strip import STATIONS, drawn
+from minillm.course.strip import STATIONS, drawn, state
 from minillm.course.workbook import MANIFEST
 from minillm.errors import UserError
-from minillm.files import write_text
+from minillm.files import read_json, write_json, write_text
 
 NAME = "Home.md"
+MAP = ".map.json"  # in the workbook: the map as it was drawn last, since drawing takes a second
+MAX_MAP_BYTES = 2_000_000
 OURS = (
     "This page is written anew by every start of the course, by `minillm progress`, and when a part of yours passes; "
     "what you write into it is lost."
@@ -72,6 +74,18 @@ def _map(lesson: LessonProgress | None) -> str:
     The pictures are in the text itself, so that both change at once and no browser shows an old one.
     """
     number = lesson.number if lesson and lesson.number in {station.lesson for station in STATIONS} else "00"
+    shown, path = state(number), workbook() / MAP
+    with suppress(OSError, ValueError):
+        kept = read_json(path, MAX_MAP_BYTES)
+        if kept.get("state") == shown and isinstance(kept.get("text"), str):
+            return kept["text"]
+    text = _drawn_map(number)
+    with suppress(OSError):
+        write_json(path, {"state": shown, "text": text})
+    return text
+
+
+def _drawn_map(number: str) -> str:
     drawings = {theme: drawn(number, theme) for theme in ("light", "dark")}
     for diagram in drawings.values():
         diagram.figure.set_facecolor("none")

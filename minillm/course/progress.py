@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from minillm.course.learner.guess import surprises
-from minillm.course.learner.loading import load
+from minillm.course.contents import ListedTurn, find_turn
+from minillm.course.learner.guess_file import surprises
+from minillm.course.learner.passed import passed
 from minillm.course.learner.saved import workbook
-from minillm.course.learner.turn import Turn
 from minillm.course.pages import Page, questions_in, read_page, source_of, turns_in
-from minillm.course.turns import find
 from minillm.course.workbook import course_pages, number_of, read_course_page
 from minillm.errors import UserError
 from minillm.files import read_json, write_json
@@ -35,8 +34,8 @@ class LessonProgress:
     minutes: int | None
     lab: str | None = None  # the names of its other pages
     exercise: str | None = None
-    turns: tuple[Turn, ...] = ()
-    lab_turns: tuple[Turn, ...] = ()
+    turns: tuple[ListedTurn, ...] = ()
+    lab_turns: tuple[ListedTurn, ...] = ()
     done: frozenset[str] = frozenset()  # ids of the turns that passed, in the lab too; a ready-made function does not
     guesses: int = 0  # predictions that were made and answered, in the lesson and its lab
     surprises: int = 0  # of these, the ones that turned out otherwise
@@ -51,7 +50,7 @@ class LessonProgress:
         return self.title.partition(":")[0]
 
     @property
-    def to_do(self) -> list[Turn]:
+    def to_do(self) -> list[ListedTurn]:
         """The turns that have not passed."""
         return [turn for turn in self.turns if turn.id not in self.done]
 
@@ -88,8 +87,8 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     lab, exercise = f"{topic}_lab.ipynb", f"exercises/{topic}/{topic}.ipynb"
     page = read_course_page(pages[name])
     lab_page: Page = read_course_page(pages[lab]) if lab in pages else {"cells": []}
-    turns, lab_turns = (tuple(find(id) for id in turns_in(each)) for each in (page, lab_page))
-    done = {turn.id for turn in (*turns, *lab_turns) if turn.id in load(turn.topic).yours}
+    turns, lab_turns = (tuple(find_turn(id) for id in turns_in(each)) for each in (page, lab_page))
+    done = {turn.id for turn in (*turns, *lab_turns) if turn.id in passed(turn.topic)}
     guessed, surprised = surprises([*questions_in(page), *questions_in(lab_page)])
     ran, saved = _ran(workbook() / name)
     text = source_of(page["cells"][0]) if page["cells"] else ""

@@ -1,13 +1,31 @@
 """The map at the top and at the end of a lesson: the whole model, what is yours of it, and where you are."""
 
-from minillm.course.learner.loading import load
+import hashlib
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from minillm.course.contents import TOPICS, listed_turns
+from minillm.course.learner.passed import passed
 from minillm.course.screen import in_notebook
-from minillm.course.turns import TOPICS, turns
 from minillm.errors import UserError
-from minillm.viz.diagrams import Diagram, Station, model_map
+
+if TYPE_CHECKING:
+    from minillm.viz.diagrams import Diagram  # which imports matplotlib and torch
 
 LAYERS = 30  # of SmolLM2, the model of the lessons
 TRAINING, LATER = "training sets the weights", "then it is fast, larger, and yours"
+
+
+class Station(NamedTuple):
+    """A place on the map, with the lesson about it; stations of a `group` share a caption."""
+
+    name: str
+    lesson: str
+    group: str = ""
+
+
 STATIONS = (
     Station("tokenizer", "01"),
     Station("embedding", "02"),
@@ -43,18 +61,28 @@ def show_map(lesson: str = "00") -> None:
         print(diagram.alt)
 
 
-def drawn(lesson: str = "00", theme: str = "light") -> Diagram:
+def drawn(lesson: str = "00", theme: str = "light") -> "Diagram":
     """The map as a diagram."""
+    from minillm.viz import diagrams
+
     lessons = ["00", *sorted(station.lesson for station in STATIONS)]
     if lesson not in lessons:
         raise UserError(f"the map has no lesson {lesson!r}; give one of {', '.join(lessons)}")
     here = [station.name for station in STATIONS if station.lesson == lesson]
-    return model_map(map(_counted, STATIONS), here, LAYERS, theme=theme)
+    counted = [diagrams.Station(each.name, each.lesson, *_counts(each), each.group) for each in STATIONS]
+    return diagrams.model_map(counted, here, LAYERS, theme=theme)
 
 
-def _counted(station: Station) -> Station:
-    """A station with the turns of its lesson, and how many of them are yours."""
+def _counts(station: Station) -> tuple[int, int]:
+    """How many of the turns of a station's lesson are yours, and how many there are."""
     if station.lesson not in TOPICS:
-        return station
-    yours = load(TOPICS[station.lesson]).yours
-    return station._replace(yours=len(yours), of=len(turns(station.lesson)))
+        return 0, 0
+    return len(passed(TOPICS[station.lesson])), len(listed_turns(station.lesson))
+
+
+def state(lesson: str) -> str:
+    """A hash of all that `drawn` draws: what is yours, the stations, and the code that draws them."""
+    package = Path(__file__).resolve().parents[1]
+    paths = [Path(__file__), *sorted(package.glob("viz/diagrams/*.py")), *sorted(package.glob("viz/figures/*.py"))]
+    shown = json.dumps([lesson, LAYERS, STATIONS, list(map(_counts, STATIONS)), version("matplotlib")])
+    return hashlib.sha256(shown.encode() + b"".join(path.read_bytes() for path in paths)).hexdigest()

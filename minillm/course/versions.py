@@ -4,9 +4,10 @@ import sys
 from types import BuiltinFunctionType
 from typing import Any
 
+from minillm.course.contents import TOPICS
 from minillm.course.learner.loading import load
 from minillm.course.learner.turn import Turn
-from minillm.course.turns import TOPICS, all_turns, turns
+from minillm.course.turns import all_turns, turns
 
 _said: set[str] = set()  # each sentence is said once
 

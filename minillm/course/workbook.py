@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from minillm.course.learner import loading, saved
+from minillm.course.learner import saved
 from minillm.course.learner.source import CannotSave
 from minillm.course.pages import (
     Page,
@@ -26,7 +26,6 @@ from minillm.course.pages import (
     without_tests,
     write_page,
 )
-from minillm.course.turns import all_turns
 from minillm.errors import UserError
 from minillm.files import locked, read_json, replacing, write_json
 
@@ -235,6 +234,9 @@ def catch_up(number: str) -> CaughtUp:
 
     A page that somebody had written in is first copied. Into `mine` a solution goes as any answer that passes.
     """
+    from minillm.course.learner import loading  # these two import torch, which laying out doesn't need
+    from minillm.course.turns import all_turns
+
     earlier = [turn for turn in all_turns() if turn.id.partition(".")[0] < number]
     missing = {turn.id: turn for turn in earlier if turn.id not in loading.load(turn.topic).yours}
     done = CaughtUp()

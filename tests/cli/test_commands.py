@@ -78,6 +78,16 @@ def test_the_list_of_commands_needs_no_torch_and_leaves_out_the_course_where_it_
         assert ("progress" in shown.stdout) == listed
 
 
+def test_the_help_of_the_courses_commands_needs_no_torch():
+    program = "import sys; from minillm import cli\n"
+    program += "for name in ('progress', 'grade', 'bundle', 'tour', 'workbook'):\n"
+    program += "    cli.main([name, '--help'], standalone_mode=False)\n"
+    program += "    assert not {'torch', 'matplotlib'} & sys.modules.keys(), name"
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.count("Usage: ") == 5
+
+
 def test_generate_is_the_packages_generate(folder):
     from minillm import generate, load
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 
 import pytest
@@ -10,9 +11,10 @@ from click.testing import CliRunner
 
 from minillm.cli import main
 from minillm.cli.progress import next_step
-from minillm.course import progress, workbook
-from minillm.course.checks import ASSIGNMENTS, questions
+from minillm.course import home, progress, workbook
+from minillm.course.checks import questions
 from minillm.course.checks.question import Question
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.learner import loading
 from minillm.course.learner.guess import Guess
 from minillm.course.turns import turns
@@ -47,7 +49,7 @@ def write(folder, changes):
 
 
 def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
-    monkeypatch.setattr("minillm.course.exercise_progress.ask_notebook", None)
+    monkeypatch.setattr("minillm.course.grading.needed.ask_notebook", None)
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
     assert "04_attention                 exercise  0 of 10 ..........\n" in result.output
@@ -237,6 +239,18 @@ def test_an_exercise_that_is_begun_comes_after_its_lesson_and_before_the_next(bo
     for name in ("00_the_map.ipynb", "14_your_assistant.ipynb"):
         save(book / name, ran=2, at=1e9)
     assert "10 of 10 points. All lessons and exercises are done. Well done!" in run("--exercise", "04").output
+
+
+def test_where_nothing_has_to_run_neither_torch_nor_matplotlib_is_imported(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
+    workbook.lay_out()
+    loading.save(TURNS[0], TURNS[0].solution, vars(sys.modules[TURNS[0].course.__module__]))
+    home.write()  # draws the map, which is drawn again only when it changes
+    program = "import sys; from minillm.cli import main; main(['progress'], standalone_mode=False); "
+    program += "assert not {'torch', 'matplotlib'} & sys.modules.keys()"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 4 parts yours" in done.stdout
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"04": 3}', '{"04": ["a", 2]}'])

@@ -9,11 +9,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks import ASSIGNMENTS, find, questions
+from minillm.course.checks import find, questions
 from minillm.course.checks.outside import Limits, Statement, collect
 from minillm.course.checks.plain import Refused, difference, plain
 from minillm.course.checks.sandbox import Command, plain_command
 from minillm.course.checks.wire import LENGTH, pack, unpack
+from minillm.course.contents import ASSIGNMENTS
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 KEYS = st.integers() | st.text() | st.tuples(st.integers(), st.text())

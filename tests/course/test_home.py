@@ -108,6 +108,25 @@ def test_the_same_state_gives_the_same_bytes_and_an_edited_page_is_written_over(
     assert page.read_bytes() == first
 
 
+def test_the_map_is_drawn_once_for_each_state(book, monkeypatch):
+    first = home.write().read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(home, "drawn", None)
+        assert home.write().read_bytes() == first
+        turn = TURNS[0]
+        loading.save(turn, turn.solution, vars(sys.modules[turn.course.__module__]))
+        with pytest.raises(TypeError):
+            home.write()
+    assert home.write().read_bytes() != first
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"state": 3, "text": 4}', '{"state": "another", "text": "<p></p>"}'])
+def test_a_damaged_map_is_drawn_again(book, text):
+    first = home.write().read_bytes()
+    (book / home.MAP).write_text(text, encoding="utf-8")
+    assert home.write().read_bytes() == first
+
+
 def test_a_page_that_cannot_be_written_is_told_and_never_stops_a_lesson(book, monkeypatch):
     (book / home.NAME).mkdir()
     with pytest.raises(UserError, match=r"Home\.md cannot be written \(.*\); move it away"):

@@ -9,10 +9,11 @@ from matplotlib.colors import to_hex
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
+from minillm.course.contents import TOPICS
 from minillm.course.learner import trial
 from minillm.course.learner.loading import save
 from minillm.course.strip import STATIONS, drawn, show_map
-from minillm.course.turns import TOPICS, find, turns
+from minillm.course.turns import find, turns
 from minillm.errors import UserError
 from minillm.viz.diagrams.theme import GREEN, ORANGE, THEMES
 

@@ -10,7 +10,8 @@ import nbformat
 import pytest
 from answers import SEEDS, judged
 
-from minillm.course.checks import CHECK_CELL, ASSIGNMENTS, find, questions
+from minillm.course.checks import find, questions
+from minillm.course.contents import ASSIGNMENTS, CHECK_CELL
 from tools.build_exercises import SOLUTIONS, exercise_path
 from tools.build_notebooks import manuscripts, read_manuscript
 from tools.exercise_cells import BEGIN

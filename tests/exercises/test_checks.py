@@ -15,7 +15,8 @@ import pytest
 import torch
 from answers import SEEDS, judged, kill_rate, load_all
 
-from minillm.course.checks import ASSIGNMENTS, ask, check, find, questions
+from minillm.course.checks import ask, check, find, questions
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.checks.asking import Forbidden, OutOfTime, watched_call
 from minillm.course.checks.plain import Refused, difference, plain, show
 from minillm.course.checks.probe import Mistake, Probe

@@ -10,13 +10,14 @@ import torch.nn.functional as F
 from turn_answers import load_all
 
 from minillm.course.checks.plain import as_tensor, difference, plain
+from minillm.course.contents import TOPICS
 from minillm.course.learner.box import Box
 from minillm.course.learner.decorator import _help
 from minillm.course.learner.source import is_unwritten, source_of
 from minillm.course.learner.trial import UNKNOWN, try_out
 from minillm.course.learner.turn import Turn, gradients
 from minillm.course.pages import read_page, turns_in
-from minillm.course.turns import TOPICS, all_turns, find, turns
+from minillm.course.turns import all_turns, find, turns
 from minillm.course.workbook import course_pages, number_of
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_loops

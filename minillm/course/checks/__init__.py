@@ -12,35 +12,17 @@ Each assignment has a package of its own, and in it a module for each question, 
 """
 
 import pkgutil
-import re
 from importlib import import_module
 from typing import Any
 
 from minillm.course.checks.asking import OutOfTime, Reply, ask
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.time_limit import time_limit
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.learner.box import Box, Code, Fold, show
 from minillm.errors import UserError
 
-ASSIGNMENTS = {  # number: topic, and package
-    "00a": "tensors",
-    "01": "tokenizer",
-    "02": "embeddings",
-    "03": "positional_encoding",
-    "04": "attention",
-    "05": "feed_forward",
-    "06": "transformer",
-    "07": "sampling",
-    "08": "pretraining",
-    "09": "sft",
-    "10": "rlhf",
-    "11": "preference_optimization",
-    "11a": "reasoning",
-    "12": "inference_engine",
-    "13": "scaling",
-}
 SECONDS = 30.0  # that a learner's function may take for the calls of one probe, in the learner's own notebook
-CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 
 
 def check(id: str, answer: Any, seed: int = 0) -> Result:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import regex
 
-from minillm.course.checks import ASSIGNMENTS
+from minillm.course.contents import ASSIGNMENTS
 
 MAX_BYTES = 150  # of a student's name in UTF-8; file systems allow 255 for the name with its suffixes
 NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # `regex`, since \w of `re` excludes combining marks

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
-from minillm.course.checks import CHECK_CELL
+from minillm.course.contents import CHECK_CELL
 from minillm.errors import UserError
 
 MAX_CELLS = 1000

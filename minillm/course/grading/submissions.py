@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
-from minillm.course.checks import ASSIGNMENTS, questions
+from minillm.course.checks import questions
 from minillm.course.checks.plain import printable
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading.files import in_folder, in_zip, read_file
 from minillm.course.grading.names import (
     ARCHIVES,

@@ -9,12 +9,13 @@ from typing import Any
 
 from minillm.course.checks.asking import OutOfTime, describe_error
 from minillm.course.checks.time_limit import time_limit
+from minillm.course.contents import TOPICS
 from minillm.course.learner.calling import SECONDS
 from minillm.course.learner.saved import MAIN, Part, Saved, file_of, parse, read_text, with_part
 from minillm.course.learner.source import CannotSave, needs
 from minillm.course.learner.trial import try_out
 from minillm.course.learner.turn import Turn
-from minillm.course.turns import TOPICS, all_turns, turns
+from minillm.course.turns import all_turns, turns
 from minillm.errors import UserError
 from minillm.files import locked, write_text
 

@@ -6,11 +6,14 @@ import re
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from minillm.course.contents import ListedTurn, listed_turns
 from minillm.course.learner.source import CannotSave, Needs, global_names
-from minillm.course.learner.turn import Turn
-from minillm.course.turns import all_turns, turns
 from minillm.errors import UserError
+
+if TYPE_CHECKING:
+    from minillm.course.learner.turn import Turn  # which imports torch
 
 WORKBOOK = "MINILLM_WORKBOOK"  # environment variable: the learner's folder
 MAX_BYTES = 1_000_000  # of one file; a turn has some twenty lines
@@ -62,7 +65,7 @@ class Saved:
 
     def render(self, number: str, topic: str) -> str:
         """The text of the file, with the parts in the order of the lesson."""
-        order = [turn.id for turn in turns(number)]
+        order = [turn.id for turn in listed_turns(number)]
         parts = sorted(self.parts.values(), key=lambda part: order.index(part.turn))
         plain, others = [], []
         for statement in sorted(set(self.imports.values())):
@@ -141,12 +144,12 @@ def _one_import(node: ast.Import | ast.ImportFrom, alias: ast.alias) -> ast.stmt
     return ast.ImportFrom(node.module, [alias], node.level)
 
 
-def with_part(saved: Saved, turn: Turn, source: str, needs: Needs) -> Saved:
+def with_part(saved: Saved, turn: "Turn", source: str, needs: Needs) -> Saved:
     """A file's content with this part in place of an older one of the same turn.
 
     Raises `CannotSave` if a name means one thing here and another in the other parts.
     """
-    here = turns(turn.id.partition(".")[0])
+    here = listed_turns(turn.id.partition(".")[0])
     source = "\n\n".join([*(text.strip() + "\n" for text in needs.above.values()), source]).strip() + "\n"
     check = turn.fingerprint(source)
     old = saved.parts.get(turn.id)
@@ -162,7 +165,7 @@ def with_part(saved: Saved, turn: Turn, source: str, needs: Needs) -> Saved:
             statement = _import_of_turn(name, turn, parts) if name in _turn_names() else known.get(name)
             if statement and imports.setdefault(name, statement) != statement:
                 raise CannotSave(f"`{name}` is something else in what you wrote before; rename it")
-        for name, text in _definitions(part.source).items():
+        for name, text in definitions(part.source).items():
             if defined.setdefault(name, text) != text:
                 raise CannotSave(f"`{name}` is defined in another way in what you wrote before; rename it")
     if clash := sorted(imports.keys() & defined.keys()):
@@ -170,11 +173,11 @@ def with_part(saved: Saved, turn: Turn, source: str, needs: Needs) -> Saved:
     return Saved(imports, parts)
 
 
-def _turn_names() -> dict[str, Turn]:
-    return {turn.name: turn for turn in all_turns()}
+def _turn_names() -> dict[str, ListedTurn]:
+    return {turn.name: turn for turn in listed_turns()}
 
 
-def _import_of_turn(name: str, turn: Turn, parts: dict[str, Part]) -> str | None:
+def _import_of_turn(name: str, turn: "Turn", parts: dict[str, Part]) -> str | None:
     """The import of another turn's function; None if it stands in the same file."""
     other = _turn_names()[name]
     if other.topic != turn.topic:
@@ -182,7 +185,7 @@ def _import_of_turn(name: str, turn: Turn, parts: dict[str, Part]) -> str | None
     return None if other.id in parts else f"from minillm.course.turns.{turn.topic} import {name}"
 
 
-def _definitions(source: str) -> dict[str, str]:
+def definitions(source: str) -> dict[str, str]:
     """What a part defines, by name."""
     found = {}
     for node in ast.parse(source).body:

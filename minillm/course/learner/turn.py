@@ -16,12 +16,11 @@ weights by their names, and is called with the inputs.
 """
 
 import ast
-import hashlib
 import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from minillm.course.checks import asking, drawing, plain, probe, question
+from minillm.course.checks import plain
 from minillm.course.checks.question import Answer, Question
+from minillm.course.learner.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,7 @@ class Turn(Question):
 
     def fingerprint(self, source: str) -> str:
         """A hash of this source and of the check: if it is the same, what passed once still passes."""
-        text = _checking_code(Path(inspect.getfile(self.course)).parent) + source
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-@cache
-def _checking_code(topic: Path) -> str:
-    """The code that decides about the turns in a folder."""
-    machinery = [Path(inspect.getfile(module)) for module in (asking, drawing, plain, probe, question)]
-    paths = [Path(__file__), *machinery, *sorted(topic.glob("*.py"))]
-    return "".join(path.read_text(encoding="utf-8") for path in paths)
+        return fingerprint(Path(inspect.getfile(self.course)).parent, source)
 
 
 def _module_answer(make: Callable[..., nn.Module]) -> Answer:

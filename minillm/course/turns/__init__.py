@@ -6,10 +6,9 @@ with its probes and known mistakes. The package exports the versions, and `turns
 
 from importlib import import_module
 
+from minillm.course.contents import TOPICS
 from minillm.course.learner.turn import Turn
 from minillm.errors import UserError
-
-TOPICS = {"04": "attention", "11a": "reasoning"}  # number of the lesson: package here
 
 
 def turns(number: str) -> tuple[Turn, ...]:

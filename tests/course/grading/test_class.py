@@ -20,8 +20,9 @@ from click.testing import CliRunner
 from benchmarks.classroom import KINDS, NAME, Student, full, hand_in, notebook, nothing
 from minillm.cli import main
 from minillm.cli.grade import grade_class
-from minillm.course.checks import ASSIGNMENTS, questions
+from minillm.course.checks import questions
 from minillm.course.checks.sandbox import why_no_sandbox
+from minillm.course.contents import ASSIGNMENTS
 
 pytest.importorskip("nbgrader", reason="nbgrader is not installed (pip install -e .[grading])")
 needs_sandbox = pytest.mark.skipif(why_no_sandbox() is not None, reason=str(why_no_sandbox()))

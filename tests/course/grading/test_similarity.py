@@ -9,8 +9,9 @@ import pytest
 from answers import load_all
 
 from benchmarks.classroom import notebook
-from minillm.cli.grade import public_code
-from minillm.course.checks import ASSIGNMENTS, find, questions
+from minillm.cli.grading import public_code
+from minillm.course.checks import find, questions
+from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading import similarity
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.notebook import read_code
