@@ -102,7 +102,7 @@ class Question:
         self.probes.append(probe)
         return probe
 
-    @lru_cache(maxsize=64)  # noqa: B019 (grading needs them again; questions live as long as the program)
+    @lru_cache(maxsize=512)  # noqa: B019 (grading needs them again, 40 KB each; questions live as long as the program)
     def draws(self, seed: int) -> list[list[list[Call]]]:
         """The inputs of every probe, drawn several times, so that no draw is special; they depend only on the seed."""
         seeds = [str(seed), *(f"{seed}/{draw}" for draw in range(1, DRAWS))]

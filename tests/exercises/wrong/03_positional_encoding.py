@@ -717,16 +717,12 @@ def undone_and_turned_anew(keys, values, stay, theta):
 
 @right("03.4")
 def one_leaves_after_the_other(keys, values, stay, theta):
-    rows = list(zip(keys, values, stay.tolist(), strict=True))
-    place = 0
-    while place < len(rows):
-        if rows[place][2]:
-            place += 1
-            continue
-        del rows[place]
-        step = angles_of(torch.tensor([-1]), theta, keys.shape[1])
-        rows[place:] = [(by_halves(key[None], step)[0], value, flag) for key, value, flag in rows[place:]]
-    return torch.stack([key for key, _, _ in rows]), torch.stack([value for _, value, _ in rows])
+    step = angles_of(torch.tensor([-1]), theta, keys.shape[1])
+    for place in reversed(range(len(keys))):
+        if not stay[place]:
+            keys = torch.cat([keys[:place], by_halves(keys[place + 1 :], step)])
+            values = torch.cat([values[:place], values[place + 1 :]])
+    return keys, values
 
 
 @right("03.4")

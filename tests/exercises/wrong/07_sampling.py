@@ -483,7 +483,7 @@ def newton_on(z, entropy):
         q = (z / math.exp(x)).softmax(0)
         return -(q * q.clamp(min=1e-300).log()).sum(), (q * z**2).sum() - (q * z).sum() ** 2
 
-    x = min(torch.linspace(-12, 12, 600).tolist(), key=lambda x: abs(float(moments(x)[0]) - entropy))
+    x = min(torch.linspace(-12, 12, 100).tolist(), key=lambda x: abs(float(moments(x)[0]) - entropy))
     for _ in range(50):
         found, variance = moments(x)
         x += float((entropy - found) / variance) * math.exp(2 * x)

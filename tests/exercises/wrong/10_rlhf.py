@@ -629,7 +629,10 @@ def descend(wins, pull, met=None, heard=None, rate=1.0, steps=1500):
     m = torch.zeros(len(wins)).double()
     for _ in range(steps):
         chance = 1 / (1 + torch.exp(m[None] - m[:, None]))
-        m = m + rate * ((heard - met * chance).sum(1) - pull * m) / (met.sum(1) / 2 + pull).clamp_min(1e-9)
+        step = rate * ((heard - met * chance).sum(1) - pull * m) / (met.sum(1) / 2 + pull).clamp_min(1e-9)
+        m = m + step
+        if step.abs().max() < 1e-12:
+            break
     return m - m.mean()
 
 
@@ -778,7 +781,10 @@ def climbed(wins, pull, steps):
     met, found = wins + wins.T, torch.zeros(len(wins)).double()
     for _ in range(steps):
         slope = (wins - met * torch.sigmoid(found[:, None] - found)).sum(1) - pull * found
-        found = found + slope / (met.sum(1) / 2 + pull)
+        step = slope / (met.sum(1) / 2 + pull)
+        found = found + step
+        if step.abs().max() < 1e-12:
+            break
     return found - found.mean()
 
 

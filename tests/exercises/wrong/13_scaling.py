@@ -575,8 +575,8 @@ def by_share_of_the_gap(law, loss, served):
 def sizes_from_a_hundredth_to_a_thousand(law, loss, served):
     E, A, alpha, B, beta = law
     best = math.inf
-    for step in range(200_001):
-        size = 10 ** (-2 + 5 * step / 200_000)
+    for step in range(20_001):
+        size = 10 ** (-2 + 5 * step / 20_000)
         left = loss - E - A / size**alpha
         if left > 0:
             best = min(best, 6 * size * (B / left) ** (1 / beta) + 2 * size * served)
