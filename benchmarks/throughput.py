@@ -112,7 +112,7 @@ def kernels_gain() -> dict:
             if bf16 and bf16_speedup() <= 1.2:
                 continue
             steps = [our_step(recipe.config.d_model, bf16, optimizer="muon", **shape)[0] for _ in range(2)]
-            best = take_turns({"fused": steps[0], "readable": without_kernels(steps[1])}, rounds=40)
+            best = take_turns({"fused": steps[0], "readable": without_kernels(steps[1])}, rounds=20)
             row = {"threads": threads, "format": name, **{f"{who}_seconds": value for who, value in best.items()}}
             rows.append(row | {"ratio": round(best["readable"] / best["fused"], 3)})
             print(
