@@ -224,21 +224,42 @@ def attention(
 
 
 class _Attention(Function):
+    QUERIES = 128  # of a block, whose last query sees the most keys: later keys are left out of its products
+
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-        weights, scale = query @ key.mT, query.shape[-1] ** -0.5
+        (B, H, T, D), S = query.shape, key.shape[2]
+        ctx.blocks = [(0, T, S)]  # queries from and to, and the number of keys
+        if mask is None:
+            ends = [min(start + _Attention.QUERIES, T) for start in range(0, T, _Attention.QUERIES)]
+            ctx.blocks = [(start, end, S - T + end) for start, end in zip([0, *ends], ends, strict=False)]
         mask_stride = mask.stride(0) if mask is not None and mask.dim() == 3 else 0
-        _call("attention_softmax", weights, mask, *weights.shape, mask_stride, scale, formats=(weights,))
-        ctx.save_for_backward(query, key, value, weights)
-        return weights @ value
+        out, kept = torch.empty(B, H, T, D, dtype=query.dtype), []
+        for start, end, n in ctx.blocks:
+            weights = query[:, :, start:end] @ key[:, :, :n].mT
+            _call("attention_softmax", weights, mask, *weights.shape, mask_stride, D**-0.5, formats=(weights,))
+            out[:, :, start:end] = weights @ value[:, :, :n]
+            kept.append(weights)
+        ctx.save_for_backward(query, key, value, *kept)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_out: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value, weights = ctx.saved_tensors
-        d_scores, scale, S = d_out @ value.mT, query.shape[-1] ** -0.5, weights.shape[-1]
-        _call("attention_softmax_backward", weights, d_scores, weights.numel() // S, S, scale, formats=(weights,))
-        return d_scores @ key, d_scores.mT @ query, weights.mT @ d_out, None
+        query, key, value, *kept = ctx.saved_tensors
+        scale, S = query.shape[-1] ** -0.5, key.shape[2]
+        d_query, d_key, d_value = torch.empty_like(query), key, value  # the last block has gradients for all keys
+        for weights, (start, end, n) in reversed([*zip(kept, ctx.blocks, strict=True)]):
+            d_scores = d_out[:, :, start:end] @ value[:, :, :n].mT
+            _call("attention_softmax_backward", weights, d_scores, weights.numel() // n, n, scale, formats=(weights,))
+            d_query[:, :, start:end] = d_scores @ key[:, :, :n]
+            parts = d_scores.mT @ query[:, :, start:end], weights.mT @ d_out[:, :, start:end]
+            if n == S:
+                d_key, d_value = parts
+            else:
+                d_key[:, :, :n] += parts[0]
+                d_value[:, :, :n] += parts[1]
+        return d_query, d_key, d_value, None
 
 
 def _call(name: str, *arguments: Any, formats: tuple[Tensor, ...]) -> None:

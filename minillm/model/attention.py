@@ -155,22 +155,22 @@ def attention(
     is_causal: bool = False,
     bias: Float[Tensor, "H T S"] | None = None,
 ) -> Float[Tensor, "B H T D"]:
-    """`attention_by_sdpa`, or `attention_by_matmul` where that is faster: in training in bfloat16 on a CPU.
+    """`attention_by_sdpa`, or a faster form: in training on a CPU, where short texts have few weights to store.
 
-    There torch's kernel, forward and backward, takes 1.5 to 5 times as long, and short texts have few weights to store.
+    With the fused `kernels`, that is `kernels.attention`. Without them it is `attention_by_matmul` in bfloat16: there
+    torch's kernel, forward and backward, takes 1.5 to 5 times as long.
 
     >>> query, key, value = torch.randn(3, 1, 2, 5, 4)
     >>> with torch.autocast("cpu", torch.bfloat16): attention(query, key, value).dtype
     torch.bfloat16
     """
-    T, S = query.shape[2], key.shape[2]
-    if query.device.type == "cpu" and torch.is_autocast_enabled("cpu") and T * S <= MOST_WEIGHTS:
+    T, S, H = query.shape[2], key.shape[2], query.shape[1]
+    if query.device.type == "cpu" and T * S <= MOST_WEIGHTS:
         if bias is None and (is_causal or mask is not None) and kernels.usable(query, key, value):
             mask = None if is_causal or mask is None else _for_all_heads(mask).squeeze(1)
-            key, value = _repeat_heads(key, query.shape[1]), _repeat_heads(value, query.shape[1])
-            return kernels.attention(query, key, value, mask)
-        mask = causal_mask(T, S) if is_causal else mask
-        return attention_by_matmul(query, key, value, mask, bias)
+            return kernels.attention(query, _repeat_heads(key, H), _repeat_heads(value, H), mask)
+        if torch.is_autocast_enabled("cpu"):
+            return attention_by_matmul(query, key, value, causal_mask(T, S) if is_causal else mask, bias)
     return attention_by_sdpa(query, key, value, mask, is_causal, bias)
 
 
@@ -182,7 +182,7 @@ def _for_all_heads(mask: Bool[Tensor, "... T S"]) -> Bool[Tensor, "... T S"]:
 
 
 def _repeat_heads(x: Float[Tensor, "B K S D"], n_heads: int) -> Float[Tensor, "B H S D"]:
-    return x.repeat_interleave(n_heads // x.shape[1], dim=1)
+    return x if x.shape[1] == n_heads else x.repeat_interleave(n_heads // x.shape[1], dim=1)
 
 
 class MultiHeadAttention(nn.Module):

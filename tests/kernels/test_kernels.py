@@ -169,8 +169,11 @@ def test_cross_entropy_of_extreme_logits():
 
 @pytest.mark.parametrize("dtype", FORMATS)
 @pytest.mark.parametrize("mask", ["causal", "of_all_rows", "of_each_row", "longer_past"])
+@pytest.mark.parametrize("queries", [2, 128])
 @pytest.mark.usefixtures("threads")
-def test_attention(dtype, mask, monkeypatch):
+def test_attention(dtype, mask, queries, monkeypatch):
+    monkeypatch.setattr(kernels._Attention, "QUERIES", queries)
+    n_blocks = 1 if mask.startswith("of") else math.ceil(5 / queries)
     B, H, T, D = 2, 3, 5, 8
     S = T + 3 if mask == "longer_past" else T
     inputs = [random(B, H, n, D, dtype=dtype, seed=seed) for seed, n in enumerate((T, S, S))]
@@ -183,7 +186,7 @@ def test_attention(dtype, mask, monkeypatch):
         lambda q, k, v: kernels.attention(q, k, v, given),
         lambda q, k, v: attention_by_matmul(q, k, v, shown),
         inputs,
-        ["attention_softmax", "attention_softmax_backward"],
+        ["attention_softmax", "attention_softmax_backward"] * n_blocks,
         monkeypatch,
     )
 
