@@ -17,16 +17,23 @@ from minillm.viz.diagrams.model_map import STRIP
 from minillm.viz.diagrams.page import PAGE
 from minillm.viz.figures.style import TINY
 
+# The shape checks of the test run look at each of a million small calls; the doctests run with them.
+pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
 SENTENCE = ["the", "river", "has", "a", "bank", "so", "we", "sat"]
 LONG = ["antidisestablishmentarianism", "<|endoftext|>", "WWWWWWWWWWWW", "語", "\ud800", "\n", "$_^{\\frac", "i"]
 SLACK = 1.0  # pixels
 
 
+def written_in(figure):
+    """Every text that is to be seen."""
+    return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+
+
 def texts_of(figure):
     """Every written text with its box (left, bottom, right, top) in pixels, as the renderer measures it."""
     figure.set_dpi(144)  # as `viz.show` draws: the fewer pixels, the wider hinting makes a text
-    written = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    return [(text, np.array(text.get_window_extent().extents)) for text in written]
+    return [(text, np.array(text.get_window_extent().extents)) for text in written_in(figure)]
 
 
 def boxes_of(figure):
@@ -79,7 +86,7 @@ def check(figure):
     found = faults(figure)
     assert not found, "\n".join(found)
     assert figure.get_size_inches()[0] <= PAGE + 1e-6
-    assert all(text.get_fontsize() >= TINY for text, _ in texts_of(figure))
+    assert all(text.get_fontsize() >= TINY for text in written_in(figure))
 
 
 @pytest.mark.parametrize("n_words", [*range(1, 10), 16, 24, 40])
@@ -137,7 +144,7 @@ def test_maps_with_anything_yours(yours):
     for here in [[], *([station.name] for station in [*model, *stages])]:
         figure = diagrams.model_map([*model, *stages], here).figure
         check(figure)
-        assert min(text.get_fontsize() for text, _ in texts_of(figure)) * 96 / 72 >= 11  # CSS pixels
+        assert min(text.get_fontsize() for text in written_in(figure)) * 96 / 72 >= 11  # CSS pixels
 
 
 @pytest.mark.parametrize("n_boxes", [1, 2, 7])
