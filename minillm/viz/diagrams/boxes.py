@@ -106,6 +106,10 @@ class Box(Part):
 
     def extent(self) -> Extent:
         """The size of the box with its labels."""
+        return self._extent
+
+    @cached_property
+    def _extent(self) -> Extent:  # asked for again and again while rows are broken
         left, right = self.sides()
         high = self.front.shape[0] * self.cell[1]
         return Extent(

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from minillm.viz.diagrams.boxes import LINE, Box
@@ -174,6 +175,10 @@ class Fan(Part):
 
     def extent(self) -> Extent:
         """The size of the fan, which is aligned at its middle row or rows."""
+        return self._extent
+
+    @cached_property
+    def _extent(self) -> Extent:
         width, levels = max(row.extent().width for row in self.rows), self._levels()
         above = (levels[(len(levels) - 1) // 2] + levels[len(levels) // 2]) / 2
         return Extent(FORK + width, above, levels[-1] + self.rows[-1].extent().below - above)
