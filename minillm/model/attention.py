@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from minillm import kernels
 from minillm.errors import UserError
 from minillm.model.kv_cache import Cache
+from minillm.model.linear import Linear
 from minillm.model.norm import RMSNorm
 from minillm.model.position import rotate
 
@@ -211,10 +212,10 @@ class MultiHeadAttention(nn.Module):
         n_kv_heads = n_kv_heads or n_heads
         if n_heads % n_kv_heads:
             raise UserError(f"n_heads ({n_heads}) must be a multiple of n_kv_heads ({n_kv_heads})")
-        self.query = nn.Linear(d_model, n_heads * self.d_head, bias=bias)
-        self.key = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
-        self.value = nn.Linear(d_model, n_kv_heads * self.d_head, bias=bias)
-        self.output = nn.Linear(n_heads * self.d_head, d_model, bias=bias if output_bias is None else output_bias)
+        self.query = Linear(d_model, n_heads * self.d_head, bias=bias)
+        self.key = Linear(d_model, n_kv_heads * self.d_head, bias=bias)
+        self.value = Linear(d_model, n_kv_heads * self.d_head, bias=bias)
+        self.output = Linear(n_heads * self.d_head, d_model, bias=bias if output_bias is None else output_bias)
         # Normalized queries and keys keep the scores bounded, so training tolerates a larger learning rate.
         self.query_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None
         self.key_norm = RMSNorm(self.d_head, norm_eps) if qk_norm else None

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from minillm import kernels
 from minillm.errors import UserError
+from minillm.model.linear import Linear
 
 
 class FeedForward(nn.Module):
@@ -28,9 +29,9 @@ class FeedForward(nn.Module):
         if activation not in ("swiglu", "gelu", "relu2"):
             raise UserError(f"activation is {activation!r}; choose one of swiglu, gelu, relu2")
         self.activation = activation
-        self.gate = nn.Linear(d_model, d_ff, bias=bias) if activation == "swiglu" else None
-        self.up = nn.Linear(d_model, d_ff, bias=bias)
-        self.down = nn.Linear(d_ff, d_model, bias=bias)
+        self.gate = Linear(d_model, d_ff, bias=bias) if activation == "swiglu" else None
+        self.up = Linear(d_model, d_ff, bias=bias)
+        self.down = Linear(d_ff, d_model, bias=bias)
 
     def forward(self, x: Float[Tensor, "*B C"]) -> Float[Tensor, "*B C"]:
         if self.gate is not None:

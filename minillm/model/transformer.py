@@ -17,6 +17,7 @@ from minillm.model.context import Context, check_length, make_context
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import Cache, KVCache
+from minillm.model.linear import Linear
 from minillm.model.norm import make_norm
 from minillm.model.position import LearnedPosition, SinusoidalPosition
 
@@ -172,7 +173,7 @@ class Transformer(Trunk):
 
     def _build(self, config: ModelConfig) -> None:
         super()._build(config)
-        self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
+        self.head = Linear(config.d_model, config.vocab_size, bias=False)
 
     def forward(
         self, ids: Int[Tensor, "B T"], cache: Cache | None = None, segments: Int[Tensor, "B T"] | None = None

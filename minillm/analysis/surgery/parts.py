@@ -27,6 +27,7 @@ from minillm.model.attention import causal_mask as plain_mask
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
 from minillm.model.kv_cache import Cache
+from minillm.model.linear import Linear
 from minillm.model.norm import LayerNorm, RMSNorm
 from minillm.model.transformer import Block, Transformer
 
@@ -232,7 +233,7 @@ def _norm(norm: RMSNorm | LayerNorm, function: Function) -> Callable[[Tensor], T
 
 def _feed_forward(theirs: FeedForward, function: Function) -> Callable[[Tensor], Tensor]:
     layers = [layer for layer in (theirs.gate, theirs.up, theirs.down) if layer is not None]
-    if any(type(layer) is not nn.Linear or layer.bias is not None for layer in layers):
+    if any(type(layer) is not Linear or layer.bias is not None for layer in layers):
         raise UserError("this model's feed-forward networks have quantized weights or biases; load it in float32")
     weights = [layer.weight for layer in layers]
     return lambda x: by_text("feed_forward", function, x, *weights)
