@@ -12,6 +12,7 @@ kernel as queries of one head.
 
 import math
 import weakref
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -89,6 +90,17 @@ def last_logits(
         assert isinstance(cache, KVCache)
         return fast(ids, cache, segments, n_last)
     return model.head(model.hidden(ids, cache, segments)[:, -n_last:])
+
+
+def hidden_step(model: Transformer) -> Callable[..., Float[Tensor, "B T C"]] | None:
+    """`Transformer.hidden` in C, for a `KVCache`, where the model's fast step is in C; None where it is not.
+
+    >>> from minillm import ModelConfig
+    >>> hidden_step(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))) is None
+    True
+    """
+    fast = decoder(model)
+    return fast.hidden if isinstance(fast, NativeStep) else None
 
 
 def install(model: Transformer, step: Step | None) -> None:

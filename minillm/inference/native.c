@@ -64,7 +64,7 @@ typedef struct {
     int8_t *codes;
     float *scale;
     int32_t *sum;
-    float *logits;          /* (B n_last, V rounded up to 16) */
+    float *logits;          /* (B n_last, V rounded up to 16); NULL: `normed` is wanted */
 } Call;
 
 /* The sizes that `native_library.py` must agree with; so must the order of the fields. */
@@ -405,8 +405,9 @@ INLINE void run(Pool *pool, int thread) {
         product(pool, thread, &layer->down, c->gate, N, c->x, C, 1);
         barrier(pool);
     }
-    /* logits = head(norm(x)), of the last tokens only */
+    /* logits = head(norm(x)), of the last tokens only; or norm(x), which stays in `normed` */
     prepare(pool, thread, m->final_norm, c->n_last);
+    if (!c->logits) return;
     int64_t padded = (m->head.rows + ROWS - 1) / ROWS * ROWS;
     product(pool, thread, &m->head, c->normed, c->B * c->n_last, c->logits, padded, 0);
 }

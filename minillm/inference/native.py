@@ -28,7 +28,7 @@ from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, 
 from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
 from minillm.model.kv_cache import KVCache
 from minillm.model.quantized_linear import Int4Linear, Int8Linear
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, Trunk
 
 CACHE_FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # numbers in native.c
 VECTORS = 128  # in one call; a longer prompt takes several, so that what a call writes stays in the processor's cache
@@ -107,7 +107,7 @@ class NativeStep:
 
     most_vectors: int | None = None  # any number
 
-    def __init__(self, model: Transformer, path: str | None = None, n_threads: int | None = None):
+    def __init__(self, model: Trunk, path: str | None = None, n_threads: int | None = None):
         if reason := misfit(model):
             raise UserError(f"the C step cannot compute this model: {reason}")
         self._library, possible = load_library(), paths()
@@ -119,6 +119,7 @@ class NativeStep:
         self.path, self.n_threads = path, n_threads
         self.model = weakref.ref(model)  # a strong reference would keep it in `decode._STEPS` forever
         self.config = copy.copy(model.config)  # that of the packed weights, whatever becomes of the model's
+        self._has_head = isinstance(model, Transformer)
         self._kept: list[Tensor] = []  # what the structures point to
         self._layers = (Layer * model.config.n_layers)()
         self._struct = self._pack(model)
@@ -136,6 +137,20 @@ class NativeStep:
 
         Raises `UserError` where the cache or the model's context is full, and for a cache of another shape.
         """
+        if not self._has_head:
+            raise UserError("this model has no language head; take its hidden(ids)")
+        return self._compute(ids, cache, segments, n_last, with_head=True)
+
+    @torch.inference_mode()
+    def hidden(
+        self, ids: Int[Tensor, "B T"], cache: KVCache, segments: Int[Tensor, "B T"] | None = None
+    ) -> Float[Tensor, "B T C"]:
+        """As `Transformer.hidden`: the normalized vectors that the head turns into logits."""
+        return self._compute(ids, cache, segments, None, with_head=False)
+
+    def _compute(
+        self, ids: Tensor, cache: KVCache, segments: Tensor | None, n_last: int | None, with_head: bool
+    ) -> Tensor:
         model = self.model()
         assert model is not None, "the model of this step was deleted"
         (B, T), n_past = ids.shape, cache.length
@@ -146,18 +161,26 @@ class NativeStep:
         x, mask = model.embedding(ids).float(), context.mask
         cos, sin = (part.float() for part in context.angles)
         self._check_inputs((B, T, n_past + T), x, cos, sin, mask)
-        width, first, logits = max(1, VECTORS // max(B, 1)), T - min(n_last or T, T), []
+        width, first, found = max(1, VECTORS // max(B, 1)), T - min(n_last or T, T), []
         for start in range(0, T, width):
             columns = slice(start, end := min(start + width, T))
             new, some_cos, some_sin = (part[..., columns, :].contiguous() for part in (x, cos, sin))
             seen = None if mask is None else mask[..., columns, : n_past + end].contiguous()
             n_wanted = max(0, end - max(start, first))
-            logits.append(self._step(new, some_cos, some_sin, seen, cache, n_past + start, n_wanted))
+            found.append(self._step(new, some_cos, some_sin, seen, cache, n_past + start, n_wanted, with_head))
         context.advance_cache()
-        return torch.cat(logits, dim=1)
+        return torch.cat(found, dim=1)
 
     def _step(
-        self, x: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, cache: KVCache, n_past: int, n_last: int
+        self,
+        x: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        cache: KVCache,
+        n_past: int,
+        n_last: int,
+        with_head: bool,
     ) -> Tensor:
         """One call of the C function, for tensors whose sizes were checked; `x` is overwritten."""
         (B, T, C), c = x.shape, self.config
@@ -169,7 +192,7 @@ class NativeStep:
         buffers |= dict(scores=torch.empty(n_threads * S), scale=torch.empty(N * widest // GROUP))
         buffers |= dict(codes=torch.empty(2 * N * widest, dtype=torch.int8))
         buffers |= dict(sum=torch.empty(N * widest // GROUP, dtype=torch.int32))
-        logits = torch.empty(B, n_last, -(-c.vocab_size // ROWS) * ROWS)
+        logits = torch.empty(B, n_last, -(-c.vocab_size // ROWS) * ROWS if with_head else 0)
         layer_stride, row_stride, head_stride, position_stride, _ = cache.keys.stride()
         call = Call(
             B=B, T=T, n_past=n_past, n_threads=n_threads, path=PATHS.index(self.path), n_last=n_last,
@@ -178,9 +201,12 @@ class NativeStep:
             mask_stride=0 if mask is None or mask.dim() == 2 or len(mask) == 1 else T * S,
             keys=cache.keys.data_ptr(), values=cache.values.data_ptr(), cache_format=CACHE_FORMATS[cache.keys.dtype],
             layer_stride=layer_stride, row_stride=row_stride, head_stride=head_stride, position_stride=position_stride,
-            logits=logits.data_ptr(), **{name: buffer.data_ptr() for name, buffer in buffers.items()},
+            logits=logits.data_ptr() if with_head else None,
+            **{name: buffer.data_ptr() for name, buffer in buffers.items()},
         )  # fmt: skip
         self._library.minillm_step(ctypes.byref(self._struct), ctypes.byref(call))
+        if not with_head:
+            return buffers["normed"][: B * n_last * C].view(B, n_last, C)
         return logits[..., : c.vocab_size]
 
     def _check_inputs(
@@ -212,7 +238,7 @@ class NativeStep:
         if not 0 <= cache.length <= cache.max_seq_len:
             raise UserError(f"the cache says that it holds {cache.length} of {cache.max_seq_len} positions")
 
-    def _pack(self, model: Transformer) -> Model:
+    def _pack(self, model: Trunk) -> Model:
         """The structures that C reads, which point to tensors in `_kept`."""
         c = model.config
         C, F, HD, KD = c.d_model, c.d_ff, c.n_heads * c.d_head, c.n_kv_heads * c.d_head
@@ -239,7 +265,7 @@ class NativeStep:
         return Model(
             C=C, L=c.n_layers, H=c.n_heads, K=c.n_kv_heads, D=c.d_head, F=F, eps=c.norm_eps, layers=self._layers,
             final_norm=self._vector("final_norm", model.final_norm, C),
-            head=self._matrix("head", model.head, c.vocab_size, C),
+            head=self._matrix("head", model.head, c.vocab_size, C) if isinstance(model, Transformer) else Matrix(),
         )  # fmt: skip
 
     def _matrix(self, name: str, module: Any, rows: int, columns: int) -> Matrix:

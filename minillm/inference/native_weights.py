@@ -16,17 +16,17 @@ from minillm.model.feedforward import FeedForward
 from minillm.model.linear import Linear
 from minillm.model.norm import RMSNorm
 from minillm.model.quantized_linear import GROUP, GroupedInt8Linear, Int4Linear, Int8Linear, QuantizedEmbedding
-from minillm.model.transformer import Block, Transformer
+from minillm.model.transformer import Block, Transformer, Trunk
 
 ROWS = 16  # in a group
 BITS = {torch.bfloat16: 16, torch.float32: 32}  # of a weight that is a number and not a code
 FORMATS = (Int4Linear, GroupedInt8Linear, Int8Linear, Linear, nn.Linear)
-OTHERS = (Transformer, nn.ModuleList, Block, MultiHeadAttention, FeedForward, RMSNorm)
+OTHERS = (Transformer, Trunk, nn.ModuleList, Block, MultiHeadAttention, FeedForward, RMSNorm)
 PARTS = (*FORMATS, *OTHERS, TokenEmbedding, QuantizedEmbedding)
 Packed = tuple[UInt8[Tensor, "row_groups blocks bytes"], Float32[Tensor, "rows"] | None, int]  # blocks, bias, bits
 
 
-def misfit(model: Transformer) -> str | None:
+def misfit(model: Trunk) -> str | None:
     """Why `native.c` cannot compute this model, as the end of a sentence; None if it can.
 
     >>> from minillm import ModelConfig
@@ -48,16 +48,11 @@ def misfit(model: Transformer) -> str | None:
     if model.device.type != "cpu":
         return f"it is on {model.device}"
     for name, part in model.named_modules():
-        if type(part) not in PARTS and not is_removed(part):  # also a part of our own that another class extends
+        if type(part) not in PARTS:  # also a part of our own that another class extends
             return f"{name or 'it'} is a {type(part).__name__}"
         if isinstance(part, nn.Linear) and part.weight.dtype not in BITS:
             return f"its matrices are in {part.weight.dtype}; take float32 or bfloat16, or quantize it"
     return None
-
-
-def is_removed(head: nn.Module) -> bool:
-    """Whether a module says that it has no outputs, as in the place of a reward model's language head."""
-    return getattr(head, "out_features", None) == 0
 
 
 def pack(name: str, layer: nn.Module, rows: int, columns: int) -> Packed:

@@ -1,6 +1,7 @@
 """Keys and values of prompts that several continuations share, with gradients: read once, learned from by all."""
 
 import copy
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -42,14 +43,39 @@ class PrefixCache:
         self.segments = segments
 
     def rows(self, picked: Int[Tensor, "_B"]) -> "PrefixCache":
-        """A cache of the picked rows, in any order and as often as they are picked; it shares nothing that grows.
-
-        `index_select` adds up the gradients of a row picked twice in a fixed order; indexing would not.
-        """
+        """A cache of the picked rows, in any order and as often as they are picked; it shares nothing that grows."""
         cache = copy.copy(self)
         cache.layers = {
-            layer: (key.index_select(0, picked), value.index_select(0, picked))
-            for layer, (key, value) in self.layers.items()
+            layer: (pick_rows(key, picked), pick_rows(value, picked)) for layer, (key, value) in self.layers.items()
         }
         cache.segments = None if self.segments is None else self.segments[picked]
         return cache
+
+
+def pick_rows(x: Float[Tensor, "P *rest"], picked: Int[Tensor, "_B"]) -> Float[Tensor, "_B *rest"]:
+    """`x[picked]`, whose gradient is fast and always the same: a product adds up what a row picked twice receives.
+
+    The gradient of indexing adds in any order, and that of `index_select` one number at a time.
+
+    >>> x = torch.ones(2, 3, requires_grad=True)
+    >>> pick_rows(x, torch.tensor([0, 1, 1])).sum().backward()
+    >>> x.grad
+    tensor([[1., 1., 1.],
+            [2., 2., 2.]])
+    """
+    return _PickRows.apply(x, picked)
+
+
+class _PickRows(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, picked: Tensor) -> Tensor:
+        ctx.save_for_backward(picked)
+        ctx.n_rows = len(x)
+        return x.index_select(0, picked)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (picked,) = ctx.saved_tensors
+        picks = torch.nn.functional.one_hot(picked, ctx.n_rows).to(gradient.dtype)
+        return (picks.T @ gradient.flatten(1)).view(ctx.n_rows, *gradient.shape[1:]), None

@@ -21,10 +21,11 @@ from minillm.data.batches import Shuffled
 from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.inference.decode import prepare
+from minillm.model.linear import onednn_products
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
-from minillm.posttraining.rollout import Rollout, answer_hidden, roll_out, score_answers
+from minillm.posttraining.rollout import Rollout, answer_hidden, log_probs_of_vectors, roll_out, score_answers
 from minillm.posttraining.verifiers import TextReward, Verifier
 from minillm.tokenizer import Tokenizer
 from minillm.training.loop import Task, Update, fit, training_context
@@ -208,7 +209,7 @@ class OnlineTask(Task):
         """The method's loss of some answers; None if the policy has moved far enough in this step."""
         model, config, mask = self.method.model, self.method.config, batch.rollout.mask
         hidden = answer_hidden(model, batch.rollout)
-        log_probs, _ = score_answers(model, batch.rollout, hidden)
+        log_probs = log_probs_of_vectors(model.head, batch.rollout, hidden)
         policy_kl = token_mean(kl_estimate(batch.old, log_probs.detach()), mask)
         if self.loss_parts and policy_kl > config.stop_kl:  # never before the first update
             return None
@@ -244,7 +245,8 @@ def run_online(
     elif reward is not None:
         raise UserError("the data have a reward already; leave out reward=, or give prompts instead of PromptData")
 
-    return method.model, fit(OnlineTask(method, data), method.config, run)
+    with onednn_products():
+        return method.model, fit(OnlineTask(method, data), method.config, run)
 
 
 def minibatches(n_answers: int, config: OnlineConfig, seed: int) -> Iterator[Int[Tensor, "_B"]]:
@@ -280,7 +282,7 @@ def sample(
     with training_context(config, model.device):  # as in the updates: a rounding would count as a move of the policy
         hidden = answer_hidden(model, rollout)
         old, entropy = score_answers(model, rollout, hidden)
-        reference, _ = score_answers(method.reference, rollout)
+        reference = log_probs_of_vectors(method.reference.head, rollout, answer_hidden(method.reference, rollout))
         experience, metrics = method.experience(rollout, scores, hidden, old, reference, kl_coef)
     stops, lengths = set(data.stop), rollout.mask.sum(1).float()
     metrics |= {

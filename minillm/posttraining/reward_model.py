@@ -17,8 +17,9 @@ from minillm.assets import registered_folder
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
+from minillm.model.linear import Linear
 from minillm.model.transformer import Transformer
-from minillm.posttraining.rollout import Rollout, hidden_of_answers, numbered, roll_out, score_vectors
+from minillm.posttraining.rollout import Rollout, hidden_of_answers, log_probs_of_vectors, numbered, roll_out
 from minillm.pretrained import huggingface
 from minillm.pretrained.families import ARCHITECTURES
 from minillm.tokenizer import Tokenizer
@@ -63,7 +64,7 @@ class RewardModel(nn.Module):
         self.transformer = Transformer(config).trunk()  # with the initial weights of a language model of this seed
         self.head = nn.Linear(config.d_model, 1, bias=False)
         nn.init.zeros_(self.head.weight)
-        self.language_head = nn.Linear(config.d_model, config.vocab_size, bias=False) if reads_likelihood else None
+        self.language_head = Linear(config.d_model, config.vocab_size, bias=False) if reads_likelihood else None
         self.likelihood = nn.Linear(1, 1, bias=False) if reads_likelihood else None  # c, reward per nat
         self.stop = stop  # the token that ends an answer of the reference model
         self.reference = None if stop is None else Transformer(config).requires_grad_(False)
@@ -151,7 +152,8 @@ class RewardModel(nn.Module):
         rewards = points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
         if self.language_head is None or self.likelihood is None:
             return rewards, None
-        log_probs, _ = score_vectors(self.language_head, Rollout.of(prompts, answers, self.device), hidden[:, :-1])
+        rollout = Rollout.of(prompts, answers, self.device)
+        log_probs = log_probs_of_vectors(self.language_head, rollout, hidden[:, :-1])
         return rewards + points(self.likelihood, log_probs.sum(1, True)), log_probs.sum(1)
 
     @torch.no_grad()
@@ -163,17 +165,17 @@ class RewardModel(nn.Module):
         """
         starts = range(0, len(answers), SCORED_AT_ONCE)
         parts = [(prompts[start : start + SCORED_AT_ONCE], answers[start : start + SCORED_AT_ONCE]) for start in starts]
-        return torch.cat([self.rewards(*part) - self._of_reference(part[0]) for part in parts])
+        return torch.cat([self._score(*part) for part in parts])
 
-    def _of_reference(self, prompts: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
-        """The rewards of the reference's own answers; 0 without a reference."""
+    def _score(self, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]]) -> Float[Tensor, "B"]:
         if self.reference is None or self.stop is None:
-            return torch.zeros(len(prompts), device=self.device)
+            return self.rewards(prompts, answers)
         different, places = numbered(prompts)
         read = self.with_reference_answers(different)
         turns = [len(_turn(prompt, self.stop)) for prompt in different]
         said = [text[len(prompt) : len(text) - turn] for prompt, text, turn in zip(different, read, turns, strict=True)]
-        return self.rewards(different, said)[places]
+        rewards = self.rewards([*prompts, *different], [*answers, *said])  # together, so that prompts are read once
+        return rewards[: len(answers)] - rewards[len(answers) :][places]
 
 
 def _turn(prompt: Sequence[int], stop: int) -> Sequence[int]:

@@ -4,7 +4,7 @@ Drawing goes token by token on the KV cache and remembers nothing for a gradient
 model that drew them or any other, is then one forward pass over all of them, and that one can be learned from.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from minillm.errors import UserError
+from minillm.inference.decode import hidden_step
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.losses import entropy_of_log_probs
-from minillm.model.prefix_cache import PrefixCache
+from minillm.model.prefix_cache import PrefixCache, pick_rows
 from minillm.model.transformer import Transformer, Trunk, check_language_model
 
 TOKENS_AT_ONCE = 384  # in one forward pass: fewer, and the matrix products become slow; more, and much is padding
@@ -141,7 +142,8 @@ def hidden_of_answers(
     """The vectors at the last token of each prompt and at all tokens of its answer, and 0 after it.
 
     Repeated prompts are encoded once and shared by their answers. Prompts of similar length go through the model
-    together, and so do answers, so that little is padding. T is the longest answer plus one.
+    together, and so do answers, so that little is padding. Without gradients the C step computes them if the model has
+    one. T is the longest answer plus one.
     Raises `UserError` where there are not as many answers as prompts.
     """
     if len(prompts) != len(answers):
@@ -149,18 +151,21 @@ def hidden_of_answers(
     different, places = numbered(prompts)
     place, width = torch.tensor(places), max(map(len, answers)) + 1
     parts, rows = [], []
+    with evaluating(model):  # else there is no fast step
+        fast = None if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") else hidden_step(model)
+    hidden_of = fast or model.hidden
     for some in in_batches([len(prompt) for prompt in different]):
-        prefix_cache = PrefixCache()
         tokens, segments = pad_left(model, [different[number] for number in some.tolist()])
-        last = model.hidden(tokens, prefix_cache, segments)[:, -1:]
+        prefix_cache = model.new_cache(len(tokens), tokens.shape[1] + width) if fast else PrefixCache()
+        last = hidden_of(tokens, prefix_cache, segments)[:, -1:]
         asked = torch.isin(place, some).nonzero().flatten()
         for part in in_batches([len(answers[row]) for row in asked.tolist()]):
             picked = asked[part]
             its = (place[picked, None] == some).int().argmax(1).to(model.device)  # where its prompt is among these
             texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
-            hidden = last.index_select(0, its)  # its gradients add up in one order; those of last[its] do not
+            hidden = pick_rows(last, its)
             if texts.ids.shape[1]:
-                going_on = model.hidden(texts.ids, prefix_cache.rows(its), texts.mask.long())
+                going_on = hidden_of(texts.ids, prefix_cache.rows(its), texts.mask.long())
                 hidden = torch.cat((hidden, going_on * texts.mask.unsqueeze(-1)), dim=1)
             parts.append(F.pad(hidden, (0, 0, 0, width - hidden.shape[1])))
             rows.append(picked)
@@ -201,16 +206,32 @@ def score_vectors(
     head: nn.Module, rollout: Rollout, hidden: Float[Tensor, "B T C"]
 ) -> tuple[Float[Tensor, "B T"], Float[Tensor, "B T"]]:
     """`score_answers` by any head, from the vectors in front of the tokens."""
+    log_probs, entropy = _of_each_token(_score, head, rollout, hidden)
+    return log_probs, entropy
+
+
+def log_probs_of_vectors(head: nn.Module, rollout: Rollout, hidden: Float[Tensor, "B T C"]) -> Float[Tensor, "B T"]:
+    """`score_vectors` without the entropy, which takes a pass over all logits."""
+    (log_probs,) = _of_each_token(_log_probs, head, rollout, hidden)
+    return log_probs
+
+
+def _of_each_token(
+    measure: Callable[..., tuple[Tensor, ...]], head: nn.Module, rollout: Rollout, hidden: Float[Tensor, "B T C"]
+) -> Iterator[Float[Tensor, "B T"]]:
     mask = rollout.mask
     vectors, targets = hidden[mask], rollout.ids[mask]
     rows = max(LOGITS_AT_ONCE // head(vectors[:0]).shape[-1], 1)
     parts = [
-        checkpoint(_score, head, *part, use_reentrant=False) if len(vectors) > rows else _score(head, *part)
+        checkpoint(measure, head, *part, use_reentrant=False) if len(vectors) > rows else measure(head, *part)
         for part in zip(vectors.split(rows), targets.split(rows), strict=True)
     ]
     nothing = torch.zeros(mask.shape, device=mask.device)
-    log_probs, entropy = (nothing.masked_scatter(mask, torch.cat(part)) for part in zip(*parts, strict=True))
-    return log_probs, entropy
+    return (nothing.masked_scatter(mask, torch.cat(part)) for part in zip(*parts, strict=True))
+
+
+def _log_probs(head: nn.Module, vectors: Float[Tensor, "N C"], targets: Int[Tensor, "N"]) -> tuple[Float[Tensor, "N"]]:
+    return (-F.cross_entropy(head(vectors).float(), targets, reduction="none"),)
 
 
 def _score(

@@ -3,6 +3,7 @@ import torch
 from helpers import lively, small_config
 from inference.test_native import reference, small_packed
 
+from minillm.errors import UserError
 from minillm.inference import decode
 from minillm.inference.generate import generate
 from minillm.inference.native import NativeStep, unavailable
@@ -10,6 +11,7 @@ from minillm.losses import token_log_probs
 from minillm.model.transformer import Transformer
 from minillm.posttraining import rollout as rollouts
 from minillm.posttraining.lora import add_lora, merge_lora
+from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.rollout import roll_out, score_answers
 
 PROMPTS = [[3, 14, 15, 9], [7], [21, 2, 2, 40, 5, 11, 30, 1], [8, 8], [7], [3, 14, 15, 9], [7]]  # some again
@@ -64,6 +66,32 @@ def test_answers_in_c_and_by_pytorch_are_the_same(monkeypatch):
         assert isinstance(decode.decoder(model.eval()), NativeStep) == (switch == "1")
     assert answers["1"] == answers["0"]
     assert len({len(answer) for answer in answers["1"]}) > 5
+
+
+@pytest.mark.usefixtures("_native")
+def test_vectors_without_gradients_come_from_c_and_are_the_same(monkeypatch):
+    model, calls, real = small_packed("float32", qk_norm=True).train(), [], NativeStep.hidden
+    monkeypatch.setattr(NativeStep, "hidden", lambda *inputs: calls.append(1) or real(*inputs))
+    rollout = roll_out(model, PROMPTS, 9, STOP, seed=5)
+    expected = rollouts.answer_hidden(model, rollout)
+    assert not calls
+    with torch.no_grad():
+        torch.testing.assert_close(rollouts.answer_hidden(model, rollout), expected.detach(), rtol=1e-4, atol=1e-5)
+        assert len(calls) == 2  # prompts, then answers
+        with torch.autocast("cpu", torch.bfloat16):
+            rollouts.answer_hidden(model, rollout)
+    assert len(calls) == 2
+    assert model.training
+
+
+@pytest.mark.usefixtures("_native")
+def test_a_model_without_a_head_has_vectors_in_c_and_no_logits():
+    model = RewardModel(small_config(d_ff=64)).transformer.eval()
+    step, ids = NativeStep(model), torch.tensor([[1, 2, 3]])
+    with torch.no_grad():
+        torch.testing.assert_close(step.hidden(ids, model.new_cache()), model.hidden(ids), rtol=1e-4, atol=1e-5)
+    with pytest.raises(UserError, match="no language head"):
+        step(ids, model.new_cache())
 
 
 @pytest.mark.usefixtures("_native")
