@@ -1,8 +1,9 @@
 """The fast decoding step: which form computes new tokens, and the form for computers without a C compiler.
 
-`Transformer` with a cache is the form to read. For a model of Llama's shape, `decoder` finds a faster one: `NativeStep`
-in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else, for a quantized model, `Decoder`. Neither is used
-while the model is trained or has hooks, nor after its weights were changed: then a new one is made (`snapshot`).
+`Transformer` with a cache is the form to read. For a model of Llama's shape in bfloat16 or with quantized weights,
+`decoder` finds a faster one: `NativeStep` in C (`native`) where it works and `MINILLM_NATIVE` is not 0, else, for
+quantized weights, `Decoder`. Neither is used while the model is trained or has hooks, nor after its weights were
+changed: then a new one is made (`snapshot`). A model in float32 has a fast step within `in_float32` only.
 
 With weights of 4 bits, the matrix products of `Transformer` take only a third of a step; the rest goes into hundreds of
 small operations between them, a few microseconds each. `Decoder` has fewer of them: queries, keys and values are one
@@ -12,7 +13,8 @@ kernel as queries of one head.
 
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -29,7 +31,7 @@ from minillm.model.attention import causal_mask
 from minillm.model.context import Context
 from minillm.model.kv_cache import Cache, KVCache
 from minillm.model.quantized_linear import MOST_VECTORS, QuantizedLinear, join
-from minillm.model.transformer import Block, Transformer
+from minillm.model.transformer import Block, Transformer, Trunk
 
 MOST_COPIED = 2**26  # bytes of float32 weights that the C step may copy; a larger model spends its time reading them
 
@@ -51,7 +53,7 @@ class Step(Protocol):
         ...
 
 
-_STEPS: "weakref.WeakKeyDictionary[Transformer, tuple[Snapshot, Step] | None]" = weakref.WeakKeyDictionary()
+_STEPS: "weakref.WeakKeyDictionary[Trunk, tuple[Snapshot, Step] | None]" = weakref.WeakKeyDictionary()
 
 
 @torch.no_grad()
@@ -92,7 +94,7 @@ def last_logits(
     return model.head(model.hidden(ids, cache, segments)[:, -n_last:])
 
 
-def hidden_step(model: Transformer) -> Callable[..., Float[Tensor, "B T C"]] | None:
+def hidden_step(model: Trunk) -> Callable[..., Float[Tensor, "B T C"]] | None:
     """`Transformer.hidden` in C, for a `KVCache`, where the model's fast step is in C; None where it is not.
 
     >>> from minillm import ModelConfig
@@ -103,7 +105,7 @@ def hidden_step(model: Transformer) -> Callable[..., Float[Tensor, "B T C"]] | N
     return fast.hidden if isinstance(fast, NativeStep) else None
 
 
-def install(model: Transformer, step: Step | None) -> None:
+def install(model: Trunk, step: Step | None) -> None:
     """Let the model be computed by this step from now on, or by itself (None), until its weights change.
 
     >>> from minillm import ModelConfig, quantize
@@ -116,17 +118,31 @@ def install(model: Transformer, step: Step | None) -> None:
     _STEPS[model] = None if step is None else (Snapshot(model), step)
 
 
-def prepare(model: Transformer) -> None:
-    """Compile the C step if this model can use it: for a program that is about to sample much from it.
+@contextmanager
+def in_float32(model: Trunk) -> Iterator[None]:
+    """Within the block, decode a small model in float32 in C too, where the library is compiled.
+
+    Its weights are packed at the beginning, which takes some milliseconds, and must not change before the end. No
+    longer: a model in float32 may be trained, and `Snapshot` does not see what fused optimizers write.
 
     >>> from minillm import ModelConfig
-    >>> prepare(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16)))
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=32, n_layers=1, n_heads=2, d_ff=32, max_seq_len=16))
+    >>> with in_float32(model.eval()): step = decoder(model)
+    >>> step is None or isinstance(step, NativeStep), decoder(model) is None
+    (True, True)
     """
-    if misfit(model) is None and unavailable() is None:
-        _STEPS.pop(model, None)  # made anew at its next use
+    fitting = model.device.type == "cpu" and _is_small_in_float32(model) and was_compiled(SOURCE) and misfit(model) is None
+    if not fitting or unavailable() is not None:
+        yield
+        return
+    install(model, NativeStep(model))
+    try:
+        yield
+    finally:
+        del _STEPS[model]
 
 
-def decoder(model: Transformer) -> Step | None:
+def decoder(model: Trunk) -> Step | None:
     """The fast step of this model, made at first use; None where there is none, in training, and with hooks.
 
     >>> from minillm import ModelConfig
@@ -146,18 +162,20 @@ def decoder(model: Transformer) -> Step | None:
     return None if snapshot.has_hooks() else step
 
 
-def _fastest(model: Transformer) -> Step | None:
+def _fastest(model: Trunk) -> Step | None:
     if any(parameter.is_inference() for parameter in model.parameters()):  # torch does not count their changes
         return None
-    if _is_worth_it(model) and misfit(model) is None and unavailable() is None:
+    if not _linear_in_float32(model) and misfit(model) is None and unavailable() is None:
         return NativeStep(model)
-    return Decoder(model) if fits(model) else None
+    return Decoder(model) if isinstance(model, Transformer) and fits(model) else None
 
 
-def _is_worth_it(model: Transformer) -> bool:
-    """In float32, a model that is small, on a computer that has the C step: none is compiled for it unasked."""
-    linear = [part for part in model.modules() if isinstance(part, nn.Linear) and part.weight.dtype == torch.float32]
-    return not linear or (sum(part.weight.nbytes for part in linear) <= MOST_COPIED and was_compiled(SOURCE))
+def _linear_in_float32(model: Trunk) -> list[nn.Linear]:
+    return [part for part in model.modules() if isinstance(part, nn.Linear) and part.weight.dtype == torch.float32]
+
+
+def _is_small_in_float32(model: Trunk) -> bool:
+    return 0 < sum(part.weight.nbytes for part in _linear_in_float32(model)) <= MOST_COPIED
 
 
 def fits(model: Transformer) -> bool:

@@ -3,9 +3,9 @@
 The third form of the same computation: `Transformer` is the one to read, `Decoder` has fewer operations, and this one
 is a single call. In float32 and bfloat16 it computes the model's own logits up to float32's rounding. The input of a
 product with a quantized matrix is rounded to integers, 16,256 for the largest number in a block of 32.
-`decode.decoder` takes it for every model that fits (`misfit`), except large ones in float32, so generate, stream,
-Engine, speculate and the sampling of PPO and GRPO use it. The first model in another format than float32 compiles it,
-and so do PPO and GRPO; once it is there, small models in float32 use it, too.
+`decode.decoder` takes it for every model that fits (`misfit`) and is not in float32, so generate, stream, Engine and
+speculate use it. Small models in float32 use it where many answers are sampled (`decode.in_float32`), as in PPO and
+GRPO, which compile it.
 Without a C compiler, or with `MINILLM_NATIVE=0` in the environment, they do without, and `unavailable` says why.
 """
 

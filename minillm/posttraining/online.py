@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from minillm.data.batches import Shuffled
 from minillm.data.chat import Prompt
 from minillm.errors import UserError
-from minillm.inference.decode import prepare
+from minillm.inference.native import unavailable
+from minillm.inference.native_weights import misfit
 from minillm.model.linear import onednn_products
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
@@ -238,7 +239,8 @@ def run_online(
     def save_policy(module: nn.Module, tokenizer: Tokenizer, folder: Path) -> None:
         save_merged(method.model, tokenizer, folder)
 
-    prepare(method.model)
+    if misfit(method.model) is None:
+        unavailable()  # compiles the C step, which sampling then uses
     run = Run(method.config, run_dir, tokenizer, on_metrics, save_model=save_policy)
     if not isinstance(data, PromptData):
         data = PromptData.from_prompts(data, tokenizer, reward)

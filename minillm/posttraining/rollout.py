@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from minillm.errors import UserError
-from minillm.inference.decode import hidden_step
+from minillm.inference.decode import hidden_step, in_float32
 from minillm.inference.generate import continuations, pad_left
 from minillm.inference.sampling import Sampling
 from minillm.losses import entropy_of_log_probs
@@ -93,7 +93,7 @@ def roll_out(
     copies = torch.tensor(place, device=model.device)
     sampling = Sampling(temperature)
     steps = continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, copies=copies, by_inverse=True)
-    with evaluating(model):
+    with evaluating(model), in_float32(model):
         chosen, running = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
     answers = [row[:length] for row, length in zip(chosen.tolist(), running.sum(1).tolist(), strict=True)]
     return Rollout.of(prompts, answers, model.device)
@@ -148,12 +148,21 @@ def hidden_of_answers(
     """
     if len(prompts) != len(answers):
         raise UserError(f"{len(prompts)} prompts and {len(answers)} answers; give one answer to each prompt")
+    if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu"):
+        return _hidden_of_answers(model, None, prompts, answers)
+    with evaluating(model), in_float32(model):
+        return _hidden_of_answers(model, hidden_step(model), prompts, answers)
+
+
+def _hidden_of_answers(
+    model: Transformer,
+    fast: Callable[..., Tensor] | None,
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[int]],
+) -> Float[Tensor, "B T C"]:
     different, places = numbered(prompts)
     place, width = torch.tensor(places), max(map(len, answers)) + 1
-    parts, rows = [], []
-    with evaluating(model):  # else there is no fast step
-        fast = None if torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") else hidden_step(model)
-    hidden_of = fast or model.hidden
+    parts, rows, hidden_of = [], [], fast or model.hidden
     for some in in_batches([len(prompt) for prompt in different]):
         tokens, segments = pad_left(model, [different[number] for number in some.tolist()])
         prefix_cache = model.new_cache(len(tokens), tokens.shape[1] + width) if fast else PrefixCache()
