@@ -14,6 +14,7 @@ from torch import Tensor
 
 from minillm import kernels
 from minillm.errors import UserError
+from minillm.kernels import products
 
 IGNORE = -100  # target without a loss: padding, or a prompt in SFT (PyTorch's convention)
 
@@ -88,10 +89,11 @@ class _FusedLinearCrossEntropy(torch.autograd.Function):
         learn_head = learn and ctx.needs_input_grad[1]  # LoRA and others leave it as it is
         d_head = torch.zeros_like(head, dtype=torch.float32) if learn_head else None
         rows = _FusedLinearCrossEntropy.rows(hidden.device.type, len(head))
+        product = products.product if products.usable(hidden, weight) else F.linear
         for start in range(0, len(hidden), rows):
             chunk = slice(start, start + rows)
             x, target = hidden[chunk].to(weight.dtype), targets[chunk]
-            d_logits = logits = F.linear(x, weight)
+            d_logits = logits = product(x, weight)
             if kernels.usable(logits):
                 total += kernels.cross_entropy_(logits, target).sum()
             else:
@@ -99,9 +101,9 @@ class _FusedLinearCrossEntropy(torch.autograd.Function):
                 total -= log_probs.gather(-1, target[:, None]).sum()
                 d_logits = _softmax_minus_one_hot(log_probs, target[:, None]).to(weight.dtype) if learn else logits
             if learn:
-                d_hidden[chunk] = d_logits @ weight
+                d_hidden[chunk] = product(d_logits, weight.mT)
                 if d_head is not None:
-                    d_head += d_logits.mT @ x
+                    d_head += product(d_logits.mT, x.mT)
         if learn:
             d_head = None if d_head is None else d_head.div_(len(hidden)).to(head.dtype)
             ctx.save_for_backward(d_hidden.div_(len(hidden)), d_head)

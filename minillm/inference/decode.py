@@ -131,7 +131,9 @@ def in_float32(model: Trunk) -> Iterator[None]:
     >>> step is None or isinstance(step, NativeStep), decoder(model) is None
     (True, True)
     """
-    fitting = model.device.type == "cpu" and _is_small_in_float32(model) and was_compiled(SOURCE) and misfit(model) is None
+    fitting = (
+        model.device.type == "cpu" and _is_small_in_float32(model) and was_compiled(SOURCE) and misfit(model) is None
+    )
     if not fitting or unavailable() is not None:
         yield
         return

@@ -5,6 +5,8 @@ operations in PyTorch, forward and backward are fifteen, and each one reads and 
 reads its input once and writes its result once. The readable forms say what is computed (`RMSNorm.forward`, `rotate`,
 `FeedForward.forward`, `next_token_loss`, `attention_by_matmul`); the kernels equal them up to rounding, by tests.
 
+In float32, products of matrices are oneDNN's where that is faster (`products`).
+
 They are used inside `enabled()`, which the training loop asks for, where a C compiler is found; `MINILLM_NATIVE=0` in
 the environment does without. Only first derivatives exist.
 """
@@ -58,6 +60,11 @@ def enabled(wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         _enabled = before
+
+
+def is_enabled() -> bool:
+    """Whether this is inside `enabled()`, and `MINILLM_NATIVE` is not 0."""
+    return _enabled and not is_switched_off()
 
 
 def usable(*tensors: Tensor) -> bool:

@@ -22,7 +22,6 @@ from minillm.data.chat import Prompt
 from minillm.errors import UserError
 from minillm.inference.native import unavailable
 from minillm.inference.native_weights import misfit
-from minillm.model.linear import onednn_products
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import save_merged
 from minillm.posttraining.policy_gradient import adapted_kl_coef, kl_estimate, token_mean
@@ -247,8 +246,7 @@ def run_online(
     elif reward is not None:
         raise UserError("the data have a reward already; leave out reward=, or give prompts instead of PromptData")
 
-    with onednn_products():
-        return method.model, fit(OnlineTask(method, data), method.config, run)
+    return method.model, fit(OnlineTask(method, data), method.config, run)
 
 
 def minibatches(n_answers: int, config: OnlineConfig, seed: int) -> Iterator[Int[Tensor, "_B"]]:

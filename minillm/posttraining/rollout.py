@@ -155,7 +155,7 @@ def hidden_of_answers(
 
 
 def _hidden_of_answers(
-    model: Transformer,
+    model: Trunk,
     fast: Callable[..., Tensor] | None,
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[int]],

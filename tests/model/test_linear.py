@@ -5,8 +5,10 @@ import torch
 from helpers import lively, small_config
 from torch import nn
 
-from minillm.model import linear
-from minillm.model.linear import Linear, onednn_products, onednn_speedup
+from minillm import kernels
+from minillm.kernels import products as by_onednn
+from minillm.kernels.products import onednn_speedup
+from minillm.model.linear import Linear
 from minillm.model.transformer import Transformer
 
 
@@ -14,14 +16,14 @@ from minillm.model.transformer import Transformer
 def _always(monkeypatch):
     if onednn_speedup() == 0:
         pytest.skip("this torch has no oneDNN")
-    monkeypatch.setattr(linear, "onednn_speedup", lambda: 9.0)
+    monkeypatch.setattr(by_onednn, "onednn_speedup", lambda: 9.0)
 
 
 @pytest.fixture
 def products(monkeypatch):
     """How many products oneDNN computed."""
-    counted, real = [], linear._product
-    monkeypatch.setattr(linear, "_product", lambda *inputs: counted.append(1) or real(*inputs))
+    counted, real = [], by_onednn.product
+    monkeypatch.setattr(by_onednn, "product", lambda *inputs: counted.append(1) or real(*inputs))
     return counted
 
 
@@ -33,7 +35,7 @@ def test_outputs_and_gradients_are_those_of_torch(bias, shape, products):
     found = []
     for switched_on in (True, False):
         if switched_on:
-            with onednn_products():
+            with kernels.enabled():
                 y = layer(x)
         else:
             y = layer(x)
@@ -50,7 +52,7 @@ def test_a_model_learns_the_same(products):
     found = []
     for switched_on in (True, False):
         if switched_on:
-            with onednn_products():
+            with kernels.enabled():
                 loss = model(ids).logsumexp(-1).mean()
         else:
             loss = model(ids).logsumexp(-1).mean()
@@ -70,14 +72,14 @@ def test_where_it_is_not_used(case, products):
         if case == "off":
             layer(x)
         else:
-            with onednn_products():
+            with kernels.enabled():
                 layer(x)
     assert not products
 
 
 def test_it_is_not_used_where_it_is_slow(products, monkeypatch):
-    monkeypatch.setattr(linear, "onednn_speedup", lambda: 1.0)
-    with onednn_products():
+    monkeypatch.setattr(by_onednn, "onednn_speedup", lambda: 1.0)
+    with kernels.enabled():
         Linear(64, 48)(torch.randn(40, 64))
     assert not products
 
