@@ -30,6 +30,7 @@ PAGE, TEMPLATE, RESULTS = "benchmarks/README.md", "benchmarks/README.md.jinja", 
 COMMANDS = {
     "pretrain_long": "pretrain.py --long",
     "train": "train.py --race",
+    "train_kernels": "train.py --kernels",
     "train_ladder": "train.py --ladder",
     "train_shapes": "train.py --shapes",
     "train_throughput": "train.py --throughput",
