@@ -28,6 +28,7 @@ from minillm import ModelConfig
 from minillm.data.corpora import encode_training, learn_tokenizer, load_corpus
 from minillm.training.metrics import METRICS, read_metrics, smoothed
 from minillm.training.pretraining import TextData
+from minillm.training.recipes import BaseRecipe
 from minillm.viz.figures import lines, png
 
 # Chosen on seed 0 at 1,400 steps. KL by rate and weight decay: 0.011 and 0.03 or 0.06 0.056; 0.016 and 0.03 0.057, and

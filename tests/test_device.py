@@ -73,7 +73,7 @@ print(kept, faults())
     kept, faults = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.split()
     if kept == "False":
         pytest.skip("this C library is not glibc")
-    assert int(faults) < 200  # 20 x 8 MB are 40,000 pages
+    assert int(faults) < 2000  # 20 x 8 MB are 40,000 pages; the system may take some back
 
 
 @pytest.mark.parametrize(

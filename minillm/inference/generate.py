@@ -199,7 +199,7 @@ def continuations(
 
     A row that has drawn a `stop` token, or whose context is full, repeats its last token from then on. Where prompts
     are padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
-    Rows that have ended leave the cache when they are a quarter of it. With `copies`, row n continues prompt
+    On a CPU, rows that have ended leave the cache when they are a quarter of it. With `copies`, row n continues prompt
     `copies[n]`, so that a prompt with many answers is read once. With `by_inverse`, `Sampling.choose_by_inverse` draws
     the tokens, which is much faster for many rows; the same seed then gives other texts.
 
@@ -228,7 +228,7 @@ def continuations(
         # 2. logits: of the prompts in the first step (prefill), of one new token per row in the others (decode)
         with torch.no_grad():
             if step > 1 and cache is not None:
-                if int(running.sum()) <= MOST_RUNNING * len(held):
+                if device.type == "cpu" and int(running.sum()) <= MOST_RUNNING * len(held):  # a GPU would wait here
                     held = held[cache.keep(running[held].nonzero().squeeze(1))]
                 its = None if new_segments is None else new_segments[held]
                 logits = next_logits(model, new[held], cache, its)[:, -1]

@@ -52,7 +52,7 @@ class PrefixCache:
         return cache
 
 
-def pick_rows(x: Float[Tensor, "P *rest"], picked: Int[Tensor, "_B"]) -> Float[Tensor, "_B *rest"]:
+def pick_rows(x: Float[Tensor, "N *rest"], picked: Int[Tensor, "_B"]) -> Float[Tensor, "_B *rest"]:
     """`x[picked]`, whose gradient is fast and always the same: a product adds up what a row picked twice receives.
 
     The gradient of indexing adds in any order, and that of `index_select` one number at a time.
