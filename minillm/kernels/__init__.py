@@ -3,12 +3,11 @@
 In a training step of a small model, half of the time is spent outside the products of matrices: a norm is seven
 operations in PyTorch, forward and backward are fifteen, and each one reads and writes whole tensors. A fused kernel
 reads its input once and writes its result once. The readable forms say what is computed (`RMSNorm.forward`, `rotate`,
-`FeedForward.forward`, `next_token_loss`, `attention_by_matmul`); the kernels equal them up to rounding, by tests.
+`FeedForward.forward`, `next_token_loss`, `attention_by_matmul`); the kernels equal them up to rounding, by tests. And
+products of float32 matrices are oneDNN's where that is faster (`products`).
 
-In float32, products of matrices are oneDNN's where that is faster (`products`).
-
-They are used inside `enabled()`, which the training loop asks for, where a C compiler is found; `MINILLM_NATIVE=0` in
-the environment does without. Only first derivatives exist.
+Both are used inside `enabled()`, which the training loop asks for, the kernels where a C compiler is found; with
+`MINILLM_NATIVE=0` in the environment neither is. Only first derivatives exist.
 """
 
 import ctypes
@@ -30,7 +29,7 @@ from minillm.c_library import FLAGS, SWITCH, NativeError, compiler, is_switched_
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FORMATS = {torch.float32: 0, torch.bfloat16: 1}  # numbers in kernels.c
-LONGEST_ROW = 2**17  # numbers of a softmax, which a thread keeps on its stack
+LONGEST_ROW = 2**18  # numbers; a softmax keeps a row on its thread's stack, 1 MB
 ARGUMENTS = {  # of each function in kernels.c
     "rms_norm": [*[c_void_p] * 3, *[c_int64] * 2, c_float, *[c_int] * 3],
     "rms_norm_backward": [*[c_void_p] * 5, *[c_int64] * 2, c_float, *[c_int] * 3],
@@ -71,7 +70,8 @@ def usable(*tensors: Tensor) -> bool:
     """Whether the kernels are enabled, available, and can take these tensors: plain ones of one format on the CPU."""
     return (
         _enabled
-        and all(type(x) is Tensor and x.dtype in FORMATS and x.device.type == "cpu" and x.numel() for x in tensors)
+        and all(type(x) is Tensor and x.dtype in FORMATS and x.device.type == "cpu" for x in tensors)
+        and all(x.numel() and x.shape[-1] <= LONGEST_ROW for x in tensors)
         and len({x.dtype for x in tensors}) == 1
         and not torch.compiler.is_compiling()
         and unavailable() is None

@@ -12,7 +12,7 @@
 #define INLINE static inline __attribute__((always_inline)) /* compiled anew for each format */
 #define THREADED _Pragma("omp parallel for num_threads(threads)")
 #define VECTORIZED _Pragma("omp simd")
-#define CHUNK 4096 /* numbers of an elementwise kernel that a thread takes at a time */
+#define CHUNK 4096 /* numbers that are worked on at a time */
 #define LANES 16
 
 typedef int64_t integer;
@@ -209,7 +209,7 @@ INLINE float exponentials(const void *x, const uint8_t *mask, float *y, integer 
         y[i] = mask && !mask[i] ? -INFINITY : scale * load(x, i, format);
     for (integer i = n; i < whole; i++)
         y[i] = -INFINITY;
-    float lane[LANES], most = -INFINITY, sum = 0;
+    float lane[LANES], most = -INFINITY;
     for (int l = 0; l < LANES; l++)
         lane[l] = -INFINITY;
     for (integer i = 0; i < whole; i += LANES)
@@ -217,10 +217,16 @@ INLINE float exponentials(const void *x, const uint8_t *mask, float *y, integer 
             lane[l] = y[i + l] > lane[l] ? y[i + l] : lane[l];
     for (int l = 0; l < LANES; l++)
         most = lane[l] > most ? lane[l] : most;
-    _Pragma("omp simd reduction(+ : sum)")
-    for (integer i = 0; i < whole; i++) {
-        y[i] = exponential(y[i] - most);
-        sum += y[i];
+    double sum = 0; /* of chunks, so that a long row keeps its digits */
+    for (integer start = 0; start < whole; start += CHUNK) {
+        integer end = start + CHUNK < whole ? start + CHUNK : whole;
+        float part = 0;
+        _Pragma("omp simd reduction(+ : part)")
+        for (integer i = start; i < end; i++) {
+            y[i] = exponential(y[i] - most);
+            part += y[i];
+        }
+        sum += part;
     }
     *largest = most;
     return sum;

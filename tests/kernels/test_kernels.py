@@ -157,6 +157,18 @@ def test_cross_entropy(dtype, V):
     assert close(logits, gradient)
 
 
+@pytest.mark.usefixtures("threads")
+def test_cross_entropy_of_the_longest_rows():
+    """They fit on the stack of a thread, and keep their digits."""
+    logits, targets = random(3, kernels.LONGEST_ROW) * 5, torch.tensor([0, 1, kernels.LONGEST_ROW - 1])
+    wanted = F.cross_entropy(logits.double(), targets, reduction="none")
+    gradient = logits.double().softmax(-1).scatter_add(-1, targets[:, None], -torch.ones(3, 1, dtype=torch.float64))
+    with kernels.enabled():
+        losses = kernels.cross_entropy_(logits, targets)
+    torch.testing.assert_close(losses.double(), wanted, rtol=1e-5, atol=0)
+    torch.testing.assert_close(logits.double(), gradient, rtol=1e-4, atol=1e-9)
+
+
 def test_cross_entropy_of_extreme_logits():
     """A token may be impossible or certain, and what is not a number stays so, in the loss."""
     logits = torch.tensor([[0.0, -1e4], [0.0, -math.inf], [1e30, 0.0], [math.nan, 0.0], [0.0, math.nan]])
@@ -262,6 +274,8 @@ def test_where_they_are_not_used(monkeypatch):
         assert not kernels.usable(x, x.bfloat16())
         assert not kernels.usable(x.to("meta"))
         assert not kernels.usable(x[:0])
+        assert kernels.usable(torch.ones(1, kernels.LONGEST_ROW))
+        assert not kernels.usable(torch.ones(1, kernels.LONGEST_ROW + 1))
         assert not kernels.usable(torch.nn.Parameter(x))  # an activation is a plain tensor
         with kernels.enabled(False):
             assert not kernels.usable(x)
