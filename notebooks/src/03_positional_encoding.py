@@ -416,6 +416,10 @@ angles = rotary_angles(torch.arange(12), d_head=8, theta=10_000.0)
 by_package = rotate(query.expand(1, 1, 12, 8), *angles)[0, 0]
 torch.testing.assert_close(by_hand, by_package, rtol=1e-4, atol=1e-5)
 
+# %% [markdown]
+# The package's rotation, without its docstring. (The first two lines are for training on a CPU, where C code does the
+# same in one pass.)
+
 # %%
 print(inspect.getsource(rotate).split('"""')[2])
 
