@@ -233,8 +233,8 @@ print("RMSNorm   of 3, 4, 8:", *(f"{x:.4f}" for x in naive_rms_norm([3.0, 4.0, 8
 assert abs(sum(naive_layer_norm([3.0, 4.0, 8.0]))) < 1e-6
 
 # %% [markdown]
-# The package's two, for tensors. (While a model is trained on a CPU, `kernels.rms_norm` computes the same in one pass of
-# C code.)
+# The package's two, for tensors. (While a model is trained on a CPU, `kernels.rms_norm` computes the same in one pass
+# of C code.)
 
 # %%
 print(inspect.getsource(RMSNorm.forward))
