@@ -39,8 +39,8 @@ class NativeError(RuntimeError):
 def load(sources: Sequence[Path], flags: tuple[str, ...], described: str) -> ctypes.CDLL:
     """The library of the first of `sources` (the others are its headers), compiled if it is not in the cache.
 
-    `described` is what is said to be compiled. Raises `NativeError` where there is no library, with the reason:
-    no compiler, one that fails, a cache that cannot be written, or `MINILLM_NATIVE=0`.
+    `described` is what is said to be compiled. Raises `NativeError` with the reason where it cannot be made or
+    loaded: no compiler, one that fails, a cache that cannot be written, or `MINILLM_NATIVE=0`.
     """
     if is_switched_off():
         raise NativeError(f"{SWITCH}=0 switches the C step off")

@@ -201,7 +201,7 @@ def continuations(
     are padded (`segments`), these repetitions are padding too, so no row takes more of the context than it needs alone.
     On a CPU, rows that have ended leave the cache when they are a quarter of it. With `copies`, row n continues prompt
     `copies[n]`, so that a prompt with many answers is read once. With `by_inverse`, `Sampling.choose_by_inverse` draws
-    the tokens, which is much faster for many rows; the same seed then gives other texts.
+    the tokens, with one random number per row; the same seed then gives other texts.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
