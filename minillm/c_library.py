@@ -103,14 +103,22 @@ def compiler() -> list[str]:
     )
 
 
+def openmp() -> tuple[str, ...]:
+    """The flag for threads that are PyTorch's own, which gcc has: clang's OpenMP would start others beside them."""
+    return () if "clang" in _version_of(compiler()) else ("-fopenmp",)
+
+
 def library_path(sources: Sequence[Path], command: list[str], flags: tuple[str, ...]) -> Path:
     """Where the library of these sources, compiler and flags is kept."""
-    program = Path(shutil.which(command[0]) or command[0])
-    changed = program.stat().st_mtime_ns if program.is_file() else 0
-    facts = [_version((*command,), program, changed), " ".join([*command, *flags]), platform.machine()]
+    facts = [_version_of(command), " ".join([*command, *flags]), platform.machine()]
     parts = [*(path.read_bytes() for path in sources), *(fact.encode() for fact in facts)]
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:20]
     return cache_dir() / "native" / f"{sources[0].stem}-{key}.so"
+
+
+def _version_of(command: list[str]) -> str:
+    program = Path(shutil.which(command[0]) or command[0])
+    return _version((*command,), program, program.stat().st_mtime_ns if program.is_file() else 0)
 
 
 @cache

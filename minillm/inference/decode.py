@@ -15,6 +15,7 @@ import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -53,7 +54,11 @@ class Step(Protocol):
         ...
 
 
+# Of each model that was decoded: its step, and the weights that this was made from.
 _STEPS: "weakref.WeakKeyDictionary[Trunk, tuple[Snapshot, Step] | None]" = weakref.WeakKeyDictionary()
+
+# Inside `steady`: the model whose weights do not change, and its step.
+_STEADY: ContextVar[tuple[Trunk, Step | None] | None] = ContextVar("_STEADY", default=None)
 
 
 @torch.no_grad()
@@ -119,11 +124,24 @@ def install(model: Trunk, step: Step | None) -> None:
 
 
 @contextmanager
-def in_float32(model: Trunk) -> Iterator[None]:
-    """Within the block, decode a small model in float32 in C too, where the library is compiled.
+def steady(model: Trunk) -> Iterator[None]:
+    """Within the block the model stays as it is, so `decoder` does not look at its weights before each token.
 
-    Its weights are packed at the beginning, which takes some milliseconds, and must not change before the end. No
-    longer: a model in float32 may be trained, and `Snapshot` does not see what fused optimizers write.
+    >>> from minillm import ModelConfig
+    >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
+    >>> with steady(model): next_logits(model, torch.tensor([[7]]), model.new_cache()).shape
+    torch.Size([1, 1, 10])
+    """
+    with _steady(model, decoder(model)):
+        yield
+
+
+@contextmanager
+def in_float32(model: Trunk) -> Iterator[None]:
+    """`steady`, and a small model in float32 is decoded in C too, where the library is compiled.
+
+    Its weights are packed at the beginning, which takes some milliseconds. Elsewhere a model in float32 is not: it may
+    be trained, and `Snapshot` does not see what fused optimizers write.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=32, n_layers=1, n_heads=2, d_ff=32, max_seq_len=16))
@@ -134,14 +152,18 @@ def in_float32(model: Trunk) -> Iterator[None]:
     fitting = (
         model.device.type == "cpu" and _is_small_in_float32(model) and was_compiled(SOURCE) and misfit(model) is None
     )
-    if not fitting or unavailable() is not None:
+    step = NativeStep(model) if fitting and unavailable() is None else decoder(model)
+    with _steady(model, step):
         yield
-        return
-    install(model, NativeStep(model))
+
+
+@contextmanager
+def _steady(model: Trunk, step: Step | None) -> Iterator[None]:
+    token = _STEADY.set((model, step))
     try:
         yield
     finally:
-        del _STEPS[model]
+        _STEADY.reset(token)
 
 
 def decoder(model: Trunk) -> Step | None:
@@ -153,11 +175,13 @@ def decoder(model: Trunk) -> Step | None:
     """
     if model.training or model.device.type != "cpu":
         return None
+    if (known := _STEADY.get()) is not None and known[0] is model:
+        return known[1]
     if model not in _STEPS:
         install(model, _fastest(model))
-    if (known := _STEPS[model]) is None:
+    if (made := _STEPS[model]) is None:
         return None
-    snapshot, step = known
+    snapshot, step = made
     if not snapshot.holds():  # the step has copies of weights that were changed
         del _STEPS[model]
         return decoder(model)

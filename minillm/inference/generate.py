@@ -23,7 +23,7 @@ from torch import Tensor
 
 from minillm.data.chat import Prompt, encode_prompt
 from minillm.errors import UserError
-from minillm.inference.decode import last_logits, next_logits
+from minillm.inference.decode import last_logits, next_logits, steady
 from minillm.inference.sampling import Sampling, SamplingSettings
 from minillm.inference.text import TextStream
 from minillm.model.embedding import check_ids
@@ -69,12 +69,14 @@ def generate(
     sampling = Sampling.from_settings(sampling, **settings)
     if is_text(ids):
         pieces = stream_text(model, ids, max_new_tokens, sampling, stop, seed, tokenizer)
-        return (ids if isinstance(ids, str) else "") + "".join(pieces)
+        with steady(model):
+            return (ids if isinstance(ids, str) else "") + "".join(pieces)
     if isinstance(ids, Tensor):
         if ids.dim() != 2:
             raise UserError(f"ids has the shape {tuple(ids.shape)}; it must be (B, T): for one text give ids[None]")
         steps = continuations(model, ids, None, max_new_tokens, sampling, stop, seed, use_cache)
-        return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
+        with steady(model):
+            return torch.cat([ids, *(chosen.unsqueeze(1) for chosen, _ in steps)], dim=1)
     if not hasattr(ids, "__len__"):
         raise UserError(f"ids is {shortened(ids)}; give a list of integers, lists of them, a tensor (B, T), or a text")
     is_batch = len(ids) > 0 and hasattr(ids[0], "__len__")
@@ -84,10 +86,11 @@ def generate(
     except TypeError:
         raise UserError(f"ids is {shortened(ids)}; give integers in a list, lists of them, or a tensor") from None
     tokens, segments = pad_left(model, texts)
-    for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
-        for text, token, is_running in zip(texts, chosen.tolist(), running.tolist(), strict=True):
-            if is_running:
-                text.append(token)
+    with steady(model):
+        for chosen, running in continuations(model, tokens, segments, max_new_tokens, sampling, stop, seed, use_cache):
+            for text, token, is_running in zip(texts, chosen.tolist(), running.tolist(), strict=True):
+                if is_running:
+                    text.append(token)
     return texts if is_batch else texts[0]
 
 

@@ -22,6 +22,9 @@ vector's number first. */
 #include "native_kernels.h"
 
 #include <math.h>
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -48,7 +51,7 @@ typedef struct {
 } Model;
 
 typedef struct {
-    int64_t B, T, n_past, n_threads, path;
+    int64_t B, T, n_past, n_threads, own_threads, path; /* own_threads: 1 is not OpenMP's */
     int64_t n_last;         /* tokens of each row whose logits are wanted */
     float *x;               /* (N, C), the embeddings; afterwards the residual stream */
     const float *cos, *sin; /* (T, D/2); of row b from b * angle_stride on */
@@ -181,9 +184,11 @@ static void dot_plain(const Matrix *m, int64_t group, Input in, int n, float out
 
 /* ---- threads ----
 
-Every step starts its own, which costs some 20 microseconds, so that no thread is left for a fork, a
-second model or Ctrl-C to meet. Within the step they wait for each other at barriers, where one part
-reads what another wrote. */
+Those of OpenMP, where the compiler has it, since PyTorch computes with the same ones: they stay
+awake for some milliseconds after each operation, and others would have to share the cores with
+them. In a child of a fork they are gone, so there, and without OpenMP, every step starts its own,
+which costs some 20 microseconds. Within the step threads wait for each other at barriers, where one
+part reads what another wrote. */
 
 typedef struct Pool Pool;
 struct Pool {
@@ -426,6 +431,36 @@ static void *thread_main(void *argument) {
     return NULL;
 }
 
+static void start_threads(Pool *pool, int64_t n_threads) {
+    pthread_t handles[MOST_THREADS];
+    Member members[MOST_THREADS];
+    sigset_t all, before;
+    int size = 1;
+    sigfillset(&all);
+    /* signals such as Ctrl-C are for the thread that called */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; size < n_threads && size < MOST_THREADS; size++) {
+        members[size] = (Member){pool, size};
+        if (pthread_create(&handles[size], NULL, thread_main, &members[size]))
+            break; /* the system gives no more threads: fewer will do */
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    atomic_store(&pool->size, size);
+    pool->run(pool, 0);
+    for (int i = 1; i < size; i++) pthread_join(handles[i], NULL);
+}
+
+#if defined(_OPENMP)
+static void take_threads(Pool *pool, int64_t n_threads) {
+#pragma omp parallel num_threads(n_threads)
+    {
+        Member member = {pool, omp_get_thread_num()};
+        if (member.thread == 0) atomic_store(&pool->size, omp_get_num_threads());
+        thread_main(&member);
+    }
+}
+#endif
+
 void minillm_step(const Model *model, const Call *call) {
     Pool pool = {model, call, dot_plain, run_plain, 0, 0, 0};
 #if defined(__x86_64__)
@@ -434,20 +469,11 @@ void minillm_step(const Model *model, const Call *call) {
 #elif defined(__aarch64__)
     if (call->path == 3) pool.dot = dot_neon;
 #endif
-    pthread_t handles[MOST_THREADS];
-    Member members[MOST_THREADS];
-    sigset_t all, before;
-    int size = 1;
-    sigfillset(&all);
-    /* signals such as Ctrl-C are for the thread that called */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    for (; size < call->n_threads && size < MOST_THREADS; size++) {
-        members[size] = (Member){&pool, size};
-        if (pthread_create(&handles[size], NULL, thread_main, &members[size]))
-            break; /* the system gives no more threads: fewer will do */
+#if defined(_OPENMP)
+    if (!call->own_threads) {
+        take_threads(&pool, call->n_threads);
+        return;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    atomic_store(&pool.size, size);
-    pool.run(&pool, 0);
-    for (int i = 1; i < size; i++) pthread_join(handles[i], NULL);
+#endif
+    start_threads(&pool, call->n_threads);
 }

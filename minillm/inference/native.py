@@ -11,6 +11,7 @@ Without a C compiler, or with `MINILLM_NATIVE=0` in the environment, they do wit
 
 import copy
 import ctypes
+import os
 import weakref
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,7 @@ from minillm.c_library import NativeError, is_switched_off
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.inference.native_library import PATHS, Call, Layer, Matrix, Model, load_library
-from minillm.inference.native_weights import GROUP, ROWS, misfit, pack, vector
+from minillm.inference.native_weights import GROUP, ROWS, Arena, misfit, pack, vector
 from minillm.model.kv_cache import KVCache
 from minillm.model.quantized_linear import Int4Linear, Int8Linear
 from minillm.model.transformer import Transformer, Trunk
@@ -34,7 +35,17 @@ CACHE_FORMATS = {torch.float32: 0, torch.bfloat16: 1, torch.float16: 2}  # numbe
 VECTORS = 128  # in one call; a longer prompt takes several, so that what a call writes stays in the processor's cache
 MOST_THREADS = 64  # as in native.c
 WORK = 2**19  # products per thread that pay for starting it
+_is_forked = False  # then OpenMP's threads are gone, and waiting for them would never end
 TOLERANCE = 0.001  # of the self-test, as a share of the logits' spread: 0.0005 is from rounding inputs to integers
+
+
+def _in_child() -> None:
+    global _is_forked
+    _is_forked = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
 
 
 def compile_native() -> Path:
@@ -121,6 +132,7 @@ class NativeStep:
         self.config = copy.copy(model.config)  # that of the packed weights, whatever becomes of the model's
         self._has_head = isinstance(model, Transformer)
         self._kept: list[Tensor] = []  # what the structures point to
+        self._arena = Arena()
         self._layers = (Layer * model.config.n_layers)()
         self._struct = self._pack(model)
         self.nbytes = sum(tensor.nbytes for tensor in self._kept)  # what a step reads of the weights
@@ -195,7 +207,8 @@ class NativeStep:
         logits = torch.empty(B, n_last, -(-c.vocab_size // ROWS) * ROWS if with_head else 0)
         layer_stride, row_stride, head_stride, position_stride, _ = cache.keys.stride()
         call = Call(
-            B=B, T=T, n_past=n_past, n_threads=n_threads, path=PATHS.index(self.path), n_last=n_last,
+            B=B, T=T, n_past=n_past, n_threads=n_threads, own_threads=_is_forked, path=PATHS.index(self.path),
+            n_last=n_last,
             x=x.data_ptr(), cos=cos.data_ptr(), sin=sin.data_ptr(), angle_stride=T * c.d_head // 2 * (cos.dim() == 3),
             mask=None if mask is None else mask.data_ptr(),
             mask_stride=0 if mask is None or mask.dim() == 2 or len(mask) == 1 else T * S,
@@ -279,7 +292,7 @@ class NativeStep:
     def _keep(self, tensor: Tensor) -> int:
         assert tensor.is_contiguous()
         assert tensor.device.type == "cpu"
-        self._kept.append(tensor)
+        self._kept.append(tensor := self._arena.keep(tensor))
         return tensor.data_ptr()
 
 

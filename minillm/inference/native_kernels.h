@@ -48,6 +48,7 @@ and the high halves are the next four: one load and a shift give twice 64 codes.
 #define BLOCK 32 /* columns that share a scale */
 #define ROWS 16  /* rows in a group */
 #define TILE 8   /* most vectors in one pass over the weights; half in AVX2, with 16 registers */
+#define AHEAD 8192 /* bytes: how far before their use weights are asked of the memory */
 
 typedef struct {
     const uint8_t *blocks;
@@ -102,6 +103,13 @@ INLINE const uint8_t *group_of(const Matrix *m, int64_t group, int bits) {
     return m->blocks + group * (m->columns / BLOCK) * block_bytes(bits);
 }
 
+/* Ask for one block of weights, which may lie past the end: then nothing happens. By itself a
+   processor looks no further than a page of 4,096 bytes. */
+INLINE void prefetch(const uint8_t *block, int64_t bits) {
+    for (int64_t line = 0; line < block_bytes(bits); line += 64)
+        __builtin_prefetch(block + AHEAD + line);
+}
+
 /* DOT makes a `Dot` of two tiles: one for codes (4 and 8 bits), one for numbers (16 and 32). Bits
    and the number of vectors are constants in each call of a tile, which is inlined: so the compiler
    unrolls its loops, keeps its arrays in registers and drops the branches of the other format. */
@@ -145,6 +153,7 @@ AVX512 INLINE void tile_avx512(const Matrix *m, int64_t group, Input in, int n, 
     for (int v = 0; v < n; v++) total[v] = _mm512_setzero_ps();
     for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
         __m512i high[TILE], low[TILE], packed = _mm512_setzero_si512(), w;
+        prefetch(p, bits);
         for (int v = 0; v < n; v++) high[v] = low[v] = _mm512_setzero_si512();
         /* the integers: four columns in each round, which in 4 bits share a load with the next
            four */
@@ -186,6 +195,7 @@ AVX512 INLINE void numbers_avx512(const Matrix *m, int64_t group, Input in, int 
     for (int i = 0; i < TILE; i++) total[i] = _mm512_setzero_ps();
     for (int64_t column = 0; column < m->columns; column += sums)
         for (int i = 0; i < sums; i++, p += ROWS * bits / 8) {
+            __builtin_prefetch(p + AHEAD);
             __m512 w = bits == 16 ? sixteen_bfloat16(p) : _mm512_loadu_ps(p);
             for (int v = 0; v < n; v++) {
                 __m512 x = _mm512_set1_ps(in.values[v * m->columns + column + i]);
@@ -231,6 +241,7 @@ AVX2 INLINE void tile_avx2(const Matrix *m, int64_t group, Input in, int n, int 
         for (int v = 0; v < n; v++) total[v] = _mm256_setzero_ps();
         for (int64_t b = 0; b < n_blocks; b++, p += block_bytes(bits)) {
             __m256i high[TILE], low[TILE], packed = _mm256_setzero_si256(), w;
+            if (side == 0) prefetch(p, bits);
             for (int v = 0; v < n; v++) high[v] = low[v] = _mm256_setzero_si256();
 #pragma GCC unroll 8
             for (int j = 0; j < 8; j++) {
@@ -271,6 +282,7 @@ AVX2 INLINE void numbers_avx2(const Matrix *m, int64_t group, Input in, int n, i
     for (int i = 0; i < TILE / 2; i++) total[i][0] = total[i][1] = _mm256_setzero_ps();
     for (int64_t column = 0; column < m->columns; column += sums)
         for (int i = 0; i < sums; i++, p += ROWS * bits / 8) {
+            __builtin_prefetch(p + AHEAD);
             __m256 first = bits == 16 ? eight_bfloat16(p) : _mm256_loadu_ps((const float *)p);
             const uint8_t *half = p + ROWS * bits / 16;
             __m256 second =

@@ -46,7 +46,7 @@ class Call(Structure):
     """What one step reads and writes."""
 
     _fields_ = [
-        *[(name, c_int64) for name in ("B", "T", "n_past", "n_threads", "path", "n_last")],
+        *[(name, c_int64) for name in ("B", "T", "n_past", "n_threads", "own_threads", "path", "n_last")],
         *[(name, c_void_p) for name in ("x", "cos", "sin", "mask")],
         *[(name, c_int64) for name in ("angle_stride", "mask_stride")],
         *[(name, c_void_p) for name in ("keys", "values")],
@@ -57,9 +57,9 @@ class Call(Structure):
     ]
 
 
-def load_library(flags: tuple[str, ...] = FLAGS) -> ctypes.CDLL:
+def load_library(flags: tuple[str, ...] | None = None) -> ctypes.CDLL:
     """The library, compiled if it is not in the cache; raises `NativeError` where that is not possible."""
-    library = c_library.load(sources(), flags, "its decoding step")
+    library = c_library.load(sources(), flags or (*FLAGS, *c_library.openmp()), "its decoding step")
     try:
         library.minillm_layout.restype = c_int64
         library.minillm_step.restype = None

@@ -25,7 +25,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
-from minillm.c_library import FLAGS, SWITCH, NativeError, compiler, is_switched_off, load, run
+from minillm.c_library import FLAGS, SWITCH, NativeError, compiler, is_switched_off, load, openmp, run
 
 SOURCE = Path(__file__).with_name("kernels.c")
 FORMATS = {torch.float32: 0, torch.bfloat16: 1}  # numbers in kernels.c
@@ -108,8 +108,7 @@ def library() -> Library:
     """Compile and load `kernels.c`; raises `NativeError` where that is not possible."""
     # For this very processor, so what the compiler knows of it is a part of the library's name.
     processor = run([*compiler(), "-march=native", "-dM", "-E", "-x", "c", os.devnull])
-    has_threads = "__clang__" not in processor  # clang's OpenMP would start threads of its own beside PyTorch's
-    flags = (*FLAGS, "-march=native", "-fopenmp" if has_threads else "-fopenmp-simd")
+    flags = (*FLAGS, "-march=native", *(openmp() or ("-fopenmp-simd",)))
     if "__AVX512F__" in processor:
         flags += ("-mprefer-vector-width=512",)
     flags += (f"-DPROCESSOR={zlib.crc32(processor.encode())}",)
@@ -117,7 +116,7 @@ def library() -> Library:
     for name, types in ARGUMENTS.items():
         function = getattr(functions, name)
         function.restype, function.argtypes = None, types
-    return Library(functions, has_threads)
+    return Library(functions, has_threads=bool(openmp()))
 
 
 def rms_norm(x: Float[Tensor, "*B C"], weight: Float[Tensor, "C"], eps: float) -> Float[Tensor, "*B C"]:

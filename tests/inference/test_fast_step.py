@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from contextlib import suppress
 
 import pytest
 import torch
@@ -120,6 +121,34 @@ def test_stale_weights_are_never_used(change, made_by):
     assert decoder(model) is not step
     assert not torch.equal(after, before)
     assert torch.equal(after, NativeStep(model)(torch.tensor([[1, 2, 3]]), small_cache(model, 1)))
+
+
+def test_generate_looks_at_the_weights_once_and_at_those_of_now(monkeypatch):
+    model, looked, real = small_packed("int4"), [], Snapshot.holds
+    decoder(model)
+    monkeypatch.setattr(Snapshot, "holds", lambda snapshot: looked.append(1) or real(snapshot))
+    before = generate(model, [[1, 2], [3, 4]], 6, temperature=0)
+    assert len(looked) == 1
+    with torch.no_grad():
+        model.final_norm.weight.neg_()
+    after = generate(model, [[1, 2], [3, 4]], 6, temperature=0)
+    assert after != before
+    install(model, NativeStep(model))
+    assert generate(model, [[1, 2], [3, 4]], 6, temperature=0) == after
+
+
+def test_a_steady_block_ends_with_an_error_and_is_of_one_model():
+    model, other = small_packed("int4"), small_packed("int4")
+    with suppress(KeyboardInterrupt), decode.steady(model):
+        step = decoder(model)
+        double_a_scale(model)
+        assert decoder(model) is step
+        assert decoder(other) is not step
+        with decode.steady(other):
+            pass
+        assert decoder(model) is step
+        raise KeyboardInterrupt
+    assert decoder(model) is not step
 
 
 def test_weights_that_change_in_the_middle_of_a_text_count_from_there_on():

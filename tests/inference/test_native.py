@@ -6,6 +6,7 @@ by float32's rounding.
 """
 
 import itertools
+import mmap
 import threading
 
 import pytest
@@ -22,7 +23,7 @@ from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate, stream
 from minillm.inference.native import NativeStep, paths
 from minillm.inference.native_library import PATHS
-from minillm.inference.native_weights import misfit, pack
+from minillm.inference.native_weights import CHUNK, SMALL, Arena, misfit, pack
 from minillm.inference.speculative import PromptLookup, speculate
 from minillm.model.kv_cache import KVCache
 from minillm.model.quantized_linear import Int4Linear, QuantizedLinear
@@ -510,6 +511,19 @@ def test_the_real_model_answers_as_its_float32_form(real_weights):
         logits = exact(torch.tensor([text]))[0, len(ids) - 1 : -1]
     chosen = logits.gather(1, torch.tensor(text[len(ids) :])[:, None])[:, 0]
     assert (logits.amax(1) - chosen).max() <= 0.5
+
+
+@pytest.mark.skipif(not hasattr(mmap, "MADV_HUGEPAGE"), reason="this system has no large pages to ask for")
+def test_an_arena_keeps_large_tensors_side_by_side():
+    arena, sizes = Arena(), [SMALL, SMALL - 1, 3 * SMALL + 1, CHUNK + 5, SMALL, 2**18]
+    tensors = [torch.randint(0, 256, (size,), dtype=torch.uint8) for size in sizes]
+    kept = [arena.keep(tensor) for tensor in tensors]
+    assert all(map(torch.equal, kept, tensors))
+    assert [old is new for old, new in zip(tensors, kept, strict=True)] == [size < SMALL for size in sizes]
+    assert all(tensor.data_ptr() % 64 == 0 for tensor in kept)
+    assert kept[2].data_ptr() - kept[0].data_ptr() == SMALL
+    numbers = torch.randn(200, 100)
+    assert torch.equal(arena.keep(numbers), numbers)
 
 
 def test_all_paths_agree():
