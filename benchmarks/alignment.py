@@ -73,7 +73,7 @@ def train_distilled(seed: int, reward_model: RewardModel) -> Transformer:
         [*one.messages[:-1], {"role": "assistant", "content": text}] for one, text in zip(asked, answers, strict=True)
     ]
     train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
-    data = ChatData.of(train, held_out, tokenizer.end_id, model.config.max_seq_len, DISTILLATION_BATCH, seed)
+    data = ChatData.from_examples(train, held_out, tokenizer.end_id, model.config.max_seq_len, DISTILLATION_BATCH, seed)
     return sft(model, data, DISTILLATION, on_metrics=show)[0]
 
 

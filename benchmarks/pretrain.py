@@ -62,7 +62,7 @@ def plain(seed: int) -> list[tuple[float, float]]:
     corpus = load_corpus("world", seed, recipe.documents)
     tokenizer = learn_tokenizer(corpus, config.vocab_size)
     text = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
-    data = TextData.of(*text, tokenizer.eos_id, config.max_seq_len, recipe.batch_size, seed)
+    data = TextData.from_ids(*text, tokenizer.eos_id, config.max_seq_len, recipe.batch_size, seed)
     torch.manual_seed(seed)
     shape = config.d_model, config.n_layers, config.n_heads, config.max_seq_len
     model = PlainGPT(tokenizer.vocab_size, *shape)

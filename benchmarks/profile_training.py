@@ -142,7 +142,7 @@ def profile_steps(recipe: BaseRecipe, steps: int) -> dict[str, Any]:
     corpus = load_corpus("world", recipe.seed, 3000)
     tokenizer = learn_tokenizer(corpus, recipe.config.vocab_size)
     shape = (tokenizer.eos_id, recipe.config.max_seq_len, recipe.batch_size, recipe.seed)
-    data = TextData.of(encode_training(corpus, tokenizer), [], *shape)
+    data = TextData.from_ids(encode_training(corpus, tokenizer), [], *shape)
     torch.manual_seed(recipe.seed)
     model = Transformer(recipe.config)
     warm = 5

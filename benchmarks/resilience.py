@@ -56,7 +56,7 @@ def work(out: Path, parallel: str, dies: bool) -> None:
             encoded = encode_training(corpus, tokenizer)
         model = Transformer(ModelConfig(vocab_size=tokenizer.vocab_size, **SHAPE))
         validation = tokenizer.encode_batch(corpus.validation)
-        data = TextData.of(encoded, validation, tokenizer.eos_id, SHAPE["max_seq_len"], BATCH_SIZE, SEED)
+        data = TextData.from_ids(encoded, validation, tokenizer.eos_id, SHAPE["max_seq_len"], BATCH_SIZE, SEED)
 
         def show(metrics: dict) -> None:
             if dies and restart_count() == 0 and metrics["step"] == DIES_AT:

@@ -72,7 +72,7 @@ def is_switched_off() -> bool:
     """
     value = os.environ.get(SWITCH) or "1"
     if value not in ("0", "1"):
-        raise UserError(f"{SWITCH} is {value!r}; set it to 0 (decode without the C step) or 1 (with it, the default)")
+        raise UserError(f"{SWITCH} is {value!r}; set it to 0 (without compiled C) or 1 (with it, the default)")
     return value == "0"
 
 

@@ -40,7 +40,7 @@ def main() -> None:
     asked = [[{"role": "user", "content": f"{n} and 1?"}] for n in range(12)]
     chats = [[*question, {"role": "assistant", "content": f"{n + 1}."}] for n, question in enumerate(asked)]
     train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
-    data = ChatData.of(train, held_out, tokenizer.end_id, 64, 2, seed=0)
+    data = ChatData.from_examples(train, held_out, tokenizer.end_id, 64, 2, seed=0)
     model, history = minillm.sft(model, data, short)
     assert history[-1]["step"] == 4
 

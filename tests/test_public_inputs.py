@@ -174,7 +174,7 @@ def test_settings_are_refused_or_train(options, steps):
     config = asked(TrainConfig, **options | dict(steps=steps, compile=False))
     if config is None or config.accumulate > 60:
         return
-    data = TextData.of([[1, 2, 3]] * 8, [[1, 2, 3]], end_id=0, max_seq_len=8, batch_size=4, seed=0)
+    data = TextData.from_ids([[1, 2, 3]] * 8, [[1, 2, 3]], end_id=0, max_seq_len=8, batch_size=4, seed=0)
     trained = asked(pretrain, lively(Transformer(small_config())), data, config)
     if trained is not None:
         assert trained[1][-1]["step"] <= steps
@@ -211,7 +211,7 @@ documents = st.lists(st.lists(st.integers(-(2**31), 2**31 - 1), max_size=30), ma
 def test_documents_are_refused_or_become_batches(train, validation, end_id, max_seq_len, batch_size, seed):
     if max_seq_len > 100 or batch_size > 100:
         return  # legal, and too large to make here
-    data = asked(TextData.of, train, validation, end_id, max_seq_len, batch_size, seed)
+    data = asked(TextData.from_ids, train, validation, end_id, max_seq_len, batch_size, seed)
     if data is not None:
         x, y = data.train[0]
         assert x.shape == y.shape == (batch_size, max_seq_len)
@@ -229,7 +229,7 @@ def test_conversations_are_refused_or_become_batches(conversations, batch_size):
     tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], vocab_size=270, special_tokens=SPECIAL_TOKENS))
     examples = asked(encode_conversations, tokenizer, conversations)
     if examples is not None and batch_size < 100:
-        asked(ChatData.of, examples, examples[:1], tokenizer.eos_id, 256, batch_size, seed=0)
+        asked(ChatData.from_examples, examples, examples[:1], tokenizer.eos_id, 256, batch_size, seed=0)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\x00"), max_size=8), words)

@@ -161,7 +161,7 @@ def likeliest(
         raise UserError(f"{len(problems)} problems and {len(beginnings)} lists of beginnings; give a list per problem")
     pairs = [(problem, text) for problem, texts in zip(problems, beginnings, strict=True) for text in texts]
     prompts = [encode_chat(tokenizer, problem.messages[:-1]) for problem, _ in pairs]
-    rollout = Rollout.of(prompts, [tokenizer.encode(text) for _, text in pairs], model.device)
+    rollout = Rollout.from_answers(prompts, [tokenizer.encode(text) for _, text in pairs], model.device)
     log_probs, _ = score_answers(model.eval(), rollout)
     parts = log_probs.sum(1).split([len(texts) for texts in beginnings])
     return [texts[int(part.argmax())] for texts, part in zip(beginnings, parts, strict=True)]

@@ -308,7 +308,7 @@ def self_test() -> float:
         for name, layer in list(readable.named_modules()):
             if isinstance(layer, torch.nn.Linear):
                 layer.weight = torch.nn.Parameter(torch.randn_like(layer.weight) / layer.in_features**0.5)
-                quantized = (Int8Linear if name == "head" else Int4Linear).of(layer)
+                quantized = (Int8Linear if name == "head" else Int4Linear).from_linear(layer)
                 layer.weight.copy_(quantized.weight)
                 packed.set_submodule(name, quantized)
         packed.embedding = readable.embedding

@@ -64,7 +64,7 @@ def pack(name: str, layer: nn.Module, rows: int, columns: int) -> Packed:
 
     Raises `UserError` where the layer's tensors do not have the sizes that the configuration says.
 
-    >>> blocks, bias, bits = pack("head", Int4Linear.of(nn.Linear(64, 20, bias=False)), 20, 64)
+    >>> blocks, bias, bits = pack("head", Int4Linear.from_linear(nn.Linear(64, 20, bias=False)), 20, 64)
     >>> blocks.shape, bias, bits                   # 20 rows in 2 groups of 16, 64 columns in 2 blocks
     (torch.Size([2, 2, 320]), None, 4)
     """

@@ -95,7 +95,7 @@ class QuantizedLinear(nn.Module):
 class Int8Linear(QuantizedLinear):
     """Weights in 8 bits: row r is scale[r] * codes[r] (Dettmers et al. 2022, section 2.1, absmax).
 
-    >>> layer = Int8Linear.of(nn.Linear(32, 16))
+    >>> layer = Int8Linear.from_linear(nn.Linear(32, 16))
     >>> layer.codes.dtype, layer(torch.ones(2, 32)).shape
     (torch.int8, torch.Size([2, 16]))
     """
@@ -113,7 +113,7 @@ class Int8Linear(QuantizedLinear):
         self.scale = nn.Parameter(scale.bfloat16(), requires_grad=False)
 
     @classmethod
-    def of(cls, linear: nn.Linear) -> "Int8Linear":
+    def from_linear(cls, linear: nn.Linear) -> "Int8Linear":
         """The nearest int8 layer: the largest weight of a row gets the code 127 or -127."""
         weight = linear.weight.detach().float()
         scale = (weight.abs().amax(1) / 127).bfloat16()  # rounded first, so that the codes correct for it
@@ -141,7 +141,7 @@ class Int4Linear(QuantizedLinear):
     i + 16 in its upper half. Rows come last, so that unpacking runs along memory. Raises `UserError` for a layer whose
     rows cannot be cut into groups.
 
-    >>> layer = Int4Linear.of(nn.Linear(64, 16))
+    >>> layer = Int4Linear.from_linear(nn.Linear(64, 16))
     >>> layer.codes.shape, layer.scale.shape                 # 2 groups of 16 bytes for each of 16 rows
     (torch.Size([2, 16, 16]), torch.Size([2, 16]))
     """
@@ -161,7 +161,7 @@ class Int4Linear(QuantizedLinear):
         self.zero = nn.Parameter(zero.bfloat16().contiguous(), requires_grad=False)
 
     @classmethod
-    def of(cls, linear: nn.Linear) -> "Int4Linear":
+    def from_linear(cls, linear: nn.Linear) -> "Int4Linear":
         """The nearest int4 layer: in each group the smallest weight gets the code 0 and the largest 15."""
         weight = linear.weight.detach().float()
         if linear.in_features % GROUP:
@@ -244,7 +244,7 @@ class QuantizedEmbedding(nn.Module):
 
     Raises `UserError` naming the first id that is not in the table.
 
-    >>> head = Int8Linear.of(nn.Linear(32, 16))
+    >>> head = Int8Linear.from_linear(nn.Linear(32, 16))
     >>> torch.equal(QuantizedEmbedding(head)(torch.tensor([[3, 5]])), head.weight[None, [3, 5]])
     True
     """
@@ -267,7 +267,7 @@ class QuantizedEmbedding(nn.Module):
 def join(layers: Sequence[QuantizedLinear]) -> QuantizedLinear:
     """One layer with the rows of several layers, which have one format, no bias and the same input.
 
-    >>> query, key = (Int4Linear.of(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
+    >>> query, key = (Int4Linear.from_linear(nn.Linear(32, rows, bias=False)) for rows in (32, 16))
     >>> join([query, key])
     Int4Linear(in_features=32, out_features=48, bias=False)
     """

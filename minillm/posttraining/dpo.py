@@ -155,7 +155,7 @@ def log_probs(model: Transformer, pairs: Sequence[Pair]) -> tuple[Float[Tensor, 
     """log p(chosen) and log p(rejected) of each pair, in nats; gradients flow."""
     prompts = [pair.prompt for pair in pairs for _ in range(2)]
     answers = [answer for pair in pairs for answer in (pair.chosen, pair.rejected)]
-    of_tokens, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
+    of_tokens, _ = score_answers(model, Rollout.from_answers(prompts, answers, model.device))
     chosen, rejected = of_tokens.sum(1).unflatten(0, (-1, 2)).unbind(1)
     return chosen, rejected
 

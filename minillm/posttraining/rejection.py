@@ -90,4 +90,4 @@ class RejectionRecipe:
             )
         train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(kept))
         shape = tokenizer.end_id, model.config.max_seq_len, self.batch_size, seed
-        return Job(model, tokenizer, ChatData.of(train, held_out, *shape), self.training, sft)
+        return Job(model, tokenizer, ChatData.from_examples(train, held_out, *shape), self.training, sft)

@@ -152,7 +152,7 @@ class RewardModel(nn.Module):
         rewards = points(self.head, hidden[torch.arange(len(answers), device=self.device), last])
         if self.language_head is None or self.likelihood is None:
             return rewards, None
-        rollout = Rollout.of(prompts, answers, self.device)
+        rollout = Rollout.from_answers(prompts, answers, self.device)
         log_probs = log_probs_of_vectors(self.language_head, rollout, hidden[:, :-1])
         return rewards + points(self.likelihood, log_probs.sum(1, True)), log_probs.sum(1)
 

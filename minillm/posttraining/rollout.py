@@ -36,12 +36,12 @@ class Rollout:
     mask: Bool[Tensor, "B T"]  # True at their tokens
 
     @classmethod
-    def of(
+    def from_answers(
         cls, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], device: torch.device | str = "cpu"
     ) -> "Rollout":
         """Any answers to any prompts.
 
-        >>> rollout = Rollout.of([[1, 2], [3]], [[4], [5, 6]])
+        >>> rollout = Rollout.from_answers([[1, 2], [3]], [[4], [5, 6]])
         >>> rollout.ids.tolist(), rollout.mask.tolist()
         ([[4, 0], [5, 6]], [[True, False], [True, True]])
         """
@@ -55,7 +55,7 @@ class Rollout:
     def rows(self, picked: Int[Tensor, "_B"]) -> "Rollout":
         """Some of the rows, without the columns that are padding in all of them."""
         prompts, answers = ([texts[row] for row in picked.tolist()] for texts in (self.prompts, self.answers))
-        return Rollout.of(prompts, answers, self.ids.device)
+        return Rollout.from_answers(prompts, answers, self.ids.device)
 
 
 def roll_out(
@@ -96,7 +96,7 @@ def roll_out(
     with evaluating(model), in_float32(model):
         chosen, running = (torch.stack(part, dim=1) for part in zip(*steps, strict=True))
     answers = [row[:length] for row, length in zip(chosen.tolist(), running.sum(1).tolist(), strict=True)]
-    return Rollout.of(prompts, answers, model.device)
+    return Rollout.from_answers(prompts, answers, model.device)
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _hidden_of_answers(
         for part in in_batches([len(answers[row]) for row in asked.tolist()]):
             picked = asked[part]
             its = (place[picked, None] == some).int().argmax(1).to(model.device)  # where its prompt is among these
-            texts = Rollout.of([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
+            texts = Rollout.from_answers([[]] * len(picked), [answers[row] for row in picked.tolist()], model.device)
             hidden = pick_rows(last, its)
             if texts.ids.shape[1]:
                 going_on = hidden_of(texts.ids, prefix_cache.rows(its), texts.mask.long())

@@ -69,10 +69,10 @@ class ChatData:
         else:
             chats = [_messages(number, given) for number, given in enumerate(conversations)]
         train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
-        return cls.of(train, held_out, tokenizer.end_id, max_seq_len, batch_size, seed)
+        return cls.from_examples(train, held_out, tokenizer.end_id, max_seq_len, batch_size, seed)
 
     @classmethod
-    def of(
+    def from_examples(
         cls,
         train: Sequence[Example],
         validation: Sequence[Example],

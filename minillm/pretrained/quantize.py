@@ -40,7 +40,7 @@ def quantize(model: Transformer, weights: Bits) -> Transformer:
     for name, module in model.named_modules():
         if isinstance(module, nn.Linear):
             try:
-                layers[name] = (Int8Linear if weights == "int8" or name == "head" else Int4Linear).of(module)
+                layers[name] = (Int8Linear if weights == "int8" or name == "head" else Int4Linear).from_linear(module)
             except UserError as error:
                 raise UserError(f"{name}: {error}") from None
     shared = {id(parameter): parameter for parameter in model.parameters()}  # not copied
@@ -52,7 +52,7 @@ def with_layers(model: Transformer, layers: Mapping[str, QuantizedLinear], tied:
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=48, d_model=32, n_layers=1, n_heads=2, d_ff=64, max_seq_len=8))
-    >>> with_layers(model, {"head": Int8Linear.of(model.head)}, tied=True).embedding.table is model.head
+    >>> with_layers(model, {"head": Int8Linear.from_linear(model.head)}, tied=True).embedding.table is model.head
     True
     """
     for name, layer in layers.items():

@@ -70,10 +70,10 @@ class TextData:
             train, validation = encode_training(corpus, tokenizer), tokenizer.encode_batch(corpus.validation)
         else:
             train, validation = _hold_out(_encoded(texts, tokenizer))
-        return cls.of(train, validation, tokenizer.end_id, max_seq_len, batch_size, seed)
+        return cls.from_ids(train, validation, tokenizer.end_id, max_seq_len, batch_size, seed)
 
     @classmethod
-    def of(
+    def from_ids(
         cls,
         train: Sequence[Sequence[int]] | TokenFile,
         validation: Sequence[Sequence[int]],

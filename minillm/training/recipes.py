@@ -177,7 +177,7 @@ class BaseRecipe:
         text = text or self.read()
         config = self.config.replace(vocab_size=text.tokenizer.vocab_size)
         shape = text.tokenizer.end_id, config.max_seq_len, self.batch_size, self.seed
-        data = TextData.of(text.train, text.validation, *shape)
+        data = TextData.from_ids(text.train, text.validation, *shape)
         seed_everything(self.seed)
         model = Transformer(config).to(device or pick_device(None))
         ruler = text.floor and text.floor.nats_per_token

@@ -132,7 +132,7 @@ assert abs(first_loss - math.log(CONFIG.vocab_size)) < 0.3
 
 # %%
 shape = END, CONFIG.max_seq_len, RECIPE.batch_size
-data = TextData.of(training, validation, *shape, seed=0)
+data = TextData.from_ids(training, validation, *shape, seed=0)
 inputs, targets = data.train[0]  # (B, T) each
 B, T = inputs.shape
 assert torch.equal(
@@ -740,7 +740,7 @@ AGAIN = TrainConfig(
     steps=40, optimizer="muon", learning_rate=0.006, schedule="wsd", warmup_steps=5, final_fraction=0.0
 )  # fmt: skip
 parrot = copy.deepcopy(model)
-shelf = TextData.of(few, validation[:8], END, CONFIG.max_seq_len, 8, seed=0)
+shelf = TextData.from_ids(few, validation[:8], END, CONFIG.max_seq_len, 8, seed=0)
 parrot, _ = pretrain(parrot, shelf, AGAIN)
 times_read = AGAIN.steps / shelf.train.epoch_length
 

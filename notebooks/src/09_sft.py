@@ -394,7 +394,9 @@ def naive_masked_loss(logits, ids, counts):
 
 # %%
 one_talk = encode_conversation(tokenizer, talk)
-data = ChatData.of([one_talk], [one_talk], END, max_seq_len=256, batch_size=1, seed=0)
+data = ChatData.from_examples(
+    [one_talk], [one_talk], END, max_seq_len=256, batch_size=1, seed=0
+)
 with torch.no_grad():
     by_hand = naive_masked_loss(base(torch.tensor([ids]))[0], ids, counts)
 torch.testing.assert_close(
@@ -1020,7 +1022,9 @@ def share_known(model, facts, form=sentence):
             [*tokenizer.encode(form(name, relation, value)), END]
             for value in VALUES[relation]
         ]
-        log_probs, _ = score_answers(model, Rollout.of([prompt] * len(ways), ways))
+        log_probs, _ = score_answers(
+            model, Rollout.from_answers([prompt] * len(ways), ways)
+        )
         hits.append(VALUES[relation][int(log_probs.sum(1).argmax())] == right)
     return sum(hits) / len(hits)
 
@@ -1088,7 +1092,9 @@ def teach(facts, form=sentence, model=base):
     examples = encode_conversations(
         tokenizer, [talk_about(fact, form) for fact in facts]
     )
-    data = ChatData.of(examples, examples, END, max_seq_len=256, batch_size=4, seed=0)
+    data = ChatData.from_examples(
+        examples, examples, END, max_seq_len=256, batch_size=4, seed=0
+    )
     training = TrainConfig(
         steps=40,
         learning_rate=2e-3,
@@ -1193,7 +1199,7 @@ MODELS = {"base model": base, "150 updates": ours, "4,000 updates": finished}
 def said_by(model, ids, longest=24):
     """What a model says, token by token, and how likely it found each."""
     new = generate(model, ids, longest, temperature=0, stop=[EDGE, END])[len(ids) :]
-    log_probs, _ = score_answers(model, Rollout.of([ids], [new]))
+    log_probs, _ = score_answers(model, Rollout.from_answers([ids], [new]))
     return [tokenizer.decode([id]) for id in new], log_probs[0].exp().tolist()
 
 

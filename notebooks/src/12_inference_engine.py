@@ -415,11 +415,11 @@ assert codes == [90, -31, 2, -127]
 # the codes can make up for its error:
 
 # %%
-print(inspect.getsource(Int8Linear.of).split('"""')[-1])
+print(inspect.getsource(Int8Linear.from_linear).split('"""')[-1])
 
 # %%
 linear = model.blocks[0].feedforward.up
-int8 = Int8Linear.of(linear)
+int8 = Int8Linear.from_linear(linear)
 for row in (0, 1, 700):
     codes, scale = naive_int8(linear.weight[row].tolist())
     assert abs(scale / int8.scale[row].item() - 1) < 1 / 256  # theirs is a bfloat16
@@ -531,7 +531,7 @@ assert naive_unpack(packed) == codes
 assert len(bytes(packed)) == 16
 
 # %%
-int4 = Int4Linear.of(linear)  # codes: (groups, 16 bytes, rows)
+int4 = Int4Linear.from_linear(linear)  # codes: (groups, 16 bytes, rows)
 for row in (0, 1, 700):
     for place, group in enumerate(linear.weight[row].split(32)):
         codes, scale, zero = naive_int4(group.tolist())

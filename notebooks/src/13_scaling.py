@@ -68,7 +68,7 @@ validation = tokenizer.encode_batch(corpus.validation)
 
 # %%
 shape = END, CONFIG.max_seq_len, RECIPE.batch_size
-data = TextData.of(training, validation[:100], *shape, seed=0)
+data = TextData.from_ids(training, validation[:100], *shape, seed=0)
 inputs, targets = data.train[0]  # (B, T) each
 N, (B, T) = count_parameters(CONFIG), inputs.shape
 print(f"{N:,} parameters, a step of {B} x {T} tokens")
@@ -393,7 +393,7 @@ def race(optimizer, rate, seed, steps=60):
         steps=steps, optimizer=optimizer, learning_rate=rate, schedule="wsd",
         warmup_steps=10, final_fraction=0.0, bf16=False,
     )  # fmt: skip
-    rows = TextData.of(training, validation[:100], END, 256, 8, seed)
+    rows = TextData.from_ids(training, validation[:100], END, 256, 8, seed)
     return pretrain(model, rows, settings)[1][-1]["val_loss"]
 
 
@@ -802,7 +802,7 @@ assert math.isclose(naive_plane(straight)(1e4, 1e4), 100 / 1e2 / 10, rel_tol=1e-
 assert nearest_run(straight)(90, 900) == straight[-1].loss
 
 # %% tags=["nbval-ignore-output"]
-whole_text = TextData.of(training, validation, END, CONFIG.max_seq_len, 8, seed=0)
+whole_text = TextData.from_ids(training, validation, END, CONFIG.max_seq_len, 8, seed=0)
 elder = Run(
     N, 2_618_407, mean_loss(base, whole_text.validation)
 )  # tokens of 660 batches

@@ -483,7 +483,7 @@ def data_of(examples, held_out, system=""):
         encode_conversations(tokenizer, [[*told, *one] for one in some])
         for some in (examples, held_out)
     ]
-    return ChatData.of(*parts, END, max_seq_len=512, batch_size=2, seed=0)
+    return ChatData.from_examples(*parts, END, max_seq_len=512, batch_size=2, seed=0)
 
 
 DATA = data_of(CONVERSATIONS, HELD_OUT)

@@ -76,7 +76,9 @@ def test_attempts_are_paid_by_the_verifier_and_judged_by_the_problem(monkeypatch
 
     def roll_out(model, prompts, max_new_tokens, stop, seed):
         ids = [TOKENIZER.encode(text) for text in said]
-        return Rollout.of(prompts, [row if index == 1 else [*row, TOKENIZER.end_id] for index, row in enumerate(ids)])
+        return Rollout.from_answers(
+            prompts, [row if index == 1 else [*row, TOKENIZER.end_id] for index, row in enumerate(ids)]
+        )
 
     monkeypatch.setattr(reasoning, "roll_out", roll_out)
     made = attempt(model(), TOKENIZER, CHAINS[:2], lambda text, result: "1" in text, n=2)

@@ -47,7 +47,7 @@ def test_a_run_equals_a_plain_pretraining_run(home):
     corpus = LOAD_CORPUS("world", 0, 30, 5)
     tokenizer = learn_tokenizer(corpus, 300, 10)
     train, validation = (tokenizer.encode_batch(texts) for texts in (corpus.train, corpus.validation))
-    data = TextData.of(train, validation, tokenizer.eos_id, 16, 2, seed=0)
+    data = TextData.from_ids(train, validation, tokenizer.eos_id, 16, 2, seed=0)
     torch.manual_seed(0)
     model = Transformer(replace(TINY.shape, d_model=16, n_heads=1, n_kv_heads=1, d_head=16, d_ff=48))
     _, history = pretrain(model, data, replace(TINY.training, steps=4))

@@ -156,7 +156,7 @@ def test_the_switch_counts_for_models_that_come_after_it(monkeypatch):
 @pytest.mark.parametrize("value", ["off", "2", "false", " 0"])
 def test_another_value_of_the_switch_is_a_sentence(monkeypatch, value):
     monkeypatch.setenv(SWITCH, value)
-    sentence = f"MINILLM_NATIVE is {value!r}; set it to 0 (decode without the C step) or 1 (with it, the default)"
+    sentence = f"MINILLM_NATIVE is {value!r}; set it to 0 (without compiled C) or 1 (with it, the default)"
     for call in (minillm.compile_native, native.unavailable, write_text):
         with pytest.raises(UserError) as caught:
             call()

@@ -84,7 +84,7 @@ def replace_a_layer(model):
     """By one that may get the memory, the size and the count of changes of the old one."""
     layer = nn.Linear(96, 32, bias=False)
     model.blocks[0].feedforward.down = None
-    model.blocks[0].feedforward.down = Int4Linear.of(layer)
+    model.blocks[0].feedforward.down = Int4Linear.from_linear(layer)
 
 
 def replace_a_parameter(model):

@@ -202,7 +202,7 @@ def test_codes_at_their_limits_do_not_overflow(path, number_format):
         head.codes.data.copy_(largest)
         head.scale.data.fill_(1.0)
     else:
-        head = Int4Linear.of(layer)
+        head = Int4Linear.from_linear(layer)
         head.codes.data.fill_(255)
         head.codes.data[..., ::2] = 0
         head.scale.data.fill_(1.0)

@@ -311,7 +311,7 @@ from minillm.training.pretraining import TextData, pretrain
 torch.manual_seed(0)
 torch.set_num_threads(1)
 config = ModelConfig(vocab_size=20, d_model=16, n_layers=1, n_heads=2, max_seq_len=16)
-data = TextData.of([list(range(20))] * 200, [list(range(20))], 0, 16, 4, 0)
+data = TextData.from_ids([list(range(20))] * 200, [list(range(20))], 0, 16, 4, 0)
 _, history = pretrain(Transformer(config), data, TrainConfig(steps=30, bf16=False))
 print(kernels.unavailable() is None, history[-1]["loss"])
 """

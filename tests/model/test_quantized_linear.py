@@ -23,7 +23,7 @@ def grouped(linear):
     return GroupedInt8Linear.from_codes((groups / scale.unsqueeze(-1)).round().flatten(1).to(torch.int8), scale)
 
 
-MAKERS = {"int8": Int8Linear.of, "int4": Int4Linear.of, "grouped": grouped}
+MAKERS = {"int8": Int8Linear.from_linear, "int4": Int4Linear.from_linear, "grouped": grouped}
 
 
 @pytest.fixture(params=["kernel", "portable"])
@@ -55,13 +55,13 @@ def test_without_fast_bfloat16_nothing_is_rounded(monkeypatch):
         torch.testing.assert_close(layer.bfloat16()(x.bfloat16()).float(), x @ layer.weight.T, rtol=0.05, atol=0.05)
 
 
-@pytest.mark.parametrize("make", [Int8Linear.of, Int4Linear.of])
+@pytest.mark.parametrize("make", [Int8Linear.from_linear, Int4Linear.from_linear])
 def test_the_nearest_codes_are_chosen(make):
     linear = nn.Linear(64, 48)
     linear.weight.data[3] = 0.0  # a row without a largest weight
     linear.weight.data[5] = 0.7
     layer = make(linear)
-    if make == Int8Linear.of:
+    if make == Int8Linear.from_linear:
         half_a_step = layer.scale.float().unsqueeze(1) / 2
         slack = 0.0
     else:
@@ -100,14 +100,14 @@ def test_of_no_vectors_there_are_no_products(make):
 
 def test_rows_that_no_group_fits_are_refused():
     with pytest.raises(ValueError, match="rows of 40 weights cannot be cut into groups of 32.* use int8"):
-        Int4Linear.of(nn.Linear(40, 16))
+        Int4Linear.from_linear(nn.Linear(40, 16))
 
 
 def test_a_kernel_gets_only_the_shapes_that_it_takes(monkeypatch):
     """One kernel reads past the end of rows that are no multiple of 16: it must never see them."""
     monkeypatch.setattr(quantized_linear, "packed_speedup", lambda kernel: 9.0)
     cpu = torch.device("cpu")
-    assert Int8Linear.of(nn.Linear(48, 5)).has_kernel(cpu)
-    assert not Int8Linear.of(nn.Linear(40, 16)).has_kernel(cpu)
-    assert not Int4Linear.of(nn.Linear(64, 40)).has_kernel(cpu)
-    assert not Int4Linear.of(nn.Linear(64, 48)).has_kernel(torch.device("cuda"))
+    assert Int8Linear.from_linear(nn.Linear(48, 5)).has_kernel(cpu)
+    assert not Int8Linear.from_linear(nn.Linear(40, 16)).has_kernel(cpu)
+    assert not Int4Linear.from_linear(nn.Linear(64, 40)).has_kernel(cpu)
+    assert not Int4Linear.from_linear(nn.Linear(64, 48)).has_kernel(torch.device("cuda"))

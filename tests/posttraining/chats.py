@@ -22,4 +22,4 @@ LESSONS = [
 
 def chat_data(batch_size: int = 4, seed: int = 0) -> ChatData:
     examples = encode_conversations(TOKENIZER, LESSONS)
-    return ChatData.of(examples, examples[::3], TOKENIZER.eos_id, ROW, batch_size, seed)
+    return ChatData.from_examples(examples, examples[::3], TOKENIZER.eos_id, ROW, batch_size, seed)

@@ -85,7 +85,7 @@ def test_the_settings_of_the_variants_reach_advantages_and_loss():
     """Dr. GRPO by hand: advantages are -1 and 1, and every token counts 1 / (2 x 5)."""
     model = lively(Transformer(small_config()))
     config = GRPOConfig(answers_per_prompt=2, scale=False, loss_type="dr_grpo", max_new_tokens=5, clip_high=0.5)
-    method, rollout = GRPO(model, config), Rollout.of([[3, 14], [3, 14]], [[1, 2, 3], [4]])
+    method, rollout = GRPO(model, config), Rollout.from_answers([[3, 14], [3, 14]], [[1, 2, 3], [4]])
     with torch.no_grad():
         old = score_answers(model, rollout)[0]
         part, _ = method.experience(rollout, torch.tensor([1.0, 3.0]), answer_hidden(model, rollout), old, old, 0.0)

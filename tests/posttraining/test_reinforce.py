@@ -40,7 +40,7 @@ def test_its_mean_is_the_gradient_of_the_expected_reward():
 def test_advantages_by_hand(baseline, expected):
     """Scores 1 and 4; each answer's log-ratio is 0.1 per token over two tokens, at 1 point per nat."""
     model = lively(Transformer(small_config()))
-    rollout = Rollout.of([[3], [3]], [[1, 2], [4, 5]])
+    rollout = Rollout.from_answers([[3], [3]], [[1, 2], [4, 5]])
     method = REINFORCE(model, REINFORCEConfig(prompts_per_step=1, answers_per_prompt=2, baseline=baseline))
     with torch.no_grad():
         hidden = answer_hidden(model, rollout)

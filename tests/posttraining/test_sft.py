@@ -58,7 +58,7 @@ def test_the_loss_is_the_mean_over_the_answers_tokens_each_in_its_own_conversati
 def test_what_is_measured_on_is_each_conversation_once():
     """Also where the rows do not fill the last batch."""
     examples = [Example([1, 2, 3 + n], [False, True, True]) for n in range(37)]
-    data = ChatData.of(examples[:1], examples, 0, 3, 1, 0)
+    data = ChatData.from_examples(examples[:1], examples, 0, 3, 1, 0)
     assert [len(inputs) for inputs, _, _ in data.validation] == [16, 16, 5]
     last = [int(row[row != IGNORE][-1]) for _, _, targets in data.validation for row in targets]
     assert sorted(last) == [3 + n for n in range(37)]
@@ -66,7 +66,7 @@ def test_what_is_measured_on_is_each_conversation_once():
 
 def test_a_curriculum_begins_with_its_own_conversations():
     examples = encode_conversations(TOKENIZER, LESSONS)
-    data = ChatData.of(examples[3:], examples, TOKENIZER.eos_id, ROW, 2, 0, examples[:3], first_steps=2)
+    data = ChatData.from_examples(examples[3:], examples, TOKENIZER.eos_id, ROW, 2, 0, examples[:3], first_steps=2)
     answers = {TOKENIZER.encode(str(n))[0] for n in (1, 2, 3)}
     seen = [
         {int(id) for id in data.train[step][-1].flatten() if TOKENIZER.decode([max(id, 0)]).isdigit()}
@@ -146,7 +146,7 @@ def test_what_cannot_be_done_is_refused(tmp_path):
     with pytest.raises(ValueError, match="conversation 1 .*: the conversation holds no answer"):
         encode_conversations(TOKENIZER, [LESSONS[0], LESSONS[0][:1]])
     with pytest.raises(ValueError, match="no documents to pack"):
-        ChatData.of([], [], 0, ROW, 4, 0)
+        ChatData.from_examples([], [], 0, ROW, 4, 0)
 
 
 JOB = """

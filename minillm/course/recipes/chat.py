@@ -96,7 +96,7 @@ def world_chats(tokenizer: Tokenizer, recipe: WorldSFT, max_seq_len: int, seed: 
     held_out = [[instruction] for instruction in Instructions(seed, "held-out").instructions(HELD_OUT)]
     asked = Instructions(seed, families=SHORT_FAMILIES).instructions(recipe.short_instructions)
     short = [[instruction] for instruction in asked if not instruction.context]
-    return ChatData.of(
+    return ChatData.from_examples(
         _encoded(tokenizer, conversations, max_seq_len, recipe.worked),
         _encoded(tokenizer, held_out, max_seq_len, recipe.worked),
         tokenizer.end_id,
@@ -117,7 +117,7 @@ def problem_chats(
     """
     train = [[problem] for problem in problems(families, recipe.instructions, seed)]
     held_out = [[problem] for problem in problems(families, HELD_OUT, seed, "held-out")]
-    return ChatData.of(
+    return ChatData.from_examples(
         _encoded(tokenizer, train, max_seq_len, recipe.worked),
         _encoded(tokenizer, held_out, max_seq_len, recipe.worked),
         tokenizer.end_id,

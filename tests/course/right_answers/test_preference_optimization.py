@@ -51,7 +51,7 @@ def test_answers_are_as_likely_as_the_package_finds_them():
     rows = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
     ids = torch.tensor([row + [END] * (6 - len(row)) for row in rows])
     with torch.no_grad():
-        expected, _ = score_answers(model, Rollout.of(prompts, answers, model.device))
+        expected, _ = score_answers(model, Rollout.from_answers(prompts, answers, model.device))
         found = answer_log_probs(model(ids), ids, torch.tensor([2, 3, 1]), END)
     torch.testing.assert_close(found, expected.sum(1))
 
