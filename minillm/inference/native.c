@@ -184,11 +184,11 @@ static void dot_plain(const Matrix *m, int64_t group, Input in, int n, float out
 
 /* ---- threads ----
 
-Those of OpenMP, where the compiler has it, since PyTorch computes with the same ones: they stay
-awake for some milliseconds after each operation, and others would have to share the cores with
-them. In a child of a fork they are gone, so there, and without OpenMP, every step starts its own,
-which costs some 20 microseconds. Within the step threads wait for each other at barriers, where one
-part reads what another wrote. */
+Those of OpenMP, where the compiler has it, since PyTorch computes with the same ones: after an
+operation they stay awake, by default for some milliseconds, and others would have to share the
+cores with them. In a child of a fork they are gone, so there, and without OpenMP, every step starts
+its own, which costs some 20 microseconds. Within the step threads wait for each other at barriers,
+where one part reads what another wrote. */
 
 typedef struct Pool Pool;
 struct Pool {
