@@ -64,7 +64,8 @@ def our_writer(name: str) -> Contestant:
 
     def write(prompts: list[list[int]], new: int) -> Iterator[object]:
         sampling = generation.Sampling(temperature=0)
-        return generation.continuations(model, torch.tensor(prompts), None, new, sampling, use_cache=use_cache)
+        with decode.steady(model):  # as in `generate`
+            yield from generation.continuations(model, torch.tensor(prompts), None, new, sampling, use_cache=use_cache)
 
     def new_pass(rows: int) -> Callable:
         cache = model.new_cache(rows, LONG)
