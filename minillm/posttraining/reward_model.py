@@ -68,6 +68,7 @@ class RewardModel(nn.Module):
         self.likelihood = nn.Linear(1, 1, bias=False) if reads_likelihood else None  # c, reward per nat
         self.stop = stop  # the token that ends an answer of the reference model
         self.reference = None if stop is None else Transformer(config).requires_grad_(False)
+        self.pad: int | None = None  # a classifier's padding token; the text is read before those at its end
         self._read: dict[tuple[int, ...], list[int]] = {}  # prompts -> what is read before their answers
 
     @classmethod
@@ -111,10 +112,10 @@ class RewardModel(nn.Module):
         if self.likelihood is not None:
             raise UserError("the likelihood term needs to know where the answer begins; call rewards(prompts, answers)")
         hidden = self.transformer.hidden(ids, segments=segments)
-        if segments is None:
-            last = torch.full((len(ids),), ids.shape[1] - 1, device=ids.device)
-        else:
-            last = (segments * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
+        real = torch.ones_like(ids) if segments is None else segments
+        if self.pad is not None:
+            real = real * (ids != self.pad)
+        last = (real * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
 
     @torch.no_grad()
@@ -144,6 +145,9 @@ class RewardModel(nn.Module):
     ) -> tuple[Float[Tensor, "B"], Float[Tensor, "B"] | None]:
         """The rewards, and log p(answer) of each answer in nats; None without a likelihood term."""
         prompts = self.with_reference_answers(prompts)
+        if self.pad is not None:
+            texts = [without_padding(*text, self.pad) for text in zip(prompts, answers, strict=True)]
+            prompts, answers = [prompt for prompt, _ in texts], [answer for _, answer in texts]
         longest = max(map(len, prompts)) + max(map(len, answers))
         if self.reference is not None and longest > self.config.max_seq_len:  # a long answer of the reference
             self.transformer.extend_context(longest)
@@ -188,6 +192,17 @@ def _turn(prompt: Sequence[int], stop: int) -> Sequence[int]:
     return prompt[last + 1 :]
 
 
+def without_padding(prompt: Sequence[int], answer: Sequence[int], pad: int) -> tuple[list[int], list[int]]:
+    """Prompt and answer up to the last token that is not `pad`, where transformers reads; its first if all are.
+
+    >>> without_padding([1, 9], [2, 9, 9], pad=9), without_padding([1, 9], [9], pad=9)
+    (([1, 9], [2]), ([1], []))
+    """
+    text = [*prompt, *answer]
+    end = max((place for place, token in enumerate(text, 1) if token != pad), default=1)
+    return text[: min(end, len(prompt))], text[len(prompt) : end]
+
+
 def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"]:
     """The output of a layer with one row, in float32 under autocast too: bfloat16 would round small differences away.
 
@@ -201,9 +216,9 @@ def points(layer: nn.Linear, vectors: Float[Tensor, "B C"]) -> Float[Tensor, "B"
 def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path) -> None:
     """Write it as `minillm.save` writes a model, in the form of transformers' ...ForSequenceClassification.
 
-    transformers reads the reward at the last token that is not `pad_token_id`; that is the token that begins documents,
-    which ends no answer. No class there has a likelihood term or a reference: with one, config.json names no class.
-    Raises what `minillm.save` raises.
+    transformers reads the reward at the last token that is not `pad_token_id`; that is the token that begins documents.
+    Where it also ends them, config.json names none, and transformers then reads one text at a time. No class there has
+    a likelihood term or a reference: with one, config.json names no class. Raises what `minillm.save` raises.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -217,7 +232,10 @@ def save_reward_model(model: RewardModel, tokenizer: Tokenizer, dir: str | Path)
     classes = [re.sub("ForCausalLM|LMHeadModel", CLASSIFIER, name) for name in described.get("architectures", [])]
     changes: dict[str, Any] = {}
     if classes:
-        changes = {"architectures": classes, "num_labels": 1, "pad_token_id": tokenizer.bos_id}
+        pad = tokenizer.bos_id if tokenizer.bos_id != tokenizer.eos_id else None
+        changes = {"architectures": classes, "num_labels": 1, "pad_token_id": pad}
+    if model.pad is not None:
+        changes |= {"pad_token_id": model.pad, "reads_before_pad": True}
     if model.likelihood is not None or model.stop is not None:
         reads = {"likelihood_reward": model.likelihood is not None, "reference_stop": model.stop}
         changes = {"architectures": [], "model_type": "minillm", **reads}
@@ -228,8 +246,9 @@ def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tu
     """Load what `save_reward_model` wrote, or transformers' ...ForSequenceClassification with one label.
 
     `dir` may be a registered name, such as the course's "course-reward". The model is in evaluation mode. Of other
-    programs' models the families that `minillm.load` reads are read. Raises what `minillm.load` raises, also for a
-    language model and for a classifier with several labels.
+    programs' models the families that `minillm.load` reads are read, and texts up to the last token that is not their
+    `pad_token_id`, as by transformers. Raises what `minillm.load` raises, also for a language model and for a
+    classifier with several labels.
 
     >>> import tempfile
     >>> tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
@@ -247,7 +266,11 @@ def load_reward_model(dir: str | Path, device: torch.device | str = "cpu") -> tu
     if stop is not None and not (type(stop) is int and stop >= 0):
         raise UserError(f"{config}: reference_stop is {stop!r:.80}; it must be the id of a token")
     build = functools.partial(RewardModel, reads_likelihood=values.get("likelihood_reward") is True, stop=stop)
+    pad = values.get("pad_token_id") if "minillm" not in values or values.get("reads_before_pad") is True else None
+    if pad is not None and type(pad) is not int:
+        raise UserError(f"{config}: pad_token_id is {pad!r:.80}; it must be the id of a token, or null")
     model, tokenizer = huggingface.load(dir, _names, build, _as_language_model)
+    model.pad = pad
     return model.to(device), tokenizer
 
 

@@ -9,6 +9,7 @@ import torch
 import transformers
 from helpers import lively, small_config
 from pretrained.gguf_files import small_tokenizer
+from torch.nn import functional
 from transformers import AutoModelForSequenceClassification
 
 from minillm.data.chat import CHATML
@@ -168,6 +169,27 @@ def test_transformers_reads_the_same_reward(tmp_path, family, changes):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     ours, _ = load_reward_model(tmp_path)
     assert torch.equal(ours.score(*CUT), model.score(*CUT))
+
+
+def read_by(classifier, texts: list[list[int]]) -> torch.Tensor:
+    """The rewards that a classifier of transformers gives to texts, one at a time."""
+    with torch.no_grad():
+        return torch.stack([classifier(torch.tensor([text])).logits[0, 0] for text in texts])
+
+
+def test_an_end_token_that_also_begins_texts_is_read_by_transformers_too(tmp_path):
+    tokenizer = small_tokenizer()
+    tokenizer.bos_token = tokenizer.eos_token  # as in GPT-2's
+    model = reward_model(vocab_size=tokenizer.vocab_size)
+    save_reward_model(model, tokenizer, tmp_path)
+    answers = [[*answer, tokenizer.eos_id] for answer in CUT[1]]
+    found = model.score(CUT[0], answers)
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path).eval()
+    texts = [prompt + answer for prompt, answer in zip(CUT[0], answers, strict=True)]
+    torch.testing.assert_close(found, read_by(theirs, texts), rtol=1e-4, atol=1e-5)
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"pad_token_id": tokenizer.eos_id}))  # as it was once
+    assert torch.equal(load_reward_model(tmp_path)[0].score(CUT[0], answers), found)
 
 
 def test_a_family_that_transformers_does_not_know_comes_back_all_the_same(tmp_path):
@@ -407,6 +429,43 @@ def test_reward_models_that_transformers_wrote_give_its_logits(tmp_path, family)
     torch.testing.assert_close(model.score(*CUT), expected, rtol=1e-4, atol=1e-5)
     save_reward_model(model, tokenizer, tmp_path / "again")
     assert torch.equal(load_reward_model(tmp_path / "again")[0].score(*CUT), model.score(*CUT))
+
+
+@pytest.mark.parametrize("pad", [None, -1, 1])
+def test_a_classifier_whose_padding_ends_answers_is_read_as_transformers_reads_it(tmp_path, pad):
+    theirs = theirs_in(tmp_path, "Llama", pad_token_id=pad, eos_token_id=1, bos_token_id=1)
+    prompts = [[5, 6, 7], [5, 6, 7], [8], [5, 1], [1, 1], [1, 9]]
+    answers = [[20, 21, 1], [20, 1, 21, 1, 1], [1], [1, 1], [1], [1, 30]]
+    texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+    expected = read_by(theirs, texts)
+    model, tokenizer = load_reward_model(tmp_path)
+    torch.testing.assert_close(model.score(prompts, answers), expected, rtol=1e-4, atol=1e-5)
+    for text, reward in zip(texts, expected, strict=True):
+        torch.testing.assert_close(model(torch.tensor([text]))[0], reward, rtol=1e-4, atol=1e-5)
+    if pad == 1:  # padded by it: on the right as a batch, on the left
+        for right in (True, False):
+            rows = [torch.tensor(text) for text in texts if set(text) != {1}]
+            rooms = [(0, 9 - len(row)) if right else (9 - len(row), 0) for row in rows]
+            ids, segments = (
+                torch.stack([functional.pad(part, room, value=value) for part, room in zip(parts, rooms, strict=True)])
+                for parts, value in ((rows, 1), ([torch.ones_like(row) for row in rows], 0))
+            )
+            with torch.no_grad():
+                found = theirs(ids, attention_mask=segments).logits[:, 0]
+            torch.testing.assert_close(model(ids, segments), found, rtol=1e-4, atol=1e-5)
+    save_reward_model(model, tokenizer, tmp_path / "again")
+    again = load_reward_model(tmp_path / "again")[0]
+    assert torch.equal(again.score(prompts, answers), model.score(prompts, answers))
+    again = AutoModelForSequenceClassification.from_pretrained(tmp_path / "again").eval()
+    torch.testing.assert_close(read_by(again, texts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_padding_token_that_is_no_id_is_refused(tmp_path):
+    theirs_in(tmp_path, "Llama")
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"pad_token_id": "1"}))
+    with pytest.raises(UserError, match="pad_token_id is '1'; it must be the id of a token, or null"):
+        load_reward_model(tmp_path)
 
 
 @pytest.mark.parametrize("labels", [2, 3])
