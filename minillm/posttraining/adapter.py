@@ -41,12 +41,15 @@ from minillm.tokenizer import Tokenizer
 ADAPTER, ADAPTER_CONFIG = "adapter_model.safetensors", "adapter_config.json"
 ADAPTER_DIR = "adapter"  # in the folder of a run with LoRA, beside the merged model
 PREFIX = "base_model.model."  # what PEFT writes before every name
-# Tables of the base that PEFT copies into an adapter's file where the head is a target.
-COPIES = {
-    "lm_head.base_layer.weight": "head.weight",
-    "model.embed_tokens.weight": "embedding.weight",
-    "transformer.wte.weight": "embedding.weight",
-}
+# Tables of the base that PEFT copies into an adapter's file where the head is a target, or on demand.
+COPIES = {"lm_head.base_layer.weight": "head.weight", "lm_head.weight": "head.weight"} | dict.fromkeys(
+    ("model.embed_tokens.weight", "embed_tokens.weight", "transformer.wte.weight", "wte.weight"), "embedding.weight"
+)
+OLDER = "adapter_model.bin"
+OLDER_REMEDY = (
+    f". Its {OLDER} is not read, since such a file may run any program when it is opened; open the adapter with peft, "
+    f"whose save_pretrained writes {ADAPTER}"
+)
 
 
 def save_adapter(model: Transformer, dir: str | Path, base_name: str | None = None) -> None:
@@ -129,12 +132,15 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
     folder = Path(dir)
     for file in (ADAPTER_CONFIG, ADAPTER):
         if not (folder / file).is_file():
-            raise FileNotFoundError(f"{folder} holds no adapter: it has no {file}")
+            remedy = OLDER_REMEDY if file == ADAPTER and (folder / OLDER).is_file() else ""
+            raise FileNotFoundError(f"{folder} holds no adapter: it has no {file}{remedy}")
     config = AdapterConfig.read(folder / ADAPTER_CONFIG)
     corrections: dict[str, tuple[Tensor, Tensor]] = {}
     sizes: dict[str, tuple[int, float]] = {}
     try:
         groups = _groups(model)
+        with safe_open(folder / ADAPTER, framework="pt") as file:
+            groups = _as_in_file(groups, file.keys())
         shapes = {
             theirs: [tuple(model.get_parameter(f"{name}.weight").shape) for name in ours]
             for theirs, ours in groups.items()
@@ -207,6 +213,14 @@ def _groups(model: Transformer) -> dict[str, list[str]]:
             theirs = rename(f"{ours}.weight", names)
             groups[type(theirs)(theirs.removesuffix(".weight"))].append(ours)
     return groups
+
+
+def _as_in_file(groups: dict[str, list[str]], keys: Sequence[str]) -> dict[str, list[str]]:
+    """The groups under the names that these keys have: without "model." in an adapter of transformers' AutoModel."""
+    lists = {name.split(".")[1] for name in groups if "." in name}  # "layers", or "h"
+    if not any(key.removeprefix(PREFIX).split(".")[0] in lists for key in keys):
+        return groups
+    return {type(name)(name.partition(".")[2]): ours for name, ours in groups.items() if "." in name}
 
 
 def _read_tensors(

@@ -1,9 +1,11 @@
 """What an adapter_config.json of the PEFT library says: ranks, alphas, and which layers are corrected.
 
-PEFT takes some of its strings for regular expressions. Those are not run here, since a file could hold one that takes
-years: where a configuration names its layers by one, the names of the tensors beside it say which layers it meant.
+PEFT takes some of its strings for regular expressions. Python's `re` does not run them here, since a file could hold
+one that takes years: where a configuration names its layers by one, the names of the tensors beside it say which layers
+it meant. For the layers of their own rank or alpha, `matches` reads simple ones.
 """
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,10 +15,11 @@ from typing import Any
 from minillm.errors import UserError
 from minillm.files import MAX_CONFIG_BYTES, read_json
 from minillm.posttraining.lora import is_meant, select
+from minillm.tokenizer.files import take
 
 READ = {
     "peft_type", "r", "lora_alpha", "rank_pattern", "alpha_pattern", "target_modules", "exclude_modules",
-    "layers_to_transform", "layers_pattern",
+    "layers_to_transform", "layers_pattern", "use_rslora",
 }  # fmt: skip
 # What an adapter_config.json may hold besides; it does not change what an adapter computes. Where anything else is not
 # null, false or empty, it asks for more than plain LoRA.
@@ -30,6 +33,11 @@ NOTES = {
 STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
 ALL = "all-linear"  # every linear layer but the language head
 HEAD = "lm_head"
+# The regular expressions that can be read: characters, repeated or not, and groups that are not and have none inside.
+CHARACTER = r"(?:[\w.-]|\\[dw.-]|\[\^?[\w.-]+\])"
+PIECE = rf"(?:{CHARACTER}[*+?]?|\((?:\?:)?(?:{CHARACTER}[*+?]?|\|)*\)\??)"
+PATTERN = re.compile(rf"\^?(?:{PIECE})*\$?(?:\|\^?(?:{PIECE})*\$?)*")
+LONGEST_PATTERN = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -38,17 +46,22 @@ class AdapterConfig:
 
     rank: int
     alpha: float
-    ranks: dict[str, int]  # of single layers, by their names or the ends of them
+    ranks: dict[str, int]  # of single layers, by their names, the ends of them, or regular expressions
     alphas: dict[str, float]
     targets: list[str] | str  # names or ends of names; "all-linear"; or a regular expression
     excluded: list[str] | str  # names or ends of names, or a regular expression
     layers: list[int] | None  # numbers of the layers of the model; None: all
     layers_patterns: list[str]  # names of the list that these numbers count in
+    stabilized: bool = False  # rsLoRA: a correction is scaled by alpha / sqrt(rank), not by alpha / rank
 
     def size_of(self, name: str) -> tuple[int, float]:
-        """Rank and alpha of one layer; the first name that means it counts, as in PEFT."""
-        rank = next((rank for key, rank in self.ranks.items() if is_meant(name, key)), self.rank)
-        return rank, next((alpha for key, alpha in self.alphas.items() if is_meant(name, key)), self.alpha)
+        """Rank and alpha of one layer; the first name that means it counts, as in PEFT.
+
+        The alpha is that of plain LoRA, with which alpha / rank is the scale.
+        """
+        rank = next((rank for key, rank in self.ranks.items() if matches(key, name)), self.rank)
+        alpha = next((alpha for key, alpha in self.alphas.items() if matches(key, name)), self.alpha)
+        return rank, alpha * math.sqrt(rank) if self.stabilized else alpha
 
     def select(self, known: Iterable[str], stored: Iterable[str]) -> list[str]:
         """Of the `known` linear layers those that are corrected; `stored` are those that the file has tensors for.
@@ -107,6 +120,7 @@ class AdapterConfig:
                 excluded=_names("exclude_modules", values),
                 layers=layers or None,
                 layers_patterns=[name for name in patterns if name],
+                stabilized=take(values, "use_rslora", bool, False),
             )
         except ValueError as error:
             raise UserError(f"{path}: {error}") from error
@@ -139,14 +153,64 @@ def _names(field: str, values: Mapping[str, Any], required: bool = False) -> lis
 
 
 def _pattern(values: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """The exceptions for single layers. PEFT takes their names for regular expressions; here they must be plain."""
+    """The exceptions for single layers, by names or regular expressions that `matches` reads."""
     pattern = values.get(field) or {}
     if not isinstance(pattern, dict):
         raise UserError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
     for name in pattern:
-        if not re.fullmatch(r"[\w.]+", name):
-            raise UserError(f"{field} has an entry {name[:80]!r}; only plain names of layers can be read")
+        if not 0 < len(name) <= LONGEST_PATTERN or not PATTERN.fullmatch(name) or not _is_regular(name):
+            raise UserError(
+                f"{field} has an entry {name[:80]!r}; only names of layers and simple regular expressions can be read"
+            )
     return {name: check(f"{field} of {name[:80]}", value) for name, value in pattern.items()}
+
+
+def _is_regular(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:  # a range such as [9-0]
+        return False
+    return True
+
+
+def matches(pattern: str, name: str) -> bool:
+    """Whether a key of `rank_pattern` means a layer: a regular expression for its whole name, or for an end of it.
+
+    All places of the name that each piece of the pattern can reach are kept at once (Thompson 1968, "Regular Expression
+    Search Algorithm"), so the time is bounded by the product of both lengths; trying one way after the other, as `re`
+    does, can take exponential time.
+
+    >>> matches(".*[.]1[.].*", "layers.1.mlp.up"), matches("[qv]_proj", "attn.q_proj"), matches("up|(q|k)", "attn.kq")
+    (True, True, False)
+    """
+    if is_meant(name, pattern) or re.fullmatch(r"\w+", pattern):
+        return is_meant(name, pattern)
+    ends = {place for place, character in enumerate(name, 1) if character == "."}
+    for alternative in re.split(r"\|(?![^(]*\))", pattern):  # at a | outside of groups
+        starts = {0} if alternative.startswith("^") else {0} | ends
+        if len(name) in _reached(alternative.removeprefix("^").removesuffix("$"), name, starts):
+            return True
+    return False
+
+
+def _reached(pattern: str, name: str, places: set[int]) -> set[int]:
+    """The places in the name after the pattern, from those before it."""
+    for piece in re.findall(PIECE, pattern):
+        once, repeat = (piece[:-1], piece[-1]) if len(piece) > 1 and piece[-1] in "*+?" else (piece, "")
+        reached = set(places) if repeat in {"*", "?"} else set()
+        while places := _reached_once(once, name, places) - reached:
+            reached |= places
+            if repeat not in {"*", "+"}:
+                break
+        places = reached
+    return places
+
+
+def _reached_once(piece: str, name: str, places: set[int]) -> set[int]:
+    if piece.startswith("("):
+        inside = piece[1:-1].removeprefix("?:").split("|")
+        return {place for part in inside for place in _reached(part, name, places)}
+    return {place + 1 for place in places if re.fullmatch(piece, name[place : place + 1])}
 
 
 def _whole(field: str, value: Any) -> int:

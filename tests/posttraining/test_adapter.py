@@ -2,7 +2,9 @@
 
 import copy
 import json
+import re
 from dataclasses import replace
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -13,11 +15,11 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from pretrained.gguf_files import small_tokenizer
 from safetensors.torch import load_file, save_file
 from torch import nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoModel, AutoModelForCausalLM
 
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import ADAPTER, ADAPTER_CONFIG, join, load_adapter, save_adapter, split
-from minillm.posttraining.adapter_config import AdapterConfig
+from minillm.posttraining.adapter_config import PATTERN, AdapterConfig, matches
 from minillm.posttraining.lora import LoRALinear, add_corrections, add_lora, lora_layers, merge_lora
 from minillm.pretrained import load, save
 
@@ -131,6 +133,92 @@ def test_we_open_what_peft_selects_by_patterns(tmp_path, changes, options):
     assert torch.equal(load(tmp_path / "merged")[0](IDS), model(IDS))
 
 
+BY_PATTERN = {  # at once for rank and alpha
+    r".*\.1\..*": {},
+    "^model.layers.0.self_attn.q_proj": {"exclude_modules": ["layers.0.mlp.up_proj"]},
+    r"layers\.[01]\.(self_attn\.)?(q_proj|up_proj)": {},
+    r"q_proj|model\.layers\.\d+\.mlp\.up_proj$": {"use_rslora": True},
+    "layers.1.mlp.up_proj": {"use_rslora": True},
+}
+
+
+@pytest.mark.parametrize(("pattern", "options"), BY_PATTERN.items(), ids=BY_PATTERN)
+@pytest.mark.filterwarnings("ignore:.*rslora:UserWarning")
+def test_ranks_and_alphas_by_regular_expressions(tmp_path, pattern, options):
+    options |= {"rank_pattern": {pattern: 5}, "alpha_pattern": {pattern: 2}}
+    same_as_peft(tmp_path, {}, AutoModelForCausalLM, {"target_modules": ["q_proj", "up_proj"], **options})
+
+
+@pytest.mark.parametrize("changes", [{}, GPT2_LIKE])
+def test_rank_stabilized_lora_is_a_larger_alpha(tmp_path, changes):
+    targets = ["c_attn", "c_fc"] if changes else ["q_proj", "up_proj"]
+    options = {"target_modules": targets, "use_rslora": True, "fan_in_fan_out": bool(changes)}
+    same_as_peft(tmp_path, changes, AutoModelForCausalLM, options)
+
+
+@pytest.mark.parametrize("tables", [False, True], ids=["", "with its tables"])
+@pytest.mark.parametrize("kind", [AutoModelForCausalLM, AutoModel])
+@pytest.mark.parametrize("changes", [{}, {"tie_embeddings": False}, GPT2_LIKE], ids=["tied", "untied", "gpt2"])
+def test_with_a_head_and_without_and_with_copies_of_the_tables(tmp_path, changes, kind, tables):
+    gpt2 = changes == GPT2_LIKE
+    layer = "h.1.attn.c_attn" if gpt2 else "layers.1.self_attn.q_proj"
+    options = {
+        "target_modules": ["c_attn", "c_fc"] if gpt2 else ["q_proj", "up_proj"],
+        "rank_pattern": {f"^{layer}" if kind is AutoModel else layer: 5},
+        "fan_in_fan_out": gpt2,
+    }
+    model = same_as_peft(tmp_path, changes, kind, options, save_embedding_layers=tables)
+    head = f"base_model.model.{'lm_head.weight' if kind is AutoModelForCausalLM else 'embed_tokens.weight'}"
+    tensors = load_file(tmp_path / "adapter" / ADAPTER)
+    if head in tensors:
+        save_file(tensors | {head: tensors[head] + 1}, tmp_path / "adapter" / ADAPTER)
+        refused(tmp_path / "adapter", f"it holds '{head}', which differs from the base model's: only plain", changes)
+    save_adapter(model, tmp_path / "ours")  # under the names of the model with its head
+    again = load_adapter(load(tmp_path / "base")[0], tmp_path / "ours")
+    torch.testing.assert_close(again(IDS), model(IDS), rtol=1e-4, atol=1e-4)
+
+
+def same_as_peft(tmp_path, changes, kind, options, **saved) -> Transformer:
+    """Our model with an adapter that PEFT made and saved; it gives the same vectors, and not those of the base."""
+    save(small(**changes), TOKENIZER, tmp_path / "base")
+    base = kind.from_pretrained(tmp_path / "base", dtype=torch.float32).eval()
+    task = "CAUSAL_LM" if kind is AutoModelForCausalLM else None
+    theirs = stirred(get_peft_model(base, LoraConfig(task_type=task, **{"r": 3, "lora_alpha": 7} | options))).eval()
+    theirs.save_pretrained(tmp_path / "adapter", **saved)
+    plain = load(tmp_path / "base")[0]
+    ours = load_adapter(copy.deepcopy(plain), tmp_path / "adapter")
+    with torch.no_grad():
+        expected = theirs(IDS)
+        read = (lambda m: m.hidden(IDS)) if kind is AutoModel else (lambda m: m(IDS))
+        expected = expected.last_hidden_state if kind is AutoModel else expected.logits
+        torch.testing.assert_close(read(ours), expected, rtol=1e-4, atol=1e-4)
+        assert (read(plain) - expected).abs().max() > 0.01
+    return ours
+
+
+PIECES = ["a", "b", ".", r"\.", "[ab]", "[^a]", r"\w", "(a|b.)", "(?:a*|)", "(ab?)", "(|a)"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*PIECES, "|"]), st.sampled_from(["", "", "*", "+", "?"])), max_size=6),
+    st.text("ab.", max_size=8),
+    st.booleans(),
+    st.booleans(),
+)
+def test_patterns_mean_what_they_mean_to_peft(pieces, name, from_start, to_end):
+    pattern = "".join(
+        piece if piece == "|" or (piece[0] == "(" and repeat in {"*", "+"}) else piece + repeat
+        for piece, repeat in pieces
+    )
+    pattern = ("^" if from_start else "") + pattern + ("$" if to_end else "")
+    assert PATTERN.fullmatch(pattern)
+    assert matches(pattern, name) == (re.match(rf"(.*\.)?({pattern})$", name) is not None)  # peft.utils.get_pattern_key
+
+
+def test_a_pattern_that_takes_re_years_takes_no_time():
+    assert not matches("(a*|b)?" * 20 + "c", "a" * 60)
+
+
 def test_all_linear_and_patterns_as_they_are_written_by_hand():
     """PEFT writes "all-linear" as a list of names; a person may not."""
     names = ["model.layers.0.mlp.up_proj", "model.layers.1.mlp.up_proj", "lm_head"]
@@ -221,8 +309,16 @@ def adapter(tmp_path):
 def test_an_adapter_that_lacks_a_file_is_no_adapter(adapter):
     for file in (ADAPTER, ADAPTER_CONFIG):
         (adapter / file).unlink()
-        with pytest.raises(FileNotFoundError, match=f"it has no {file}"):
+        with pytest.raises(FileNotFoundError, match=f"it has no {file}$"):
             load_adapter(small(), adapter)
+
+
+def test_an_adapter_in_an_older_form_is_refused_with_the_way_out(adapter):
+    (adapter / ADAPTER).rename(adapter / "adapter_model.bin")
+    with pytest.raises(
+        FileNotFoundError, match=r"it has no adapter_model.safetensors. Its adapter_model.bin is not re"
+    ):
+        load_adapter(small(), adapter)
 
 
 FIRST = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
@@ -244,8 +340,8 @@ def test_tensors_that_do_not_fit_are_named(adapter, spoil, said):
     refused(adapter, said)
 
 
-def refused(adapter, said):
-    model = small()
+def refused(adapter, said, changes=MappingProxyType({})):
+    model = small(**changes)
     with pytest.raises(ValueError, match=said):
         load_adapter(model, adapter)
     assert not lora_layers(model)
@@ -279,11 +375,15 @@ def test_a_file_that_is_no_safetensors_is_damaged(adapter):
         ({"target_modules": ["q_proj", "v_proj"]}, r"tensors are missing: .*v_proj"),
         ({"peft_type": "IA3"}, "peft_type is 'IA3'; only LORA"),
         ({"use_dora": True}, "use_dora is 'True'; only plain LoRA"),
-        ({"use_rslora": True}, "use_rslora"),
+        ({"use_rslora": 1}, "use_rslora is 1; expected bool"),
         ({"rank_pattern": {"q_proj": 4}}, r"has the shape \(2, 32\), its configuration asks for \(4, 32\)"),
         ({"rank_pattern": {"q_proj": "4"}}, "rank_pattern of q_proj is '4'; the rank is a whole number"),
         ({"rank_pattern": ["q_proj"]}, "rank_pattern is .*; it must be an object"),
-        ({"rank_pattern": {"(a+)+": 4}}, r"rank_pattern has an entry '\(a\+\)\+'; only plain names"),
+        ({"rank_pattern": {"(?=a)": 4}}, r"rank_pattern has an entry '\(\?=a\)'; only names of layers and simple"),
+        ({"rank_pattern": {"(a+)+": 4}}, r"rank_pattern has an entry '\(a\+\)\+'; only names of layers and simple"),
+        ({"rank_pattern": {"[9-0]": 4}}, "rank_pattern has an entry '.9-0.'; only names of layers and simple"),
+        ({"rank_pattern": {"a" * 300: 4}}, "rank_pattern has an entry 'a+'; only names of layers and simple"),
+        ({"alpha_pattern": {"": 4}}, "alpha_pattern has an entry ''; only names of layers and simple"),
         ({"alpha_pattern": {"q_proj": None}}, "alpha_pattern of q_proj is 'None'; it must be a positive number"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"bias": "all"}, "bias is 'all'"),
