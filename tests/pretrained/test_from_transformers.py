@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import peft
 import pytest
 import test_sentencepiece
 import tokenizers
@@ -109,6 +110,57 @@ OTHERS = {
 def test_what_cannot_be_converted_is_refused_by_name(make, sentence):
     with pytest.raises(ValueError, match=sentence):
         from_transformers(make())
+
+
+class Subclass(transformers.LlamaForCausalLM):
+    """With everything of its parent's."""
+
+
+class Doubled(transformers.LlamaForCausalLM):
+    """Computes something else."""
+
+    def forward(self, *args, **options):
+        found = super().forward(*args, **options)
+        found.logits = 2 * found.logits
+        return found
+
+
+def llama(kind=transformers.LlamaForCausalLM):
+    return kind(transformers.LlamaConfig(**SHAPE)).eval()
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch.compile, at its first call
+def test_what_torch_compile_returns_and_a_subclass_are_what_they_hold():
+    model = llama()
+    assert difference(from_transformers(torch.compile(model)), model) < LARGEST_DIFFERENCE
+    model = llama(Subclass)
+    assert difference(from_transformers(model), model) < LARGEST_DIFFERENCE
+    assert difference(from_transformers(torch.compile(model)), model) < LARGEST_DIFFERENCE
+    with pytest.raises(
+        ValueError, match=r"is a Doubled, a LlamaForCausalLM with a forward of its own.*load its weights"
+    ):
+        from_transformers(llama(Doubled))
+
+
+@pytest.mark.parametrize("task", [None, "CAUSAL_LM"])
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")  # by torch.compile, at its first call
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # by peft 0.21
+def test_adapters_have_to_be_merged(task):
+    adapted = peft.get_peft_model(llama(), peft.LoraConfig(task_type=task, init_lora_weights=False)).eval()
+    for model in (adapted, torch.compile(adapted), adapted.base_model, adapted.base_model.model):
+        with pytest.raises(ValueError, match=r"adapters of peft; merge them .*\(peft_model.merge_and_unload\(\)\)"):
+            from_transformers(model)
+    with torch.no_grad():
+        expected = adapted(IDS).logits
+        found = from_transformers(adapted.merge_and_unload())(IDS)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_that_are_not_there():
+    with torch.device("meta"):
+        model = llama()
+    with pytest.raises(ValueError, match="'model.embed_tokens.weight' is on the device 'meta', which holds no numbers"):
+        from_transformers(model)
 
 
 def test_tokenizers_that_do_not_fit(tmp_path):
