@@ -113,7 +113,7 @@ class RewardModel(nn.Module):
             raise UserError("the likelihood term needs to know where the answer begins; call rewards(prompts, answers)")
         hidden = self.transformer.hidden(ids, segments=segments)
         real = torch.ones_like(ids) if segments is None else segments
-        if self.pad is not None:
+        if self.pad is not None:  # of a classifier that transformers trained, which reads before it
             real = real * (ids != self.pad)
         last = (real * torch.arange(1, ids.shape[1] + 1, device=ids.device)).argmax(1)
         return points(self.head, hidden[torch.arange(len(ids), device=ids.device), last])
