@@ -147,11 +147,11 @@ def load_adapter(model: Transformer, dir: str | Path) -> Transformer:
         }
         tensors = _read_tensors(folder / ADAPTER, config, shapes, model)
         for theirs, (A, B) in tensors.items():
-            rank, alpha = config.size_of(theirs)
+            alpha_per_rank = config.alpha_of(theirs, len(A)) / len(A)
             parts = split(A, B, [rows for rows, _ in shapes[theirs]])
             for name, part in zip(groups[theirs], parts, strict=True):
                 if len(part[0]):
-                    corrections[name], sizes[name] = part, (len(part[0]), alpha * len(part[0]) / rank)
+                    corrections[name], sizes[name] = part, (len(part[0]), alpha_per_rank * len(part[0]))
         add_corrections(model, sizes)
     except (SafetensorError, ValueError) as error:
         raise UserError(f"{folder / ADAPTER}: {error}") from error
@@ -239,7 +239,7 @@ def _read_tensors(
         keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in names}
         wanted: dict[str, tuple[int, ...]] = {}
         for name, (of_A, of_B) in keys.items():
-            rank, matrices = config.size_of(name)[0], shapes[name]
+            rank, matrices = config.rank_of(name, stored=found.get(of_A, (0,))[0]), shapes[name]
             wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
         account(wanted, found)
 

@@ -1,8 +1,7 @@
 """What an adapter_config.json of the PEFT library says: ranks, alphas, and which layers are corrected.
 
-PEFT takes some of its strings for regular expressions. Python's `re` does not run them here, since a file could hold
-one that takes years: where a configuration names its layers by one, the names of the tensors beside it say which layers
-it meant. For the layers of their own rank or alpha, `matches` reads simple ones.
+PEFT takes some of its strings for regular expressions. Those are not run here, since a file could hold one that takes
+years: where a configuration names its layers or their ranks by one, the tensors beside it say what it meant.
 """
 
 import math
@@ -33,11 +32,6 @@ NOTES = {
 STARTS = (None, True, False, "gaussian", "orthogonal", "eva", "mica")
 ALL = "all-linear"  # every linear layer but the language head
 HEAD = "lm_head"
-# The regular expressions that can be read: characters, repeated or not, and groups that are not and have none inside.
-CHARACTER = r"(?:[\w.-]|\\[dw.-]|\[\^?[\w.-]+\])"
-PIECE = rf"(?:{CHARACTER}[*+?]?|\((?:\?:)?(?:{CHARACTER}[*+?]?|\|)*\)\??)"
-PATTERN = re.compile(rf"\^?(?:{PIECE})*\$?(?:\|\^?(?:{PIECE})*\$?)*")
-LONGEST_PATTERN = 200  # characters
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class AdapterConfig:
 
     rank: int
     alpha: float
-    ranks: dict[str, int]  # of single layers, by their names, the ends of them, or regular expressions
+    ranks: dict[str, int] | None  # of single layers, by their names or the ends of them; None: those of the tensors
     alphas: dict[str, float]
     targets: list[str] | str  # names or ends of names; "all-linear"; or a regular expression
     excluded: list[str] | str  # names or ends of names, or a regular expression
@@ -54,14 +48,16 @@ class AdapterConfig:
     layers_patterns: list[str]  # names of the list that these numbers count in
     stabilized: bool = False  # rsLoRA: a correction is scaled by alpha / sqrt(rank), not by alpha / rank
 
-    def size_of(self, name: str) -> tuple[int, float]:
-        """Rank and alpha of one layer; the first name that means it counts, as in PEFT.
+    def rank_of(self, name: str, stored: int) -> int:
+        """The rank of one layer, whose tensor has `stored`; the first name that means the layer counts, as in PEFT."""
+        if self.ranks is None:
+            return stored
+        return next((rank for key, rank in self.ranks.items() if is_meant(name, key)), self.rank)
 
-        The alpha is that of plain LoRA, with which alpha / rank is the scale.
-        """
-        rank = next((rank for key, rank in self.ranks.items() if matches(key, name)), self.rank)
-        alpha = next((alpha for key, alpha in self.alphas.items() if matches(key, name)), self.alpha)
-        return rank, alpha * math.sqrt(rank) if self.stabilized else alpha
+    def alpha_of(self, name: str, rank: int) -> float:
+        """The alpha of plain LoRA, with which alpha / rank is the scale."""
+        alpha = next((alpha for key, alpha in self.alphas.items() if is_meant(name, key)), self.alpha)
+        return alpha * math.sqrt(rank) if self.stabilized else alpha
 
     def select(self, known: Iterable[str], stored: Iterable[str]) -> list[str]:
         """Of the `known` linear layers those that are corrected; `stored` are those that the file has tensors for.
@@ -109,13 +105,16 @@ class AdapterConfig:
                 raise UserError(f"layers_to_transform is {str(layers)[:80]!r}; it must be whole numbers")
             patterns = _names("layers_pattern", values)
             patterns = [patterns] if isinstance(patterns, str) else patterns
-            if bad := [name for name in patterns if not re.fullmatch(r"[\w.]+", name)]:
+            if bad := [name for name in patterns if not _is_plain(name)]:
                 raise UserError(f"layers_pattern has an entry {bad[0][:80]!r}; only plain names can be read")
+            ranks, alphas = _pattern(values, "rank_pattern", _whole), _pattern(values, "alpha_pattern", _number)
+            if bad := [name for name in alphas if not _is_plain(name)]:
+                raise UserError(f"alpha_pattern has an entry {bad[0][:80]!r}; only plain names of layers can be read")
             return cls(
                 rank=_whole("r", values.get("r")),
                 alpha=_number("lora_alpha", values.get("lora_alpha")),
-                ranks=_pattern(values, "rank_pattern", _whole),
-                alphas=_pattern(values, "alpha_pattern", _number),
+                ranks=ranks if all(map(_is_plain, ranks)) else None,
+                alphas=alphas,
                 targets=targets,
                 excluded=_names("exclude_modules", values),
                 layers=layers or None,
@@ -153,64 +152,16 @@ def _names(field: str, values: Mapping[str, Any], required: bool = False) -> lis
 
 
 def _pattern(values: Mapping[str, Any], field: str, check: Callable[[str, Any], Any]) -> dict[str, Any]:
-    """The exceptions for single layers, by names or regular expressions that `matches` reads."""
+    """The exceptions for single layers."""
     pattern = values.get(field) or {}
     if not isinstance(pattern, dict):
         raise UserError(f"{field} is {str(pattern)[:80]!r}; it must be an object")
-    for name in pattern:
-        if not 0 < len(name) <= LONGEST_PATTERN or not PATTERN.fullmatch(name) or not _is_regular(name):
-            raise UserError(
-                f"{field} has an entry {name[:80]!r}; only names of layers and simple regular expressions can be read"
-            )
     return {name: check(f"{field} of {name[:80]}", value) for name, value in pattern.items()}
 
 
-def _is_regular(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:  # a range such as [9-0]
-        return False
-    return True
-
-
-def matches(pattern: str, name: str) -> bool:
-    """Whether a key of `rank_pattern` means a layer: a regular expression for its whole name, or for an end of it.
-
-    All places of the name that each piece of the pattern can reach are kept at once (Thompson 1968, "Regular Expression
-    Search Algorithm"), so the time is bounded by the product of both lengths; trying one way after the other, as `re`
-    does, can take exponential time.
-
-    >>> matches(".*[.]1[.].*", "layers.1.mlp.up"), matches("[qv]_proj", "attn.q_proj"), matches("up|(q|k)", "attn.kq")
-    (True, True, False)
-    """
-    if is_meant(name, pattern) or re.fullmatch(r"\w+", pattern):
-        return is_meant(name, pattern)
-    ends = {place for place, character in enumerate(name, 1) if character == "."}
-    for alternative in re.split(r"\|(?![^(]*\))", pattern):  # at a | outside of groups
-        starts = {0} if alternative.startswith("^") else {0} | ends
-        if len(name) in _reached(alternative.removeprefix("^").removesuffix("$"), name, starts):
-            return True
-    return False
-
-
-def _reached(pattern: str, name: str, places: set[int]) -> set[int]:
-    """The places in the name after the pattern, from those before it."""
-    for piece in re.findall(PIECE, pattern):
-        once, repeat = (piece[:-1], piece[-1]) if len(piece) > 1 and piece[-1] in "*+?" else (piece, "")
-        reached = set(places) if repeat in {"*", "?"} else set()
-        while places := _reached_once(once, name, places) - reached:
-            reached |= places
-            if repeat not in {"*", "+"}:
-                break
-        places = reached
-    return places
-
-
-def _reached_once(piece: str, name: str, places: set[int]) -> set[int]:
-    if piece.startswith("("):
-        inside = piece[1:-1].removeprefix("?:").split("|")
-        return {place for part in inside for place in _reached(part, name, places)}
-    return {place + 1 for place in places if re.fullmatch(piece, name[place : place + 1])}
+def _is_plain(name: str) -> bool:
+    """Whether it is a name and not a regular expression."""
+    return re.fullmatch(r"[\w.]+", name) is not None
 
 
 def _whole(field: str, value: Any) -> int:

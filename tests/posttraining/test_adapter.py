@@ -2,7 +2,6 @@
 
 import copy
 import json
-import re
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -19,7 +18,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from minillm.model.transformer import Transformer
 from minillm.posttraining.adapter import ADAPTER, ADAPTER_CONFIG, join, load_adapter, save_adapter, split
-from minillm.posttraining.adapter_config import PATTERN, AdapterConfig, matches
+from minillm.posttraining.adapter_config import AdapterConfig
 from minillm.posttraining.lora import LoRALinear, add_corrections, add_lora, lora_layers, merge_lora
 from minillm.pretrained import load, save
 
@@ -133,20 +132,19 @@ def test_we_open_what_peft_selects_by_patterns(tmp_path, changes, options):
     assert torch.equal(load(tmp_path / "merged")[0](IDS), model(IDS))
 
 
-BY_PATTERN = {  # at once for rank and alpha
+RANKS = {
     r".*\.1\..*": {},
     "^model.layers.0.self_attn.q_proj": {"exclude_modules": ["layers.0.mlp.up_proj"]},
-    r"layers\.[01]\.(self_attn\.)?(q_proj|up_proj)": {},
     r"q_proj|model\.layers\.\d+\.mlp\.up_proj$": {"use_rslora": True},
-    "layers.1.mlp.up_proj": {"use_rslora": True},
+    "layers.1.mlp.up_proj": {"use_rslora": True, "alpha_pattern": {"layers.1.mlp.up_proj": 2}},
 }
 
 
-@pytest.mark.parametrize(("pattern", "options"), BY_PATTERN.items(), ids=BY_PATTERN)
+@pytest.mark.parametrize(("pattern", "options"), RANKS.items(), ids=RANKS)
 @pytest.mark.filterwarnings("ignore:.*rslora:UserWarning")
-def test_ranks_and_alphas_by_regular_expressions(tmp_path, pattern, options):
-    options |= {"rank_pattern": {pattern: 5}, "alpha_pattern": {pattern: 2}}
-    same_as_peft(tmp_path, {}, AutoModelForCausalLM, {"target_modules": ["q_proj", "up_proj"], **options})
+def test_ranks_by_names_and_regular_expressions(tmp_path, pattern, options):
+    options |= {"target_modules": ["q_proj", "up_proj"], "rank_pattern": {pattern: 5}}
+    same_as_peft(tmp_path, {}, AutoModelForCausalLM, options)
 
 
 @pytest.mark.parametrize("changes", [{}, GPT2_LIKE])
@@ -194,29 +192,6 @@ def same_as_peft(tmp_path, changes, kind, options, **saved) -> Transformer:
         torch.testing.assert_close(read(ours), expected, rtol=1e-4, atol=1e-4)
         assert (read(plain) - expected).abs().max() > 0.01
     return ours
-
-
-PIECES = ["a", "b", ".", r"\.", "[ab]", "[^a]", r"\w", "(a|b.)", "(?:a*|)", "(ab?)", "(|a)"]
-
-
-@given(
-    st.lists(st.tuples(st.sampled_from([*PIECES, "|"]), st.sampled_from(["", "", "*", "+", "?"])), max_size=6),
-    st.text("ab.", max_size=8),
-    st.booleans(),
-    st.booleans(),
-)
-def test_patterns_mean_what_they_mean_to_peft(pieces, name, from_start, to_end):
-    pattern = "".join(
-        piece if piece == "|" or (piece[0] == "(" and repeat in {"*", "+"}) else piece + repeat
-        for piece, repeat in pieces
-    )
-    pattern = ("^" if from_start else "") + pattern + ("$" if to_end else "")
-    assert PATTERN.fullmatch(pattern)
-    assert matches(pattern, name) == (re.match(rf"(.*\.)?({pattern})$", name) is not None)  # peft.utils.get_pattern_key
-
-
-def test_a_pattern_that_takes_re_years_takes_no_time():
-    assert not matches("(a*|b)?" * 20 + "c", "a" * 60)
 
 
 def test_all_linear_and_patterns_as_they_are_written_by_hand():
@@ -379,11 +354,8 @@ def test_a_file_that_is_no_safetensors_is_damaged(adapter):
         ({"rank_pattern": {"q_proj": 4}}, r"has the shape \(2, 32\), its configuration asks for \(4, 32\)"),
         ({"rank_pattern": {"q_proj": "4"}}, "rank_pattern of q_proj is '4'; the rank is a whole number"),
         ({"rank_pattern": ["q_proj"]}, "rank_pattern is .*; it must be an object"),
-        ({"rank_pattern": {"(?=a)": 4}}, r"rank_pattern has an entry '\(\?=a\)'; only names of layers and simple"),
-        ({"rank_pattern": {"(a+)+": 4}}, r"rank_pattern has an entry '\(a\+\)\+'; only names of layers and simple"),
-        ({"rank_pattern": {"[9-0]": 4}}, "rank_pattern has an entry '.9-0.'; only names of layers and simple"),
-        ({"rank_pattern": {"a" * 300: 4}}, "rank_pattern has an entry 'a+'; only names of layers and simple"),
-        ({"alpha_pattern": {"": 4}}, "alpha_pattern has an entry ''; only names of layers and simple"),
+        ({"alpha_pattern": {"(a+)+": 4}}, r"alpha_pattern has an entry '\(a\+\)\+'; only plain names of layers"),
+        ({"alpha_pattern": {"": 4}}, "alpha_pattern has an entry ''; only plain names of layers"),
         ({"alpha_pattern": {"q_proj": None}}, "alpha_pattern of q_proj is 'None'; it must be a positive number"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         ({"bias": "all"}, "bias is 'all'"),
