@@ -15,6 +15,7 @@ from torch import Tensor
 from minillm.config import ModelConfig
 from minillm.errors import UserError
 from minillm.model.attention import causal_mask
+from minillm.model.embedding import are_known
 from minillm.model.kv_cache import Cache
 from minillm.model.position import alibi_bias, rotary_angles
 from minillm.model.segments import check_segments, segment_mask, segment_positions
@@ -87,7 +88,7 @@ def make_context(
         positions = torch.arange(n_past, n_past + T, device=ids.device)
         mask, is_causal = _plain_mask(config, T, n_past, ids.device)
     else:
-        if ids.device.type == "cpu":  # on a GPU this check would wait for the device
+        if are_known(segments):
             check_segments(segments)
         positions = segment_positions(segments)
         fits = n_past + T <= config.max_seq_len  # else, only the longest text has to

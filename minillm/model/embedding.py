@@ -3,6 +3,7 @@
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor  # no public name has the same answer
 
 from minillm.errors import UserError
 
@@ -29,9 +30,20 @@ class TokenEmbedding(nn.Module):
         nn.init.normal_(self.weight, std=0.02)
 
     def forward(self, ids: Int[Tensor, "*B T"]) -> Float[Tensor, "*B T C"]:
-        if ids.device.type == "cpu":  # on a GPU this look would wait for the device; there the kernel itself checks
+        if are_known(ids):  # on a GPU, the kernel itself checks
             check_ids(ids, len(self.weight))
         return nn.functional.embedding(ids, self.weight)
+
+
+def are_known(ids: Int[Tensor, "..."]) -> bool:
+    """Whether these numbers can be checked: on a GPU that would wait for the device.
+
+    A compiler that traces the code (`torch.compile`, `torch.export`) and `torch.func.vmap` know no numbers.
+
+    >>> are_known(torch.tensor([7, 9])), torch.func.vmap(lambda ids: ids * are_known(ids))(torch.tensor([7, 9]))
+    (True, tensor([0, 0]))
+    """
+    return ids.device.type == "cpu" and not torch.compiler.is_compiling() and not is_functorch_wrapped_tensor(ids)
 
 
 def check_ids(ids: Int[Tensor, "..."], vocab_size: int) -> None:
