@@ -24,7 +24,13 @@ ALLOWED_GPT2 = ALLOWED | {
     "scale_attn_by_inverse_layer_idx": (False,),
     "add_cross_attention": (False,),
 }
-ALLOWED_LLAMA = ALLOWED | {"hidden_act": ("silu", "swish"), "partial_rotary_factor": (None, 1)}
+ALLOWED_LLAMA = ALLOWED | {"hidden_act": ("silu", "swish"), "partial_rotary_factor": (1, None)}
+# Other names of GPT-2's sizes, which transformers reads too.
+ALIASES_GPT2 = {
+    "n_positions": "max_position_embeddings", "n_embd": "hidden_size", "n_layer": "num_hidden_layers",
+    "n_head": "num_attention_heads",
+}  # fmt: skip
+FULL, SLIDING = "full_attention", "sliding_attention"  # what a layer may be in layer_types
 ROPE_FIELDS = {
     "rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "low_freq_factor", "high_freq_factor",
     "original_max_position_embeddings",
@@ -54,6 +60,12 @@ def read_family(values: Settings) -> ModelConfig:
 
 def _read_gpt2(values: Settings) -> ModelConfig:
     d_model = _size(values, "n_embd")
+    for field, alias in ALIASES_GPT2.items():
+        if values.get(alias, values.get(field)) != values.get(field):
+            raise UserError(
+                f"{field} is {repr(values.get(field))[:80]} and {alias} {repr(values[alias])[:80]}, two names of one "
+                "size; remove the wrong one"
+            )
     return ModelConfig(
         vocab_size=_size(values, "vocab_size"),
         d_model=d_model,
@@ -122,21 +134,23 @@ def _read_rope(values: Settings, context: int) -> tuple[float, RopeScaling | Non
 def _read_window(values: Settings, kind: str, n_layers: int, context: int) -> int | None:
     """The sliding window if it is shorter than the context, else None; it must be the same in all layers."""
     window, layers = None, values.get("layer_types")
+    if layers is not None:
+        if not isinstance(layers, list) or {*map(str, layers)} - {FULL, SLIDING}:
+            raise UserError(f"layer_types is {repr(layers)[:80]}; expected {FULL!r} or {SLIDING!r} each")
+        if len(layers) != n_layers:
+            raise UserError(f"num_hidden_layers is {n_layers} and layer_types has {len(layers)}; they must be equal")
+    switch = "use_sliding_window" if kind in ("qwen2", "qwen3") else "sliding_window"
     if kind == "mistral":
         window = values.get("sliding_window", 4096)
-    elif kind in ("qwen2", "qwen3") and layers is None:
+    elif kind in ("qwen2", "qwen3") and take(values, switch, bool, False):
         first = take(values, "max_window_layers", int, 28)  # of the layers with a window
-        if take(values, "use_sliding_window", bool, False) and first < n_layers:
-            window, layers = _size(values, "sliding_window"), ["full_attention"] * first
-    elif kind in ("qwen2", "qwen3"):
-        if not isinstance(layers, list) or {*map(str, layers)} - {"full_attention", "sliding_attention"}:
-            raise UserError(
-                f"layer_types is {repr(layers)[:80]}; expected 'full_attention' or 'sliding_attention' each"
-            )
-        window = _size(values, "sliding_window") if "sliding_attention" in layers else None
-    if window is None or _size({"sliding_window": window}, "sliding_window") >= context:
+        layers = [FULL] * min(first, n_layers) + [SLIDING] * (n_layers - first) if layers is None else layers
+        window = _size(values, "sliding_window") if SLIDING in layers else None
+    if window is None and SLIDING in (layers or []):
+        raise UserError(f"layer_types has {SLIDING!r}, but {switch} is {values.get(switch)!r}; one of them is wrong")
+    if window is None or _size({"sliding_window": window}, "sliding_window") >= context or {*(layers or [])} == {FULL}:
         return None
-    if "full_attention" in (layers or []):
+    if FULL in (layers or []):
         raise _refusal(f"sliding_window is {window} in some layers and not in others; only one for all can be run")
     return window
 

@@ -74,6 +74,8 @@ def from_transformers(hf_model: Any, tokenizer: Any = None) -> Transformer | tup
     state = hf_model.state_dict()
     _check_weights(hf_model, state)
     values = hf_model.config.to_dict() | {"architectures": [_class_of(hf_model)]}
+    if values.get("model_type") == "mistral":  # this class has its window in all layers; AutoModel takes another one
+        values["layer_types"] = None
     settings = read_family(values)
     if tokenizer is None:
         return assemble_family(StateDict(state), settings, values["model_type"])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pretrained.parity import FAMILIES, GPT2, IDS, LLAMA3, TOKENIZER, WINDOWED, difference, parity, theirs
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MistralForCausalLM
 
+from minillm import from_transformers
 from minillm.errors import UserError
 from minillm.inference.engine import Engine, Request
 from minillm.inference.generate import generate
@@ -158,6 +159,64 @@ def test_a_window_that_is_not_the_same_in_all_layers_is_refused(tmp_path, family
             assert load(tmp_path)[0].config.sliding_window is None
 
 
+@pytest.mark.parametrize("kind", ["full_attention", "sliding_attention"])
+def test_a_mistral_with_kinds_of_layers(tmp_path, kind):
+    """AutoModel goes by them, and takes another class; Mistral's own has its window in all layers."""
+    theirs("mistral with a window", tmp_path)
+    change(tmp_path, layer_types=[kind] * 2)
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    ours, _ = load(tmp_path)
+    assert difference(ours, model) < LARGEST_DIFFERENCE
+    assert ours.config.sliding_window == (8 if kind == "sliding_attention" else None)
+    model = MistralForCausalLM.from_pretrained(tmp_path)
+    assert difference(from_transformers(model), model) < LARGEST_DIFFERENCE
+
+
+FULL, SLIDING = "full_attention", "sliding_attention"
+CONTRADICTIONS = {
+    "more layers": ("qwen3", {"layer_types": [FULL] * 3}, "num_hidden_layers is 2 and layer_types has 3; they must be"),
+    "fewer layers": ("llama3", {"layer_types": [FULL]}, "num_hidden_layers is 2 and layer_types has 1; they must be"),
+    "no layers": ("qwen2", {"layer_types": []}, "num_hidden_layers is 2 and layer_types has 0; they must be"),
+    "switched off": (
+        "qwen2",
+        {"layer_types": [SLIDING] * 2, "use_sliding_window": False, "sliding_window": 8},
+        "layer_types has 'sliding_attention', but use_sliding_window is False",
+    ),
+    "no window": (
+        "mistral",
+        {"layer_types": [SLIDING] * 2, "sliding_window": None},
+        "layer_types has 'sliding_attention', but sliding_window is None",
+    ),
+    "no window at all": (
+        "llama3",
+        {"layer_types": [SLIDING] * 2},
+        "has 'sliding_attention', but sliding_window is None",
+    ),
+    "two contexts": (
+        "gpt2",
+        {"max_position_embeddings": 64},
+        "n_positions is 128 and max_position_embeddings 64, two names of one size; remove the wrong one",
+    ),
+    "two widths": ("gpt2", {"hidden_size": 64}, "n_embd is 32 and hidden_size 64, two names"),
+    "two depths": ("gpt2", {"num_hidden_layers": 3}, "n_layer is 2 and num_hidden_layers 3, two names"),
+    "two counts of heads": ("gpt2", {"num_attention_heads": 2}, "n_head is 4 and num_attention_heads 2, two names"),
+}
+
+
+@pytest.mark.parametrize(("family", "changes", "sentence"), CONTRADICTIONS.values(), ids=CONTRADICTIONS)
+def test_a_config_that_contradicts_itself_is_refused_with_both_values(tmp_path, family, changes, sentence):
+    theirs(family, tmp_path)
+    before = AutoModelForCausalLM.from_pretrained(tmp_path)
+    change(tmp_path, **changes)
+    with pytest.raises(UserError, match=sentence):
+        load(tmp_path)
+    try:
+        found = AutoModelForCausalLM.from_pretrained(tmp_path)(IDS).logits
+    except Exception:  # transformers raises this and that, or takes the other value
+        return
+    assert not torch.equal(found, before(IDS).logits)
+
+
 # As published: what bears on the length of a text, and the sizes.
 MISTRAL_7B = dict(
     model_type="mistral", vocab_size=32_000, hidden_size=4096, intermediate_size=14_336, num_hidden_layers=32,
@@ -197,7 +256,7 @@ def test_published_windows(values, window):
         ("llama3", {"num_local_experts": 8}, "num_local_experts is 8; only None can be run"),
         ("llama3", {"mlp_bias": True}, "mlp_bias is True and attention_bias False"),
         ("llama3", {"attention_bias": "yes"}, "attention_bias is 'yes'; expected bool"),
-        ("llama3", {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5; only None"),
+        ("llama3", {"partial_rotary_factor": 0.5}, "partial_rotary_factor is 0.5; only 1 can be run"),
         (
             "llama3",
             {"rope_parameters": LLAMA3 | {"partial_rotary_factor": 0.5}},
