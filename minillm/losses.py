@@ -45,12 +45,15 @@ def sft_loss(
     """`next_token_loss` on the answers alone: predict `ids[:, 1:]` where `mask[:, 1:]` is True.
 
     `mask` is True at the tokens of the answers, False at prompts and padding (Ouyang et al. 2022, section 3). Every
-    answer token of the batch has the same weight. Raises `UserError` where no answer token has one before it.
+    answer token of the batch has the same weight. Raises `UserError` where no answer token has one before it, and for
+    a mask that is not bool.
 
     >>> ids, uniform = torch.tensor([[5, 6, 7]]), lambda ids: torch.zeros(*ids.shape, 8)
     >>> round(sft_loss(uniform, ids, torch.tensor([[False, False, True]])).item(), 4)               # log 8
     2.0794
     """
+    if mask.dtype != torch.bool:
+        raise UserError(f"the mask is of {mask.dtype}; give mask.bool(), True at the tokens of answers")
     return next_token_loss(model(ids[:, :-1]), ids[:, 1:].where(mask[:, 1:], IGNORE))
 
 

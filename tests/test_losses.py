@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from minillm.errors import UserError
 from minillm.losses import (
     IGNORE,
     _FusedLinearCrossEntropy,
@@ -140,6 +141,13 @@ def test_entropy_is_that_of_torch_and_zero_outside_the_mask():
     ruled_out = torch.cat([logits, torch.full((2, 3, 2), -torch.inf)], -1).requires_grad_()
     torch.testing.assert_close(entropy(ruled_out), expected)
     assert torch.autograd.grad(entropy(ruled_out).sum(), ruled_out)[0].isfinite().all()
+
+
+@pytest.mark.usefixtures("as_users_call_it")
+def test_a_mask_of_numbers_is_refused():
+    ids = torch.tensor([[5, 6, 7]])
+    with pytest.raises(UserError, match=r"the mask is of torch.int64; give mask.bool\(\)"):
+        sft_loss(lambda ids: torch.zeros(*ids.shape, 8), ids, torch.ones_like(ids))
 
 
 @given(st.lists(st.tuples(st.floats(-9, 9), st.floats(-9, 9)), min_size=1, max_size=5), st.floats(0, 0.49))

@@ -77,13 +77,16 @@ def muon(
 def trainable(params: Parameters) -> list[tuple[str | None, Tensor]]:
     """The parameters that need a gradient, each with its name; None where no names are given.
 
-    Raises `UserError` if there are none.
+    Raises `UserError` if there are none, and for groups of parameters.
 
     >>> [name for name, _ in trainable(nn.Linear(3, 2))], [name for name, _ in trainable(nn.Linear(3, 2).parameters())]
     (['weight', 'bias'], [None, None])
     """
     given = params.named_parameters() if isinstance(params, nn.Module) else params
     named = [item if isinstance(item, tuple) else (None, item) for item in given]
+    if others := [item for _, item in named if not isinstance(item, Tensor)]:
+        kind = type(others[0]).__name__
+        raise UserError(f"params holds a {kind}; give a model or its parameters, or torch's own optimizer for groups")
     found = [(name, p) for name, p in named if p.requires_grad]
     if not found:
         raise UserError(f"none of {len(named)} parameters needs a gradient; call requires_grad_() on what is to train")

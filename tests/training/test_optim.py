@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.training.optim import Muon, adamw, make_optimizer, muon, orthogonalise
 
@@ -144,6 +145,13 @@ def test_muon_moves_an_entry_about_as_far_as_adamw_does():
         Muon(model, lr=0.1, weight_decay=0.0).step()
         step = (weight.detach() - before).square().mean().sqrt()
         assert step == pytest.approx(0.2 * 0.1, rel=0.25)
+
+
+@pytest.mark.parametrize("make", [adamw, muon])
+@pytest.mark.usefixtures("as_users_call_it")
+def test_groups_of_parameters_are_refused(make):
+    with pytest.raises(UserError, match="params holds a dict; give a model or its parameters"):
+        make([{"params": list(nn.Linear(3, 2).parameters())}], lr=0.1)
 
 
 def test_decay_groups():
