@@ -883,7 +883,7 @@ def refusal(changes, tensor=None):
 said = [
     refusal({"r": 10**9}),
     refusal({"use_dora": True}),
-    refusal({"rank_pattern": {"(a+)+$": 8}}),
+    refusal({"alpha_pattern": {"(a+)+$": 8}}),
     refusal({}, tensor=torch.ones(8, 576)),
 ]
 for sentence in said:
