@@ -104,7 +104,7 @@ INLINE const uint8_t *group_of(const Matrix *m, int64_t group, int bits) {
 }
 
 /* Ask for one block of weights, which may lie past the end: then nothing happens. By itself a
-   processor looks no further than a page of 4,096 bytes. */
+   processor seldom looks further than a page of 4,096 bytes. */
 INLINE void prefetch(const uint8_t *block, int64_t bits) {
     for (int64_t line = 0; line < block_bytes(bits); line += 64)
         __builtin_prefetch(block + AHEAD + line);

@@ -239,7 +239,7 @@ def _read_tensors(
         keys = {name: [f"{PREFIX}{name}.lora_{part}.weight" for part in "AB"] for name in names}
         wanted: dict[str, tuple[int, ...]] = {}
         for name, (of_A, of_B) in keys.items():
-            rank, matrices = config.rank_of(name, stored=found.get(of_A, (0,))[0]), shapes[name]
+            rank, matrices = config.rank_of(name, stored=next(iter(found.get(of_A, ())), 0)), shapes[name]
             wanted |= {of_A: (rank, matrices[0][1]), of_B: (sum(rows for rows, _ in matrices), rank)}
         account(wanted, found)
 

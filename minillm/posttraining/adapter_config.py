@@ -51,7 +51,7 @@ class AdapterConfig:
     def rank_of(self, name: str, stored: int) -> int:
         """The rank of one layer, whose tensor has `stored`; the first name that means the layer counts, as in PEFT."""
         if self.ranks is None:
-            return stored
+            return stored or self.rank  # a rank of 0 does not fit then
         return next((rank for key, rank in self.ranks.items() if is_meant(name, key)), self.rank)
 
     def alpha_of(self, name: str, rank: int) -> float:

@@ -370,6 +370,18 @@ def test_settings_that_mean_nothing_here_are_refused(adapter, changes, said):
     refused(adapter, said)
 
 
+@pytest.mark.parametrize("ranks", [{}, {"q_.*": 2}])
+@pytest.mark.parametrize("shape", [(), (0, 32), (2,)])
+def test_a_tensor_without_a_rank_is_refused(adapter, ranks, shape):
+    path = adapter / ADAPTER_CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"rank_pattern": ranks}))
+    B = FIRST.replace("lora_A", "lora_B")
+    tensors = load_file(adapter / ADAPTER)
+    tensors |= {FIRST: torch.zeros(shape), B: tensors[B][:, : shape[0] if shape else 0].contiguous()}
+    save_file(tensors, adapter / ADAPTER)
+    refused(adapter, "has the shape")
+
+
 @pytest.mark.parametrize(
     ("option", "value", "opens"),
     [
