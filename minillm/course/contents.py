@@ -30,7 +30,11 @@ ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
     "12": "inference_engine",
     "13": "scaling",
 }
-TOPICS = {"04": "attention", "11a": "reasoning"}  # number of a lesson: package in `minillm.course.turns`
+TOPICS = {
+    "00b": "learning",
+    "04": "attention",
+    "11a": "reasoning",
+}  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function
 
 

@@ -35,6 +35,7 @@ STATIONS = (
     Station("transformer", "06"),
     Station("sampling", "07"),
     Station("tensors", "00a", group="first of all"),
+    Station("learning", "00b", group="first of all"),
     Station("pretraining", "08", group=TRAINING),
     Station("SFT", "09", group=TRAINING),
     Station("RLHF", "10", group=TRAINING),
@@ -52,7 +53,7 @@ def show_map(lesson: str = "00") -> None:
     The map is drawn from what the workbook keeps at this moment. Raises `UserError` for a lesson that there is not.
 
     >>> show_map(lesson="04")
-    Diagram: You are here: attention (lesson 04). Of 16 stations, these are yours: ...
+    Diagram: You are here: attention (lesson 04). Of 17 stations, these are yours: ...
     """
     diagram = drawn(lesson)
     if in_notebook():

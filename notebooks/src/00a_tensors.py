@@ -1326,4 +1326,5 @@ assert by_network < 2.6
 # **Graded questions**, with checks that name the mistake:
 # [exercise 00a](../exercises/00a_tensors/00a_tensors.ipynb).
 #
-# **Next**: lesson 01, where text becomes ids in the way of the real models: not letter by letter, and not word by word.
+# **Next**: [lesson 00b](00b_learning.ipynb), where you write the loss, the way back and the step yourself, and train a
+# network that invents dinosaurs.

@@ -79,5 +79,5 @@ def test_what_passed_is_yours():
 def test_outside_a_notebook_it_is_told(capsys):
     show_map(lesson="11a")
     assert capsys.readouterr().out.startswith("Diagram: You are here: reasoning (lesson 11a). ")
-    with pytest.raises(UserError, match="the map has no lesson '4'; give one of 00, 00a, 01, "):
+    with pytest.raises(UserError, match="the map has no lesson '4'; give one of 00, 00a, 00b, 01, "):
         show_map(lesson="4")

@@ -11,6 +11,7 @@ from turn_answers import load_all
 
 from minillm.course.checks.plain import as_tensor, difference, plain
 from minillm.course.contents import TOPICS
+from minillm.course.dinosaurs import forward, start, windows
 from minillm.course.learner.box import Box
 from minillm.course.learner.decorator import _help
 from minillm.course.learner.source import is_unwritten, source_of
@@ -117,7 +118,7 @@ def test_most_strangers_are_told_their_mistake(turn):
     unnamed = [sentence for sentence in said if sentence.startswith(UNNAMED) and not TYPE.search(sentence)]
     right = as_tensor(plain(turn.right(*turn.calls(0)[0][0])))
     assert len(said) >= 12
-    assert len(unnamed) <= len(said) * (0.2 if right.numel() > 1 else 0.5), unnamed
+    assert len(unnamed) <= len(said) * (0.2 if right is None or right.numel() > 1 else 0.5), unnamed
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -156,7 +157,9 @@ def test_names_are_unique_and_unknown_ones_are_answered():
     names = [turn.name for turn in all_turns()]
     assert len(set(names)) == len(names)
     assert turns("99") == ()
-    with pytest.raises(UserError, match=r"no turn is called '04.atention'; there are 04.causal_mask, 04.attention"):
+    with pytest.raises(
+        UserError, match=r"no turn is called '04.atention'; there are 00b.cross_entropy, .*04.attention"
+    ):
         find("04.atention")
 
 
@@ -214,6 +217,24 @@ def test_the_courses_versions_of_reasoning_equal_the_package():
     before = log_probs.detach()
     loss, _ = grpo_loss(log_probs, before, before, group_advantages(rewards, 3), mask, kl_coef=0.0)
     torch.testing.assert_close(mine, torch.autograd.grad(loss, log_probs)[0])
+
+
+def test_the_courses_versions_of_learning_equal_torch():
+    """Oracles: torch's cross-entropy, its autograd through the lesson's network, and its SGD."""
+    cross_entropy, backward, sgd_step = (turn.course for turn in turns("00b"))
+    x, y = windows(["minmi", "irritator"])
+    weights = [weight + 0.1 * torch.randn_like(weight) for weight in start(1)]
+    watched = [weight.clone().requires_grad_() for weight in weights]
+    h, logits = forward(watched, x)
+    loss = F.cross_entropy(logits, y)
+    torch.testing.assert_close(cross_entropy(logits, y), loss)
+    (d_logits,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    expected = torch.autograd.grad(loss, watched)
+    found = backward(x, h.detach(), weights[2], d_logits)
+    for mine, torchs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, torchs)
+    for mine, torchs in zip(sgd_step(start(), [torch.ones_like(w) for w in start()], 4.0), start(), strict=True):
+        torch.testing.assert_close(mine, torchs - 4)
 
 
 def test_gradients_are_those_by_hand():
