@@ -33,6 +33,7 @@ STATIONS = [
     diagrams.Station("SFT", "09", 1, 1, "training"),
     diagrams.Station("assistant", "14", group="at the end"),
 ]
+START, NAMES, NEXT = "START", ["the", " old river"], [(" bank", 17.1, 0.8), (" of", 13.9, 0.04)]
 REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
 
 
@@ -92,6 +93,9 @@ def gallery(theme="light"):
         "residual_stream": diagrams.residual_stream(ModelConfig.preset("smollm2-135m"), theme=theme),
         "residual_stream gpt3": diagrams.residual_stream(ModelConfig.preset("gpt3"), theme=theme),
         "model_map": diagrams.model_map(STATIONS, here=["attention"], layers=30, theme=theme),
+        "journey": diagrams.journey(
+            "the old river", [START, *NAMES], [0, 3, 4], stack[0, :3], stack[1, :3], NEXT, 49_152, 30, theme=theme
+        ),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

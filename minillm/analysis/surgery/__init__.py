@@ -3,7 +3,9 @@
 parts      `replaced` and `without`: the model with other parts, inside a `with` block
 calls      how a part is called, and what is said where it returns something else than a part should
 writing    `write`: continue a text, with the KV cache where the parts allow it
+reading    `next_logits`, `token_probabilities`: what a model expects of a text
 meters     `capitals` and `revenge`: two short tests of what a model can still do
+removal    `removal`: what each part is worth, beside the size of what it adds
 
 >>> from minillm import ModelConfig, Transformer
 >>> from minillm.analysis import surgery
@@ -19,16 +21,25 @@ False
 
 from minillm.analysis.surgery.meters import capitals, revenge
 from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
+from minillm.analysis.surgery.reading import Read, next_logits, token_probabilities
+from minillm.analysis.surgery.removal import SORTS, Removal, rank_correlation, removal
 from minillm.analysis.surgery.writing import continuation, prompt_ids, write
 
 __all__ = [
     "PARTS",
+    "SORTS",
+    "Read",
+    "Removal",
     "capitals",
     "continuation",
+    "next_logits",
     "prompt_ids",
+    "rank_correlation",
+    "removal",
     "replace",
     "replaced",
     "revenge",
+    "token_probabilities",
     "without",
     "write",
 ]

@@ -14,6 +14,7 @@ returns a `Diagram` with its alternative text:
     attention   attention_step, causal_mask, projections      heads    heads, shared_keys
     block       residual_stream                               loop     reasoning_loop
     model_map   model_map, the parts of a course and what is yours of them
+    journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
     part        what every part of a flow can do              parts    the other parts
     page        title, key and alternative text               canvas   text and shapes in inches, `Diagram`
@@ -28,6 +29,7 @@ from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.heads import heads, shared_keys
+from minillm.viz.diagrams.journey import journey
 from minillm.viz.diagrams.loop import reasoning_loop
 from minillm.viz.diagrams.model_map import Station, model_map
 
@@ -42,6 +44,7 @@ __all__ = [
     "fan",
     "flow",
     "heads",
+    "journey",
     "model_map",
     "projections",
     "reasoning_loop",

@@ -10,7 +10,7 @@ subject:
     curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
     places     embedding_map, rotation                        attention  attention_grid, attention_arcs
     stream     model_sketch, logit_lens                       training   training_curve
-    timetables  timetable
+    timetables  timetable                                     removal    size_and_cost
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
@@ -19,6 +19,7 @@ from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
 from minillm.viz.figures.equations import equation
 from minillm.viz.figures.graph import computation_graph
 from minillm.viz.figures.places import embedding_map, rotation
+from minillm.viz.figures.removal import size_and_cost
 from minillm.viz.figures.shades import shaded_strips
 from minillm.viz.figures.stream import logit_lens, model_sketch
 from minillm.viz.figures.style import (
@@ -79,6 +80,7 @@ __all__ = [
     "shaded_strips",
     "show",
     "shown_size",
+    "size_and_cost",
     "timetable",
     "token_strip",
     "token_strips",
