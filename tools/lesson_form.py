@@ -21,6 +21,10 @@ from tools import pace, slide_rules
 
 WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 80  # the most of a lesson
 TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 8), (3, 5)  # the fewest and the most
+SHORT, TURNS_OF_SHORT = (
+    45,
+    2,
+)  # minutes: a page of at most so many has room for two turns, beside all else that it needs
 WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_CHOICE, MINUTES_PER_FIGURE = 150, 12, 2, 1
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)
 EXPERIMENT = ("**Claim**", "**Refuted if**", "**Method**", "**Controls**", "**Result**", "**Verdict**")
@@ -110,8 +114,9 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
         if found > most:
             yield f"the lesson has {found} {what}; the most is {most}"
     predictions = sum(len(slide_rules.PREDICTS.findall(cell.source)) for cell in cells if cell.cell_type == "code")
+    fewest_turns = TURNS_OF_SHORT if counted.minutes <= SHORT else TURNS[0]
     for what, found, (fewest, most) in (
-        ("turns", counted.turns, TURNS),
+        ("turns", counted.turns, (fewest_turns, TURNS[1])),
         ("predictions", predictions, PREDICTIONS),
         ("questions in its quiz", "\n".join(cell.source for cell in cells).count("<summary>Open"), QUESTIONS),
     ):

@@ -31,6 +31,7 @@ ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
     "13": "scaling",
 }
 TOPICS = {
+    "00": "the_map",
     "00b": "learning",
     "04": "attention",
     "11a": "reasoning",

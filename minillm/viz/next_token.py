@@ -44,7 +44,8 @@ class NextTokenExplorer(Explorer):
         super().__init__(self._look, **controls)
         self.button = widgets.Button(description="one more token", tooltip="Add the likeliest token to the text")
         self.button.on_click(lambda _: self.one_more())
-        self.children = (self.children[0], self.button, *self.children[1:])
+        first, *rest = list(self.children)
+        self.children = (first, self.button, *rest)
 
     def one_more(self) -> None:
         """Add the likeliest token to the text, and look again."""

@@ -54,6 +54,8 @@ def test_agreement_is_between_all_parts_of_one_text(model):
     for relative, size in ((False, found.size), (True, found.relative)):
         expected = [rank_correlation(size.flatten(), found.cost[..., text].flatten()) for text in range(len(TEXTS))]
         torch.testing.assert_close(found.agreement(relative), torch.stack(expected))
+    expected = [rank_correlation(found.size[:, 1], found.cost[:, 1, text]) for text in range(len(TEXTS))]
+    torch.testing.assert_close(found.agreement(sort="feed-forward"), torch.stack(expected))
 
 
 def test_ranks_by_hand():

@@ -92,7 +92,14 @@ def test_the_seconds_of_a_page_are_read(tmp_path, monkeypatch):
         ({"predict": CODE + "1\n"}, "the lesson has 0 predictions; it needs 2 to 8"),
         ({"diagram": parts()["diagram"] + CODE + 'why.answer("a")\n'}, "cell 11 answers `why` by 'a'; compute"),
         ({"boxes": parts()["boxes"] + TEXT + "# word" * 401}, "nothing to type, click or decide in cells 10 to"),
-        ({"04.heads": "", "04.heads folded": ""}, "the lesson has 2 turns; it needs 3 to 6"),
+        (
+            {"04.heads": "", "04.heads folded": "", "diagram": parts()["diagram"] + "Explorer(\n)\n" * 12},
+            "the lesson has 2 turns; it needs 3 to 6",
+        ),
+        (  # a short one needs two
+            {"04.heads": "", "04.heads folded": "", "04.attention": "", "04.attention folded": ""},
+            "the lesson has 1 turns; it needs 2 to 6",
+        ),
         (
             {"quiz": parts()["quiz"].replace("Open 1", "Look")},
             "has 0 questions in its quiz; it needs 3 to 5",

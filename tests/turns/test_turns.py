@@ -158,7 +158,7 @@ def test_names_are_unique_and_unknown_ones_are_answered():
     assert len(set(names)) == len(names)
     assert turns("99") == ()
     with pytest.raises(
-        UserError, match=r"no turn is called '04.atention'; there are 00b.cross_entropy, .*04.attention"
+        UserError, match=r"no turn is called '04.atention'; there are 00.next_token, .*00b.sgd_step, .*04.attention"
     ):
         find("04.atention")
 

@@ -30,10 +30,14 @@ class Removal:
     relative: Float[Tensor, "L 2"]  # the same norm over that of the stream that the part adds to, before averaging
     cost: Float[Tensor, "L 2 texts"]  # nats per token that are added without it
 
-    def agreement(self, relative: bool = False) -> Float[Tensor, "texts"]:
-        """The rank correlation of size and cost over all parts, for each text: 1 if the larger always costs more."""
-        size = (self.relative if relative else self.size).flatten()
-        return rank_correlation(size.expand(len(self.loss), -1), self.cost.flatten(0, 1).T)
+    def agreement(self, relative: bool = False, sort: str | None = None) -> Float[Tensor, "texts"]:
+        """The rank correlation of size and cost, for each text: 1 if the larger part always costs more.
+
+        It is over all parts, or over those of one of the `SORTS`.
+        """
+        sorts = slice(None) if sort is None else slice(SORTS.index(sort), SORTS.index(sort) + 1)
+        size = (self.relative if relative else self.size)[:, sorts].flatten()
+        return rank_correlation(size.expand(len(self.loss), -1), self.cost[:, sorts].flatten(0, 1).T)
 
 
 @torch.no_grad()
