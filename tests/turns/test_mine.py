@@ -85,7 +85,8 @@ def test_mine_hands_out_what_passed_and_the_courses_version_otherwise(names, cap
 
 def test_an_unknown_part_is_answered():
     with pytest.raises(
-        AttributeError, match="mine has no 'atention'; it has next_token, surprise, .* causal_mask, attention, MultiHead"
+        AttributeError,
+        match="mine has no 'atention'; it has next_token, .* causal_mask, attention, MultiHead",
     ):
         _ = mine.atention
     assert dir(mine) == sorted([*mine.__all__, *(turn.name for turn in all_turns())])
