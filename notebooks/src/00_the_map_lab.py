@@ -342,8 +342,8 @@ assert floor < curves["the learner"][-1] < size + known
 # they still pay for could be known.
 #
 # **Verdict**: true, with a catch. The cost of learning is in the file, and it's a tenth of the cost of the weights. But
-# the early lead is a gift: the tokenizer was trained on such texts. Without that gift, xz is no fool, which settles
-# objection 1 above. One seed, one small model, one order of the texts; a larger model may win. Try it.
+# the tokenizer was trained on such texts, which favors the learner. How much of its early lead comes from that, we
+# didn't measure. One seed, one small model, one order of the texts; a larger model may win. Try it.
 #
 # **Next**: the loss curves of [lesson 08](08_pretraining.ipynb) are this experiment, run for longer. The area under
 # such a curve is the prequential code. Before that, [00a](00a_tensors.ipynb) or [01](01_tokenizer.ipynb).

@@ -51,6 +51,11 @@ FIGURES = {
     "lines": lambda: figures.lines({f"name {i}": torch.randn(3, 9) for i in range(9)}, "x", "y", None, {"chance": 0}),
     "lines of one point": lambda: figures.lines({"a": [1.0]}, "x", "y"),
     "scatter": lambda: figures.scatter([1, 10, 1000], [1, 2, 3], "x", "y", AWKWARD[:3], ([1, 9], [1, 3]), log_x=True),
+    "size_and_cost": lambda: figures.size_and_cost(
+        *({"attention": [1e-3, 1.0, 1e3], "feed-forward": [x, 5.0, 500.0]} for x in (2.0, 3.0, 1.0, 9.0)),
+        "norm of what the part adds",
+        "bits",
+    ),
     "loss_curve": lambda: figures.loss_curve([-1, 0, 1], [1, 0, 1], visited=([1, 0.1], [1, 0.01])),
     "loss_surface": lambda: figures.loss_surface([0, 1], [0, 1], [[0, 1], [1, 2]], visited=[[1, 1], [0, 0]]),
     "training_curve": lambda: figures.training_curve(
