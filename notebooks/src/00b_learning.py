@@ -264,7 +264,8 @@ by_hand = gradients(start(seed=0), x, y)
 for own, weight in zip(by_hand, watched, strict=True):
     torch.testing.assert_close(own, weight.grad, rtol=1e-3, atol=1e-6)
 count = sum(map(torch.numel, by_hand))
-print(f"All {count:,} slopes match autograd's. Whose backward: {origin(backward)}.")
+owner = "your" if origin(backward) == "this page" else "the course's"
+print(f"All {count:,} slopes match autograd's, by {owner} backward.")
 
 *others, b2 = (weight.double() for weight in start(seed=0))
 nudged = slopes_by_nudging(
