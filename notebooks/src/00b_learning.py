@@ -384,7 +384,7 @@ ends = {
     "rate 10 times as large": run(rate=40.0),
     "rate a hundredth": run(rate=0.04),
     "slopes shuffled": run(shuffled),
-    "your own": run(rate=-4.0),  # change this: another rate
+    "your own": run(rate=1.0),  # change this: another rate
 }
 for idea, end in ends.items():
     print(f"{idea:24} {loss(end, x, y):7.2f} nats ", *invent(end, n=3))

@@ -18,6 +18,7 @@ from minillm.course.checks.time_limit import WAITING
 from minillm.course.learner.advice import advice_on
 from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
 from minillm.course.learner.case import inputs, shown
+from minillm.course.learner.effort import starts_over
 from minillm.course.learner.source import is_unwritten
 from minillm.course.learner.turn import Turn, gradients
 
@@ -26,6 +27,7 @@ LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
 IN_THE_LINE = ", in the line: "
+ONCE = "Compute what is the same for all items once, before the loop. The model's list has 49,152 of them."
 MAX_PRINTED = 300  # characters of what a function prints
 KINDS = {np.ndarray: "a numpy array", list: "a list", tuple: "a tuple"}
 CONVERSIONS = {  # what was returned, and what is needed
@@ -158,7 +160,8 @@ def _first_failure(turn: Turn, thing: Any, asked: Asked) -> Verdict | None:
     calls = turn.draws(SEED)[0][0]
     constants = [turn.parameters.index(name) for name in turn.constants] if not turn.is_module else []
     probe = Probe("gradients", lambda rng: calls, gradients(turn.right, constants))
-    return _grade_gradients(turn, probe, gradients(answer, constants), calls, asked)
+    failure = _grade_gradients(turn, probe, gradients(answer, constants), calls, asked)
+    return failure or (_grade_effort(turn, answer, asked) if turn.long_call else None)
 
 
 def _file_of(thing: Any) -> str | None:
@@ -267,6 +270,15 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
             case = inputs(turn, call) | {f"expected gradient of {name}": shown(gradient), "got": shown(got)}
             return Verdict("not right yet", sentence, STAY, case)
     return None
+
+
+def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
+    """Whether the cells below, where the list is much longer, would ever end."""
+    with asked.limit(turn.long_call), redirect_stdout(StringIO()):
+        if not starts_over(answer, plain(turn.long_call)):
+            return None
+    sentence = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."
+    return Verdict("not right yet", sentence, ONCE)
 
 
 def _leaf_name(turn: Turn, path: tuple) -> str:

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from minillm.course.checks import plain
+from minillm.course.checks.asking import Call
 from minillm.course.checks.question import Answer, Question
 from minillm.course.learner.fingerprint import fingerprint
 
@@ -53,6 +54,7 @@ class Turn(Question):
     debrief: Debrief | None = None
     errors: dict[str, str] = field(default_factory=dict)  # advice, by a pattern that an error matches
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
+    long_call: Call | None = None  # begins with a long list, whose items an answer may not take up once per item
 
     def __post_init__(self) -> None:
         self.course: Any = self.right  # what stands in for the learner's

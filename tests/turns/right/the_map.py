@@ -46,20 +46,14 @@ class ByLogSumExp:
 
 
 @right("00.next_token")
-class ByOddsAgainstEachOther:
-    def next_token(logits, temperature):
-        def gap(a, b):
-            return math.exp(min(700, (b - a) / temperature))
-
-        return [1 / sum(gap(a, b) for b in logits) for a in logits]
-
-
-@right("00.next_token")
 class ScalesFirst:
     def next_token(logits, temperature):
         logits = [logit / temperature for logit in logits]
-        logits = [logit - max(logits) for logit in logits]
-        return [math.exp(logit) / sum(map(math.exp, logits)) for logit in logits]
+        largest, total = max(logits), 0.0
+        logits = [logit - largest for logit in logits]
+        for power in map(math.exp, logits):
+            total += power
+        return [math.exp(logit) / total for logit in logits]
 
 
 @right("00.next_token")
@@ -67,7 +61,8 @@ class ByMap:
     def next_token(logits, temperature):
         m = max(logits)
         powers = list(map(lambda x: math.e ** ((x - m) / temperature), logits))
-        return [p / math.fsum(powers) for p in powers]
+        total = math.fsum(powers)
+        return list(map(lambda p: p / total, powers))
 
 
 @right("00.next_token")
@@ -75,7 +70,8 @@ class SubtractsTheMean:
     def next_token(logits, temperature):
         mean = sum(logits) / len(logits)
         powers = [math.exp((x - mean) / temperature) for x in logits]
-        return [p / sum(powers) for p in powers]
+        factor = 1 / sum(powers)
+        return [p * factor for p in powers]
 
 
 @right("00.surprise")

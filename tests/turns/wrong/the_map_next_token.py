@@ -452,3 +452,40 @@ class Tuple:
     def next_token(logits, temperature):
         powers = [math.exp((x - max(logits)) / temperature) for x in logits]
         return tuple(p / sum(powers) for p in powers)
+
+
+@wrong("00.next_token", "The result is right, but `next_token` goes")
+class ByOddsAgainstEachOther:
+    def next_token(logits, temperature):
+        def gap(a, b):
+            return math.exp(min(700, (b - a) / temperature))
+
+        return [1 / sum(gap(a, b) for b in logits) for a in logits]
+
+
+@wrong("00.next_token", "The result is right, but `next_token` goes")
+class SumsAgainForEachPower:
+    def next_token(logits, temperature):
+        largest = max(logits)
+        powers = [math.exp((x - largest) / temperature) for x in logits]
+        return [p / sum(powers) for p in powers]
+
+
+@wrong("00.next_token", "The result is right, but `next_token` goes")
+class LargestAgainForEachScore:
+    def next_token(logits, temperature):
+        powers = [math.exp((x - max(logits)) / temperature) for x in logits]
+        total = sum(powers)
+        return [p / total for p in powers]
+
+
+@wrong("00.next_token", "The result is right, but `next_token` goes")
+class LoopInALoop:
+    def next_token(logits, temperature):
+        largest, result = max(logits), []
+        for logit in logits:
+            total = 0
+            for other in logits:
+                total += math.exp((other - largest) / temperature)
+            result.append(math.exp((logit - largest) / temperature) / total)
+        return result

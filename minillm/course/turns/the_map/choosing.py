@@ -32,6 +32,7 @@ turn = Turn(
         "Two lists: the powers, and each power over the sum of all powers. Subtracting the largest score from all of "
         "them first changes no result, and then no power can overflow.",
     ),
+    long_call=([0.01 * n for n in range(200)], 0.8),
     ready_made=("torch.softmax", "torch.nn.functional.softmax", "torch.Tensor.softmax"),
     errors={
         "math range error|OverflowError": "e to the power of 1000 is too large for a float. Subtract the largest score "
