@@ -1,23 +1,15 @@
 """The data lab's benchmark: what a condition trains on, and the sentence and the figure made of the numbers."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "benchmarks"
+from tests.benchmark_scripts import benchmark_script
 
 
 @pytest.fixture(scope="module")
 def script():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(FOLDER)
-        spec = importlib.util.spec_from_file_location("benchmark_data", FOLDER / "data.py")
-        module = importlib.util.module_from_spec(spec)
-        patch.setitem(sys.modules, "benchmark_data", module)  # where a dataclass looks for its annotations
-        spec.loader.exec_module(module)
+    with benchmark_script("data") as module:
         yield module
 
 

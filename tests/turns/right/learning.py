@@ -1,6 +1,5 @@
 """Unusual right answers to the turns of lesson 00b, as learners write them."""
 
-
 import torch
 import torch.nn.functional as F
 from turn_answers import right

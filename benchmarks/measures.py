@@ -1,0 +1,79 @@
+"""Shared by the benchmarks of a real model: its texts, their losses, what is kept, and statistics with an interval.
+
+`texts.json` holds 50 texts of 60 to 150 tokens: written for it, documents of the world, docstrings of Python, and
+speeches of Shakespeare. The first 20 are a mixture of all four.
+"""
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from minillm.analysis.surgery import prompt_ids
+from minillm.files import read_json, write_json
+from minillm.losses import next_token_loss
+from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
+
+TEXTS = Path(__file__).parent / "texts.json"
+RESAMPLES = 2000
+Item = TypeVar("Item")
+
+
+def texts(count: int | None = None, field: str = "text") -> list[str]:
+    """The texts to measure on, or the first of them; or what `field` says of each: its kind."""
+    return [row[field] for row in json.loads(TEXTS.read_text(encoding="utf-8"))[:count]]
+
+
+@torch.no_grad()
+def text_loss(model: Transformer, ids: Sequence[int]) -> float:
+    """Mean loss in nats per token on one text; `ids` begin with the token that separates texts, which costs nothing."""
+    row = torch.tensor([list(ids)])
+    return next_token_loss(model(row[:, :-1]), row[:, 1:]).item()
+
+
+def text_losses(model: Transformer, tokenizer: Tokenizer, written: Sequence[str]) -> list[float]:
+    """The loss on each text, in nats per token."""
+    return [text_loss(model, prompt_ids(tokenizer, text)) for text in written]
+
+
+def stored(path: Path, make: Callable[[], Any]) -> Any:
+    """What an earlier run made and kept at `path`, or what `make` makes now, which is kept there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {"made": make()})
+    return read_json(path)["made"]
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's: the correlation of the ranks; equal values share their mean rank.
+
+    >>> rank_correlation([1, 2, 3], [10, 200, 3000])
+    1.0
+    """
+    one, other = _centered_ranks(a), _centered_ranks(b)
+    return float(one @ other / (one @ one).sqrt() / (other @ other).sqrt())
+
+
+def _centered_ranks(values: Sequence[float]) -> Tensor:
+    x = torch.tensor(list(values), dtype=torch.float64)
+    ranks = (x[:, None] > x).double().sum(1) + 0.5 * (x[:, None] == x).double().sum(1)
+    return ranks - ranks.mean()
+
+
+def bootstrap_interval(
+    items: Sequence[Item], statistic: Callable[[list[Item]], float], coverage: float = 0.9, resamples: int = RESAMPLES
+) -> tuple[float, float]:
+    """The interval of a statistic over resamples of the items, drawn with replacement (Efron 1979).
+
+    >>> bootstrap_interval([2, 2, 2], lambda items: sum(items) / len(items))
+    (2.0, 2.0)
+    """
+    rng = random.Random(0)
+    drawn = sorted(statistic(rng.choices(items, k=len(items))) for _ in range(resamples))
+    outside = round((1 - coverage) / 2 * resamples)
+    return drawn[outside], drawn[-1 - outside]

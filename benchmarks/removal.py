@@ -1,0 +1,130 @@
+"""What each part of SmolLM2-135M is worth: the loss without it, beside the size of what it writes.
+
+    python benchmarks/removal.py                     # 61 passes over 20 texts, about seven minutes on one thread
+    python benchmarks/removal.py --texts 4 --json
+
+Each of the 30 attentions and 30 feed-forward networks is left out alone, so that it adds nothing to the residual
+stream. Its cost is the rise of the loss on a text, in nats per token. Its size is the mean norm of what it writes at a
+position of the intact model, without the first position of each text, where a few parts write vectors of norm 1,000 and
+more. Single removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in
+--folder; an interrupted benchmark resumes there.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from statistics import fmean
+
+import torch
+from common import write_result
+from measures import bootstrap_interval, rank_correlation, stored, text_losses, texts
+
+from minillm.analysis.surgery import capitals, prompt_ids, without, write
+from minillm.analysis.tracing import trace
+from minillm.model.transformer import Transformer
+from minillm.pretrained import load
+from minillm.tokenizer import Tokenizer
+
+MODEL = "smollm2-135m-instruct"
+KINDS = ("attention", "feed_forward")
+CHEAP, EXPENSIVE = 0.1, 1.0  # nats per token
+PROMPTS = ("The capital of France is", "Once upon a time, a dog")
+SHOWN: list[tuple[str, int]] = [  # what the continuations are printed for
+    ("attention", 0),
+    ("attention", 1),
+    ("attention", 7),
+    ("attention", 24),
+    ("feed_forward", 0),
+    ("feed_forward", 2),
+    ("feed_forward", 11),
+    ("feed_forward", 29),
+]
+
+
+def sizes(model: Transformer, tokenizer: Tokenizer, written: Sequence[str]) -> dict[str, list[list[float]]]:
+    """By kind, layer and text: the mean norm of what a part writes, without the first position."""
+    norms: dict[str, list[list[float]]] = {kind: [[] for _ in model.blocks] for kind in KINDS}
+    for text in written:
+        seen = trace(model, torch.tensor([prompt_ids(tokenizer, text)]), weights=False)
+        for kind, outputs in zip(KINDS, (seen.attention, seen.feedforward), strict=True):
+            for layer, norm in enumerate(outputs[:, 0, 1:].norm(dim=-1).mean(-1).tolist()):
+                norms[kind][layer].append(norm)
+    return norms
+
+
+def correlations(parts: Sequence[Mapping]) -> dict[str, float | list[float]]:
+    """Rank correlation of size and cost over parts: of their means, with an interval over texts, and text by text."""
+
+    def over(chosen: Sequence[int]) -> float:
+        means = [[fmean(part[key][text] for text in chosen) for part in parts] for key in ("norms", "costs")]
+        return rank_correlation(*means)
+
+    every = range(len(parts[0]["costs"]))
+    low, high = bootstrap_interval(every, over, resamples=500)
+    return {"of means": over(every), "low": low, "high": high, "by text": [over([text]) for text in every]}
+
+
+def summary(parts: Sequence[Mapping]) -> dict:
+    """How many parts are cheap or expensive, and whether what writes much costs much."""
+    means = [fmean(part["costs"]) for part in parts]
+    ranked = sorted(range(len(parts)), key=lambda index: -means[index])
+    return {
+        "cheap on all texts": sum(max(part["costs"]) < CHEAP for part in parts),
+        "cheap on average": sum(mean < CHEAP for mean in means),
+        "expensive on all texts": sum(min(part["costs"]) > EXPENSIVE for part in parts),
+        "expensive on average": sum(mean > EXPENSIVE for mean in means),
+        "most expensive": [parts[index]["part"] for index in ranked[:8]],
+        "cheapest": [parts[index]["part"] for index in ranked[:-9:-1]],
+        "better without on a text": sum(min(part["costs"]) < 0 for part in parts),
+        "rank correlation": {
+            kind: correlations([part for part in parts if part["kind"] in kinds])
+            for kind, kinds in {"attention": KINDS[:1], "feed_forward": KINDS[1:], "all": KINDS}.items()
+        },
+    }
+
+
+def continuations(model: Transformer, tokenizer: Tokenizer) -> dict:
+    """What the model writes, and how many capitals it knows."""
+    texts = {prompt: write(model, tokenizer, prompt, n=20) for prompt in PROMPTS}
+    return {"capitals": capitals(model, tokenizer), "texts": texts}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=20)
+    parser.add_argument("--folder", type=Path, default=Path("runs/removal"), help="keeps what is done")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    (model, tokenizer), written = load(MODEL), texts(arguments.texts)
+    folder = arguments.folder / str(len(written))
+
+    intact = stored(folder / "intact.json", lambda: text_losses(model, tokenizer, written))
+    norms = stored(folder / "norms.json", lambda: sizes(model, tokenizer, written))
+    parts = []
+    for kind in KINDS:
+        for layer in range(len(model.blocks)):
+            with without(model, kind, layer):
+                losses = stored(folder / f"{kind}-{layer}.json", lambda: text_losses(model, tokenizer, written))
+            costs = [loss - before for loss, before in zip(losses, intact, strict=True)]
+            part = {"part": f"{kind} {layer}", "kind": kind, "layer": layer, "costs": costs}
+            parts.append(part | {"cost": fmean(costs), "norms": norms[kind][layer], "norm": fmean(norms[kind][layer])})
+            print(f"{kind:12} {layer:2}: writes {parts[-1]['norm']:7.1f}, costs {fmean(costs):6.3f}", flush=True)
+    shown = {}
+    for kind, layer in [("", 0), *SHOWN]:
+        name = f"{kind} {layer}" if kind else "intact"
+        with without(model, kind, layer) if kind else nullcontext():
+            shown[name] = stored(folder / f"shown-{name}.json", lambda: continuations(model, tokenizer))
+        print(f"{name:16} {shown[name]['capitals']:2} capitals {shown[name]['texts']}", flush=True)
+    result = {"model": MODEL, "texts": len(written), "intact": intact} | summary(parts)
+    print(json.dumps(summary(parts), indent=1))
+    result |= {"shown": shown, "parts": parts}
+    print(f"written to {write_result('removal', result)}")
+    if arguments.json:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
