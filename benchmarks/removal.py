@@ -1,13 +1,14 @@
-"""What each part of SmolLM2-135M is worth: the loss without it, beside the size of what it writes.
+"""What each part of SmolLM2-135M is worth: the loss without it, beside the size of what it adds.
 
-    python benchmarks/removal.py                     # 61 passes over 20 texts, about seven minutes on one thread
+    python benchmarks/removal.py                     # 60 removals on 20 texts, about four minutes on one thread
     python benchmarks/removal.py --texts 4 --json
 
 Each of the 30 attentions and 30 feed-forward networks is left out alone, so that it adds nothing to the residual
-stream. Its cost is the rise of the loss on a text, in nats per token. Its size is the mean norm of what it writes at a
-position of the intact model, without the first position of each text, where a few parts write vectors of norm 1,000 and
-more. Single removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in
---folder; an interrupted benchmark resumes there.
+stream (`minillm.analysis.surgery.removal`). Its cost is the rise of the loss on a text, in nats per token. Its size is
+the mean norm of what it adds to a position of the intact model, without the first position of each text, where a few
+parts write vectors of norm 1,000 and more; its relative size is that norm over the norm of what it is added to. Single
+removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in --folder; an
+interrupted benchmark resumes there.
 """
 
 import argparse
@@ -19,10 +20,9 @@ from statistics import fmean
 
 import torch
 from common import write_result
-from measures import bootstrap_interval, rank_correlation, stored, text_losses, texts
+from measures import bootstrap_interval, stored, texts
 
-from minillm.analysis.surgery import capitals, prompt_ids, without, write
-from minillm.analysis.tracing import trace
+from minillm.analysis.surgery import capitals, rank_correlation, removal, without, write
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
@@ -43,23 +43,33 @@ SHOWN: list[tuple[str, int]] = [  # what the continuations are printed for
 ]
 
 
-def sizes(model: Transformer, tokenizer: Tokenizer, written: Sequence[str]) -> dict[str, list[list[float]]]:
-    """By kind, layer and text: the mean norm of what a part writes, without the first position."""
-    norms: dict[str, list[list[float]]] = {kind: [[] for _ in model.blocks] for kind in KINDS}
-    for text in written:
-        seen = trace(model, torch.tensor([prompt_ids(tokenizer, text)]), weights=False)
-        for kind, outputs in zip(KINDS, (seen.attention, seen.feedforward), strict=True):
-            for layer, norm in enumerate(outputs[:, 0, 1:].norm(dim=-1).mean(-1).tolist()):
-                norms[kind][layer].append(norm)
-    return norms
+def measured(model: Transformer, tokenizer: Tokenizer, text: str) -> dict[str, list]:
+    """The intact loss on a text, and by layer and kind of part: its size, its relative size and its cost."""
+    found = removal(model, tokenizer, [text])
+    return {
+        "loss": found.loss.tolist(),
+        "norms": found.size.tolist(),
+        "relative": found.relative.tolist(),
+        "costs": found.cost[..., 0].tolist(),
+    }
 
 
-def correlations(parts: Sequence[Mapping]) -> dict[str, float | list[float]]:
+def by_part(rows: Sequence[Mapping[str, list]]) -> list[dict]:
+    """What was measured on each text, by part instead."""
+    return [
+        {"part": f"{kind} {layer}", "kind": kind, "layer": layer}
+        | {key: [row[key][layer][which] for row in rows] for key in ("norms", "relative", "costs")}
+        for which, kind in enumerate(KINDS)
+        for layer in range(len(rows[0]["costs"]))
+    ]
+
+
+def correlations(parts: Sequence[Mapping], size: str) -> dict[str, float | list[float]]:
     """Rank correlation of size and cost over parts: of their means, with an interval over texts, and text by text."""
 
     def over(chosen: Sequence[int]) -> float:
-        means = [[fmean(part[key][text] for text in chosen) for part in parts] for key in ("norms", "costs")]
-        return rank_correlation(*means)
+        means = [torch.tensor([fmean(part[key][text] for text in chosen) for part in parts]) for key in (size, "costs")]
+        return rank_correlation(*means).item()
 
     every = range(len(parts[0]["costs"]))
     low, high = bootstrap_interval(every, over, resamples=500)
@@ -79,8 +89,11 @@ def summary(parts: Sequence[Mapping]) -> dict:
         "cheapest": [parts[index]["part"] for index in ranked[:-9:-1]],
         "better without on a text": sum(min(part["costs"]) < 0 for part in parts),
         "rank correlation": {
-            kind: correlations([part for part in parts if part["kind"] in kinds])
-            for kind, kinds in {"attention": KINDS[:1], "feed_forward": KINDS[1:], "all": KINDS}.items()
+            size: {
+                kind: correlations([part for part in parts if part["kind"] in kinds], size)
+                for kind, kinds in {"attention": KINDS[:1], "feed_forward": KINDS[1:], "all": KINDS}.items()
+            }
+            for size in ("norms", "relative")
         },
     }
 
@@ -101,17 +114,11 @@ def main() -> None:
     (model, tokenizer), written = load(MODEL), texts(arguments.texts)
     folder = arguments.folder / str(len(written))
 
-    intact = stored(folder / "intact.json", lambda: text_losses(model, tokenizer, written))
-    norms = stored(folder / "norms.json", lambda: sizes(model, tokenizer, written))
-    parts = []
-    for kind in KINDS:
-        for layer in range(len(model.blocks)):
-            with without(model, kind, layer):
-                losses = stored(folder / f"{kind}-{layer}.json", lambda: text_losses(model, tokenizer, written))
-            costs = [loss - before for loss, before in zip(losses, intact, strict=True)]
-            part = {"part": f"{kind} {layer}", "kind": kind, "layer": layer, "costs": costs}
-            parts.append(part | {"cost": fmean(costs), "norms": norms[kind][layer], "norm": fmean(norms[kind][layer])})
-            print(f"{kind:12} {layer:2}: writes {parts[-1]['norm']:7.1f}, costs {fmean(costs):6.3f}", flush=True)
+    rows = []
+    for number, text in enumerate(written):
+        rows.append(stored(folder / f"text {number}.json", lambda text=text: measured(model, tokenizer, text)))
+        print(f"text {number + 1} of {len(written)}: {rows[-1]['loss'][0]:.2f} nats per token", flush=True)
+    intact, parts = [row["loss"][0] for row in rows], by_part(rows)
     shown = {}
     for kind, layer in [("", 0), *SHOWN]:
         name = f"{kind} {layer}" if kind else "intact"

@@ -36,13 +36,6 @@ def model() -> Transformer:
     return lively(Transformer(small_config(vocab_size=310, max_seq_len=64))).requires_grad_(False)
 
 
-def test_ranks_correlate_as_by_hand(measures):
-    assert measures.rank_correlation([1, 2, 3, 4], [2, 1, 4, 3]) == pytest.approx(0.6)  # 1 - 6 * 4 / (4 * 15)
-    assert measures.rank_correlation([1, 2, 3], [9, 4, 1]) == pytest.approx(-1)
-    # ties share a rank: 1, 2.5, 2.5, 4 with 1, 2, 3, 4
-    assert measures.rank_correlation([0, 5, 5, 9], [1, 2, 3, 4]) == pytest.approx(4.5 / math.sqrt(4.5 * 5))
-
-
 def test_the_bootstrap_of_a_mean_is_as_wide_as_theory_says(measures):
     low, high = measures.bootstrap_interval([0.0, 1.0] * 50, lambda items: sum(items) / len(items))
     assert low == pytest.approx(0.5 - 1.645 * 0.05, abs=0.01)
@@ -64,23 +57,22 @@ def test_what_is_kept_is_not_made_again(measures, tmp_path):
 def test_the_texts_are_those_that_the_page_describes(measures):
     kinds = measures.texts(field="kind")
     assert len(kinds) == len(set(measures.texts())) == 50
-    assert len(set(kinds[:20])) == 4
+    assert set(kinds[:20]) == set(kinds) == {"written", "world", "docstring"}
 
 
-def test_the_size_of_a_part_is_the_norm_of_what_it_adds(removal, model, tokenizer):
-    text = "The old goose lost her umbrella"
-    x = model.embedding(torch.tensor([prompt_ids(tokenizer, text)]))
-    block, angles = model.blocks[0], rotary_angles(torch.arange(x.shape[1]), 8, model.config.rope_theta)
-    written = block.attention(block.attention_norm(x), is_causal=True, angles=angles)
-    sizes = removal.sizes(model, tokenizer, [text])
-    assert sizes["attention"][0] == [pytest.approx(written[0, 1:].norm(dim=-1).mean().item(), rel=1e-4)]
-    assert [len(layers) for layers in sizes.values()] == [2, 2]
+def test_what_is_measured_on_each_text_is_put_in_order_by_part(removal, model, tokenizer):
+    rows = [removal.measured(model, tokenizer, text) for text in ("The old goose lost", "her umbrella was glad of it")]
+    parts = removal.by_part(rows)
+    assert [part["part"] for part in parts] == [f"{kind} {layer}" for kind in removal.KINDS for layer in range(2)]
+    for part, found in zip(parts, [(0, 0), (1, 0), (0, 1), (1, 1)], strict=True):
+        for key in ("norms", "relative", "costs"):
+            assert part[key] == [row[key][found[0]][found[1]] for row in rows]
 
 
 def test_removals_are_counted_as_by_hand(removal):
     costs = {"attention": ([0.0, 0.05], [2.0, 0.5]), "feed_forward": ([1.5, 1.2], [-0.1, 0.2])}
     parts = [
-        {"part": f"{kind} {layer}", "kind": kind, "costs": cost, "norms": [1.0 + layer, 1.0 + layer]}
+        {"part": f"{kind} {layer}", "kind": kind, "costs": cost, "norms": [1.0 + layer] * 2, "relative": [2.0 - layer] * 2}
         for kind, of in costs.items()
         for layer, cost in enumerate(of)
     ]
@@ -89,5 +81,6 @@ def test_removals_are_counted_as_by_hand(removal):
     assert (found["expensive on all texts"], found["expensive on average"]) == (1, 2)
     assert found["better without on a text"] == 1
     assert found["most expensive"][0] == "feed_forward 0"
-    assert found["rank correlation"]["attention"]["by text"] == [pytest.approx(1), pytest.approx(1)]
-    assert found["rank correlation"]["feed_forward"]["of means"] == pytest.approx(-1)
+    by_norm, by_relative = (found["rank correlation"][size] for size in ("norms", "relative"))
+    assert by_norm["attention"]["by text"] == [pytest.approx(1), pytest.approx(1)]
+    assert by_norm["feed_forward"]["of means"] == by_relative["attention"]["of means"] == pytest.approx(-1)

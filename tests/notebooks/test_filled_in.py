@@ -3,6 +3,7 @@
 And with each unusual right answer on file: after "right", the cells below must run on it.
 """
 
+import ast
 import json
 import re
 from pathlib import Path
@@ -29,6 +30,24 @@ for answer in load_all():
         known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
         RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
 SHORTER = {r"\bupdates=\d+": "updates=1", r"\b200\b": "8"}  # training, and problems: what is tried is whether cells run
+
+
+def affected(sources, names):
+    """The cells that use these names or what such cells define; all others would come out as before."""
+    names, kept = {*names, "mine"}, []
+    for source in sources:
+        nodes = [*ast.walk(ast.parse(source))]
+        used = {node.id for node in nodes if isinstance(node, ast.Name)}
+        if used & names:
+            kept.append(source)
+            names |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+            names |= {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    return kept
+
+
+def test_cells_are_affected_by_what_they_use_and_by_what_is_made_of_it():
+    cells = ["a = f(1)", "b = 2", "def g():\n    return a", "c = g() + b", "print(b)", "@your_turn('1')\ndef f(): ..."]
+    assert affected(cells, {"f", "your_turn"}) == [cells[0], cells[2], cells[3], cells[5]]
 
 
 def texts(cell):
@@ -66,14 +85,18 @@ def test_a_lesson_with_its_turns_written_comes_out_the_same(path: Path, tmp_path
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASKED])
 def test_after_each_unusual_right_answer_the_cells_below_run(path: Path, tmp_path, real_weights):
-    """The page again and again in one kernel; a turn that has run out of answers begins again with its first."""
+    """The page again and again in one kernel; a turn that has run out of answers begins again with its first.
+
+    After the first time, only the cells that depend on the turns are run again.
+    """
     cells = [cell for cell in PAGES[path]["cells"] if cell["cell_type"] == "code" and not is_test(cell)]
-    sources = []
+    sources, names = [], {turn.name for turn in ASKED[path]}
     for number in range(max(len(RIGHT[turn.id]) for turn in ASKED[path])):
         chosen = {turn.id: RIGHT[turn.id][number % len(RIGHT[turn.id])] for turn in ASKED[path]}
         filled = fill_turns({"cells": cells}, {id: source for id, (source, _) in chosen.items()})["cells"]
         above = [text for _, need in chosen.values() for text in (*need.imports.values(), *need.above.values())]
-        sources += ["\n".join(above), *("".join(cell["source"]) for cell in filled)]
+        page = ["".join(cell["source"]) for cell in filled]
+        sources += ["\n".join(above), *(affected(page, {"your_turn", *names}) if number else page)]
     for pattern, short in SHORTER.items():
         sources = [re.sub(pattern, short, source) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])

@@ -1,4 +1,4 @@
-"""Answers to the turns of lesson 00b, written from its text alone; the checks were changed after they had been scored."""
+"""Answers to the turns of lesson 00b, written from its text alone. The checks were changed after they were scored."""
 
 import math
 
