@@ -9,6 +9,9 @@ ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
     "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
     "`&`, `|` and `~`.",
+    "bitwise_xor|unsupported operand type.s. for \\^": "In Python, a square is `**2`; `^` is another operator.",
+    "local variable '(sum|max|min|len|range|math|torch)'": "A name that is assigned inside a function is its own "
+    "there. Give your variable another name.",
     "name 'np' is not defined": "Import it in your cell: `import numpy as np`.",
     "list assignment index": "An empty list has no places yet: `.append(...)` makes one at its end.",
     "of type builtin_function_or_method": "A method needs parentheses to be called, even without arguments.",

@@ -262,7 +262,7 @@ class MinusX:
         return [p / sum(powers) for p in powers]
 
 
-@wrong("00.next_token", "The largest score is subtracted, and the")
+@wrong("00.next_token", "The likeliest token gets 1, and the")
 class DividesByTheLargest:
     def next_token(logits, temperature):
         powers = [math.exp(x / temperature) for x in logits]

@@ -43,6 +43,7 @@ turn = Turn(
     errors={
         r"name '[wW]1' is not defined": "W1 isn't needed: its gradient is made of x and of what comes back to z.",
         r"name '(z|z1|hpreact|pre)' is not defined": "The slope of tanh needs no z: with h = tanh(z) it is 1 - h².",
+        r"name '(embcat|emb|xs|X|Xb|inputs?)' is not defined": "The input is `x` here.",
         r"name '(logits|targets|y|p|probs|loss|b1|b2)' is not defined": "All that is needed are the four arguments: "
         "`d_logits` already holds what was predicted minus what was true.",
         r"'(d_h|d_z|dh|dz|d_w1|d_b1|d_w2|d_b2)' ": "Go from the end to the beginning: compute it in "
@@ -112,6 +113,7 @@ SLOPES: dict[str, Callable[[Tensor], Tensor]] = {
     "h² - 1": lambda h: h**2 - 1,
     "(1 - h²)²": lambda h: (1 - h**2) ** 2,
     "1 - |h|": lambda h: 1 - h.abs(),
+    "1 / (1 - h²): it divides": lambda h: 1 / (1 - h**2),
 }
 
 
@@ -143,12 +145,31 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     pairs = [pair for wanted, gave in zip(right, got, strict=True) for pair in zip(wanted, gave, strict=True)]
     firsts = [mistake.answer(*calls[0])[0] for mistake in sizes.mistakes]
     wrong = all(wanted.shape == gave.shape and difference(wanted, gave) for wanted, gave in pairs)
+    factors = {round(float((gave / wanted).flatten()[0]), 6) for wanted, gave in pairs if wrong}
+    if wrong and len(factors) == 1 and factors != {-1.0}:
+        (factor,) = factors
+        hint = "Return the gradients themselves. The rate belongs to the step, which comes later."
+        return f"Each gradient is {factor:g} times the right one.", hint
     if wrong and all(difference(first, got[0][0]) for first in firsts):
         return "All four gradients are wrong.", "So look at the beginning: is `d_logits` used as it came?"
+    if skipped := _skipped(calls, got):
+        return skipped
     for index, name in enumerate(PARTS):
         pairs = [(wanted[index], gave[index]) for wanted, gave in zip(right, got, strict=True)]
         if found := _transposed(name, pairs):
             return found
+    return None
+
+
+def _skipped(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
+    """W1 or b1 with the gradient of a layer that ends in the logits: nothing went back through W2."""
+    for index, name in enumerate(PARTS[:2]):
+        shapes = [(x.shape[1], w2.shape[1])[index:] for x, _, w2, _ in calls]
+        if all(answer[index].shape == shape for answer, shape in zip(got, shapes, strict=True)) and any(
+            w2.shape[0] != w2.shape[1] for _, _, w2, _ in calls
+        ):
+            hint = "Between the logits and W1 are W2 and tanh: go back through both first, by rules 2 and 4."
+            return f"`{name}` is as wide as the logits: is it made of `d_logits`?", hint
     return None
 
 
@@ -208,6 +229,15 @@ sizes.mistake(
     "A bias was added to every row, so its gradient is the sum over the rows.",
     partial(_walk, bias=lambda d: 0 * d[0]),
 )
+
+
+@sizes.mistake(
+    "h² is subtracted from what comes back to h: parentheses are missing around 1 - h².",
+    "`d_h * (1 - h**2)`: Python multiplies before it subtracts.",
+)
+def _no_parentheses(x, h, w2, d_logits):
+    d_z = d_logits @ w2.T - h**2
+    return x.T @ d_z, d_z.sum(0), h.T @ d_logits, d_logits.sum(0)
 
 
 @sizes.mistake(

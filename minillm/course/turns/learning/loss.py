@@ -34,6 +34,9 @@ turn = Turn(
     ),
     ready_made=("torch.nn.functional.cross_entropy",),
     errors={
+        r"CrossEntropyLoss\(": "`nn.CrossEntropyLoss` is a class, made first and then called. As a function it is "
+        "`F.cross_entropy(logits, targets)`.",
+        "not implemented for '(Long|Int)'": "Softmax and logarithms need floats: of `logits`. `targets` holds ids.",
         "name 'F' is not defined": "Import it in your cell: `import torch.nn.functional as F`.",
         r"only one element.*\b(int|item)\b|converted to an index": "`targets` holds B ids. A loop takes one at a time; "
         "or index with two tensors, one of rows and one of columns.",
@@ -171,6 +174,32 @@ for shift, which in ((-1, "before"), (1, "after")):
         lambda logits, targets, shift=shift: _loss(logits, (targets + shift) % logits.shape[1]).mean(),
     )
 batches.mistake(
+    "Each row's target is that of the next row.",
+    "Row b of `logits` belongs to entry b of `targets`: nothing is shifted here.",
+    lambda logits, targets: _loss(logits[:-1], targets[1:]).mean(),
+)
+batches.mistake(
+    "Rows whose target is 0 are left out.",
+    "Id 0 is a character like any other: nothing is padding here.",
+    lambda logits, targets: torch.nn.functional.cross_entropy(logits, targets, ignore_index=0),
+)
+batches.mistake(
+    "The targets are smoothed: 0.1 of each goes to all letters.",
+    "All of the target is the letter that came: no `label_smoothing`.",
+    lambda logits, targets: torch.nn.functional.cross_entropy(logits, targets, label_smoothing=0.1),
+)
+for sign, which in ((1, "lower"), (-1, "upper")):
+    batches.mistake(
+        f"This is the median of the losses, the {which} one where their number is even.",
+        "Return their mean.",
+        lambda logits, targets, sign=sign: sign * (sign * _loss(logits, targets)).median(),
+    )
+batches.mistake(
+    "The logarithm of 1 - p counts, too.",
+    "Only minus the logarithm of the probability of the letter that came.",
+    lambda logits, targets: (_loss(logits, targets) - (-(-_loss(logits, targets)).exp()).log1p()).mean(),
+)
+batches.mistake(
     "All letters are averaged, whichever came.",
     "Only the log-probability of the letter that came counts: one per row, at `targets`.",
     lambda logits, targets: -logits.log_softmax(-1).mean(),
@@ -285,7 +314,7 @@ turn.probe("a single row", _one_row, other_form)
 large = turn.probe("large logits", _large, other_form)
 for small in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-20):
     large.mistake(
-        f"{small:g} is added inside the logarithm, so no loss can pass {-math.log(small):.0f} nats.",
+        f"The probability can't fall below {small:g}, so no loss can pass {-math.log(small):.0f} nats.",
         "`log_softmax` needs no such number: it never computes the probability.",
         lambda logits, targets, small=small: -((-_loss(logits, targets)).exp() + small).log().mean(),
     )

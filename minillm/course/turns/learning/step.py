@@ -42,7 +42,9 @@ turn = Turn(
         "index out of range|out of bounds": "There may be any number of weights: loop over them.",
         "list indices must be|converted to an index": "A loop over a list gives its items. For "
         "numbers, use `range(len(weights))`, or `zip`.",
-        "changed the input": "Don't use `-=`: it changes the old tensors. `w - rate * g` makes a new one.",
+        "changed the input": "`-=` changes the old tensors, `weights[i] = ...` and `weights.append` the old list. "
+        "Put each `w - rate * g` into a list of your own.",
+        "stack expects|only one element tensors": "The weights differ in shape: they stay a list, one tensor each.",
     },
     debrief=Debrief(
         "`torch.optim.SGD` changes the weights in place to save memory. Real runs estimate the gradient on a random "
@@ -56,10 +58,10 @@ def _lists(rng: random.Random) -> list[Call]:
     """Several numbers of weights, of several shapes; two may have one shape."""
     calls = []
     for shapes, rate in (
-        (((2,), (2,)), 0.4),
+        (((3,), (3,)), 0.4),
         (((2, 2),), 2.0),
         (((2, 3), (3,), (3, 2), (2,)), 0.3),
-        (((3,), (3,), (3,)), 1.5),
+        (((2,), (2,), (2,)), 1.5),
     ):
         calls.append(([numbers(rng, *s) for s in shapes], [numbers(rng, *s) for s in shapes], rate))
     return calls
@@ -72,9 +74,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     if any(type(answer) not in (list, tuple) for answer in got):
         return None
     if all(len(answer) == 1 for answer in got) and any(len(call[0]) > 1 for call in calls):
-        return "Only one weight is returned.", "Is `return` inside the loop? It ends the loop in its first round."
+        hint = "Is `return` inside the loop, which it ends? Or the empty list, which then begins again each round?"
+        return "Only one weight is returned.", hint
     if all(len(answer) == 2 and type(answer[0]) in (list, tuple) for answer in got):
         return "Two lists are returned.", "Return only the new weights."
+    if any(type(item) in (list, tuple) for answer in got for item in answer):
+        return "The items of the list aren't tensors.", "Return only the new weights, one tensor for each old one."
     return None
 
 
@@ -134,6 +139,16 @@ _mistake(
     "Only the sign of each gradient is used: every number moves equally far.",
     "Use the gradient itself. Sign descent exists, but this turn asks for gradient descent.",
     lambda w, g, rate: w - rate * g.sign(),
+)
+_mistake(
+    "The gradients lost their sign: every number falls.",
+    "A gradient below 0 says that the number should grow: subtract the gradient itself.",
+    lambda w, g, rate: w - rate * g.abs(),
+)
+_mistake(
+    "Each gradient is divided by the length of its weight, `len(w)`.",
+    "Multiply it by `rate`, and nothing else.",
+    lambda w, g, rate: w - rate * g / len(w),
 )
 _mistake(
     "Each gradient is scaled to norm 1 first.",

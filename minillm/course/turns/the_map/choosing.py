@@ -36,7 +36,7 @@ turn = Turn(
     ready_made=("torch.softmax", "torch.nn.functional.softmax", "torch.Tensor.softmax"),
     errors={
         "math range error|OverflowError": "e to the power of 1000 is too large for a float. Subtract the largest score "
-        "from every score first: all probabilities stay the same.",
+        "from every score first, then divide by the temperature: all probabilities stay the same.",
         "name '(exp|log|e)' is not defined": "It's in the module `math`: `math.exp`.",
         "must be real number, not list|unsupported operand.*'list'|can't multiply sequence": "`math.exp` and `/` take "
         "one number at a time: go through the list with `for logit in logits`.",
@@ -92,8 +92,12 @@ def _type(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's a tensor or an array, and a list is asked for.", "End with `.tolist()`.", index
         if type(answer) is dict:
             return "That's a dictionary.", "A list is enough: one probability per score, in the same order.", index
-        if type(answer) is tuple:
+        if type(answer) is tuple and len(answer) == len(logits):
             return "That's a tuple, and a list is asked for.", "`list(...)` makes one of it.", index
+        if type(answer) is tuple:
+            return f"{len(answer)} things are returned.", "Return one list: a probability per score.", index
+        if type(answer) is list and any(isinstance(item, list | tuple | dict) for item in answer):
+            return "The items of the list aren't plain numbers.", "Return the probabilities alone.", index
         if type(answer) in (float, int):
             if type(answer) is int and 0 <= answer < len(logits):
                 hint = "Nothing is chosen here: return all probabilities, one per score."
@@ -101,7 +105,9 @@ def _type(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             hint = "One per score is asked for, in a list. Is `return` inside a loop?"
             return "That's a single number.", hint, index
         if type(answer) is list and len(answer) != len(logits):
-            hint = "One probability per score, in the same order. Is `return` inside the loop?"
+            hint = "Return all of them, in the order of the scores. Is `return`, or the empty list, inside the loop?"
+            if len(answer) > len(logits):
+                hint = "One probability per score, whatever their number. Are numbers of an example in your function?"
             count = f"{len(answer)} number{'s' * (len(answer) != 1)}"
             return f"{len(logits)} scores came in, and {count} came out.", hint, index
         if type(answer) is list and any(isinstance(number, str) for number in answer):
@@ -116,6 +122,8 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
             return "A result is NaN.", "Is infinity divided by infinity? Subtract the largest score first.", index
         if abs(sum(answer) - 1) > 1e-3:
             hint = "Divide each power by the sum of all of them."
+            if sum(answer) < 1e-3:
+                hint = "Every power was too small for a float. Subtract the largest score from every score first."
             return f"The numbers add up to {sum(answer):.3g}, and probabilities add up to 1.", hint, index
         if min(answer) < 0:
             return "A probability is negative.", "`math.exp` is positive for every score.", index
@@ -143,14 +151,24 @@ plain.mistake(
     lambda logits, temperature: [math.exp(logit / temperature) for logit in logits],
 )
 plain.mistake(
-    "The largest score is subtracted, and the powers are not divided by their sum.",
-    "That makes the largest one 1. Divide each power by the sum of all powers.",
+    "The likeliest token gets 1, and the powers are not divided by their sum.",
+    "Dividing by the largest power, or subtracting the largest score, isn't enough: divide by the sum of all powers.",
     lambda logits, temperature: [math.exp((logit - max(logits)) / temperature) for logit in logits],
 )
 plain.mistake(
     "The powers are divided by the sum of the scores.",
     "Divide by the sum of the powers: `sum(powers)`.",
     lambda logits, temperature: [math.exp(logit) / (sum(logits) or 1e-9) for logit in logits],
+)
+plain.mistake(
+    "The powers are divided by e to the sum of the scores.",
+    "Powers first, then their sum: `sum(powers)`.",
+    lambda logits, temperature: [math.exp(logit - sum(logits)) for logit in logits],
+)
+plain.mistake(
+    "The scores are rounded down to whole numbers before `math.exp`.",
+    "`/` keeps the digits; `//` and `int` drop them.",
+    lambda logits, temperature: _softmax([float(math.floor(logit)) for logit in logits]),
 )
 plain.mistake(
     "The powers are divided by the number of tokens.",

@@ -28,8 +28,11 @@ turn = Turn(
     ),
     errors={
         "name '(log|log2)' is not defined": "It's in the module `math`: `math.log2`.",
-        "math domain error|expected a positive|must be greater": "The logarithm of 0: is it that of 1 - p? Or was "
-        "a long product of probabilities rounded to 0? Take the logarithm of each p, then add.",
+        "math domain error|expected a positive|must be greater": "0 has no logarithm. Is it a number from `range`? "
+        "Is it 1 - p? Or a long product of probabilities, rounded to 0? Take the logarithm of each p, then add.",
+        "cannot be interpreted as an integer": "`range` takes a number. `for p in probabilities` goes through a list.",
+        "must be real number, not (generator|map)|builtin_function_or_method": "First the logarithm of each, then "
+        "their sum: `sum` takes them all, `math.log2` one at a time.",
         "must be real number, not list|unsupported operand.*'list'|bad operand type for unary -: 'list'": "`math.log2` "
         "takes one number at a time: go through the list.",
         "'float' object is not iterable|'int' object is not iterable|object is not subscriptable": "`sum` takes "
@@ -119,6 +122,21 @@ powers.mistake(
     "The probabilities are added up before the logarithm.",
     "Take the logarithm of each, then add. The sum of probabilities has no meaning here.",
     lambda probabilities: -math.log2(sum(probabilities)),
+)
+powers.mistake(
+    "The probabilities are added up, without a logarithm.",
+    "Add up minus `math.log2` of each. `p = ...` inside a loop doesn't change the list.",
+    lambda probabilities: sum(probabilities),
+)
+powers.mistake(
+    "Tokens with 1/2 or more are left out.",
+    "Every token counts; one with 1/2 carries 1 bit.",
+    lambda probabilities: surprise([p for p in probabilities if p < 0.5]),
+)
+powers.mistake(
+    "Equal probabilities count once.",
+    "Every token counts: go through the list itself, not a `set` or the keys of a `dict`.",
+    lambda probabilities: surprise(set(probabilities)),
 )
 powers.mistake(
     "The probabilities are averaged before the logarithm.",
