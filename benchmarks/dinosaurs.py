@@ -5,8 +5,9 @@
 
 Each run is gradient descent on all names at once with the course's own turns. *Long*: 3,000 steps at rate 4, measured
 at the steps in AT. *Broken*: 300 steps with one thing changed. Measured: loss on the 120 training names and on the 40
-held-out names, copies among 200 invented names. Beside it: the floor of the training loss, and a table of counts (with
-a number added to each count) as the rival that learned nothing but counting.
+held-out names, copies among 200 invented names, how many of the held-out names are among them, and how many should be
+by the network's own probabilities. Beside it: the floor of the training loss, and rivals that learned nothing but
+counting: a table of counts (with a number added to each), and counts that fall back on shorter contexts.
 """
 
 import argparse
@@ -19,7 +20,18 @@ import torch
 from common import write_result
 from torch import Tensor
 
-from minillm.course.dinosaurs import HELD_OUT, LETTERS, LONGEST, TRAINING, copies, forward, invent, start, windows
+from minillm.course.dinosaurs import (
+    CONTEXT,
+    HELD_OUT,
+    LETTERS,
+    LONGEST,
+    TRAINING,
+    copies,
+    forward,
+    invent,
+    start,
+    windows,
+)
 from minillm.course.turns.learning import backward, cross_entropy, sgd_step
 
 AT = (0, 10, 30, 100, 300, 1000, 3000)
@@ -68,6 +80,18 @@ def shuffled(seed: int) -> Gradient:
     return deal
 
 
+def as_long(find: Gradient, seed: int) -> Gradient:
+    """Another gradient, each tensor of it with the norm that it has at the same step of the unbroken run."""
+    unbroken = start(seed)
+
+    def scale(weights: Sequence[Tensor], x: Tensor, y: Tensor) -> list[Tensor]:
+        wanted = gradient(unbroken, x, y)
+        unbroken[:] = sgd_step(unbroken, wanted, RATE)
+        return [g * (w.norm() / g.norm()) for g, w in zip(find(weights, x, y), wanted, strict=True)]
+
+    return scale
+
+
 def broken(seed: int) -> dict[str, tuple[Gradient, list[Tensor], float]]:
     """What is changed: the gradient, the start or the rate."""
     zeros = [torch.zeros_like(weight) for weight in start(seed)]
@@ -79,6 +103,11 @@ def broken(seed: int) -> dict[str, tuple[Gradient, list[Tensor], float]]:
         "all weights start at 0": (gradient, zeros, RATE),
         "no slope of tanh": (no_tanh_slope, start(seed), RATE),
         "gradient shuffled": (shuffled(seed), start(seed), RATE),
+        "gradient shuffled, in steps as long as with nothing changed": (
+            as_long(shuffled(seed), seed),
+            start(seed),
+            RATE,
+        ),
         "uphill": (gradient, start(seed), -RATE),
     }
 
@@ -98,6 +127,39 @@ def table_loss(counts: dict[tuple, Counter], x: Tensor, y: Tensor, add: float) -
         row = counts.get(tuple(context), Counter())
         total -= math.log((row[target] + add) / (sum(row.values()) + len(LETTERS) * add))
     return total / len(y)
+
+
+def fallback_loss(x: Tensor, y: Tensor, held_x: Tensor, held_y: Tensor, weight: float = 1.0) -> float:
+    """The held-out loss of counts that fall back on shorter contexts (Witten and Bell 1991, for a weight of 1).
+
+    From n letters: p_n = (count + weight * kinds * p_(n - 1)) / (total + weight * kinds), where `kinds` is the number
+    of different letters that followed them. Below n = 0, all letters have the same probability.
+    """
+    counts: dict[tuple, Counter] = defaultdict(Counter)
+    for ids, target in zip(ids_in(x), y.tolist(), strict=True):
+        for n in range(CONTEXT + 1):
+            counts[tuple(ids[CONTEXT - n :])][target] += 1
+
+    def probability(ids: list[int], target: int, n: int) -> float:
+        if n < 0:
+            return 1 / len(LETTERS)
+        row, shorter = counts.get(tuple(ids[CONTEXT - n :]), Counter()), probability(ids, target, n - 1)
+        bonus = weight * len(row)
+        return (row[target] + bonus * shorter) / (row.total() + bonus) if row else shorter
+
+    rows = zip(ids_in(held_x), held_y.tolist(), strict=True)
+    return -statistics.fmean(math.log(probability(ids, target, CONTEXT)) for ids, target in rows)
+
+
+def ids_in(x: Tensor) -> list[list[int]]:
+    """The ids of the letters in each input row."""
+    return x.unflatten(1, (CONTEXT, len(LETTERS))).argmax(-1).tolist()
+
+
+def expected_hits(weights: Sequence[Tensor]) -> float:
+    """How many of the invented names should be among the held-out ones, by the network's own probabilities."""
+    losses = [(float(cross_entropy(forward(weights, x)[1], y)) * len(y)) for x, y in (windows([n]) for n in HELD_OUT)]
+    return INVENTED * sum(math.exp(-loss) for loss in losses)
 
 
 def write_by_table(counts: dict[tuple, Counter], n: int, seed: int) -> list[str]:
@@ -150,13 +212,18 @@ def main() -> None:
                 row["held out"].append(float(cross_entropy(forward(weights, held_x)[1], held_y)))
                 row["copies"].append(copies(names))
                 row["held-out names hit"].append(copies(names, HELD_OUT))
+                row["held-out names expected"].append(expected_hits(weights))
             weights = sgd_step(weights, gradient(weights, x, y), RATE)
     ends: dict[str, dict[str, list]] = {}
     for seed in seeds:
         for name, (find, weights, rate) in broken(seed).items():
+            lengths = []
             for _ in range(BROKEN_STEPS):
-                weights = sgd_step(weights, find(weights, x, y), rate)
-            row = ends.setdefault(name, {"training": [], "says": []})
+                found = find(weights, x, y)
+                lengths.append(abs(rate) * float(torch.cat([g.flatten() for g in found]).norm()))
+                weights = sgd_step(weights, found, rate)
+            row = ends.setdefault(name, {"training": [], "says": [], "first and last step": []})
+            row["first and last step"].append([lengths[0], lengths[-1]])
             row["training"].append(float(cross_entropy(forward(weights, x)[1], y)))
             row["says"].append(invent(weights, 3, seed))
     table = {str(add): table_loss(counts, held_x, held_y, add) for add in (0.01, 0.03, 0.05, 0.1, 0.3)}
@@ -168,11 +235,12 @@ def main() -> None:
         "long": long,
         "broken": ends,
         "table held out": table,
+        "fallback held out": {str(w): fallback_loss(x, y, held_x, held_y, w) for w in (1.0, 2.0, 3.0, 4.0, 6.0)},
         "table copies": [copies(write_by_table(counts, INVENTED, seed)) for seed in seeds],
     }
     print(*(f"{step:>5}: {dict(row)}" for step, row in long.items()), sep="\n")
     print(*(f"{name}: {row}" for name, row in ends.items()), sep="\n")
-    print({name: result[name] for name in ("examples", "contexts", "floor", "table held out", "table copies")})
+    print({name: result[name] for name in ("examples", "floor", "table held out", "fallback held out", "table copies")})
     result["table"] = rows(result)
     write_result("dinosaurs", result)
 

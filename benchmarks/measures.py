@@ -1,7 +1,7 @@
 """Shared by the benchmarks of a real model: its texts, their losses, what is kept, and statistics with an interval.
 
-`texts.json` holds 50 texts of 50 to 150 tokens: 26 written for it, twelve documents of the world and twelve docstrings of
-the package. The first 20 are a mixture of all three.
+`texts.json` holds 50 texts of 50 to 150 tokens: 26 written for it, twelve documents of the world and twelve docstrings
+of the package. The first 20 are a mixture of all three.
 """
 
 import json
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor
 
 from minillm.analysis.surgery import prompt_ids
 from minillm.files import read_json, write_json

@@ -3,11 +3,8 @@
 import math
 
 import pytest
-import torch
 
 from minillm import Tokenizer, Transformer
-from minillm.analysis.surgery import prompt_ids
-from minillm.model.position import rotary_angles
 from tests.benchmark_scripts import benchmark_script
 from tests.helpers import lively, small_config
 
@@ -72,7 +69,13 @@ def test_what_is_measured_on_each_text_is_put_in_order_by_part(removal, model, t
 def test_removals_are_counted_as_by_hand(removal):
     costs = {"attention": ([0.0, 0.05], [2.0, 0.5]), "feed_forward": ([1.5, 1.2], [-0.1, 0.2])}
     parts = [
-        {"part": f"{kind} {layer}", "kind": kind, "costs": cost, "norms": [1.0 + layer] * 2, "relative": [2.0 - layer] * 2}
+        {
+            "part": f"{kind} {layer}",
+            "kind": kind,
+            "costs": cost,
+            "norms": [1.0 + layer] * 2,
+            "relative": [2.0 - layer] * 2,
+        }
         for kind, of in costs.items()
         for layer, cost in enumerate(of)
     ]
