@@ -28,8 +28,8 @@ the_map.NextTokenExplorer("The capital of France is")
 
 # %% [markdown]
 # That's all a language model does. It reads a text and gives a probability to each [token](../teaching/glossary.md#t)
-# in its list, a word or a piece of one, 49,152 in all; you see the first ten. It never picks one. You did, by pressing
-# the button, and the button always takes the top bar. Then the token joins the text, and the whole thing runs again. So
+# in its list. There are 49,152, each a word or a piece of one; you see the top ten. The model never picks one. You did,
+# by pressing the button, which always takes the top bar. Then the token joins the text, and everything runs again. So
 # "it just predicts the next word" is too modest: it predicts all of them.
 
 # %% [markdown]
@@ -47,14 +47,14 @@ mine.write("The capital of France is", without=left_out)
 # Ah, the United States of France. Now try the other three, and then a prompt of your own.
 #
 # - Without **attention**, no token sees any other. The model knows its last word and nothing else.
-# - Without **feed-forward** networks, it has hardly a word left but *MetaInfo*. (We don't know why that one.)
-# - Without **norms**, the numbers grow until they're no numbers anymore, `NaN`, and it can't choose at all.
+# - Without **feed-forward** networks, it writes little but *MetaInfo*. We don't know why that word.
+# - Without **norms**, the numbers grow until they overflow. All that's left is `NaN`, "not a number".
 
 # %% [markdown]
 # ## Switch a layer off
 #
 # All of this comes in 30 layers, one on top of the other. Each has its own attention and its own feed-forward network.
-# Say we take just one layer out, and ask for the capitals of 20 countries. (The intact model names 17.)
+# Take just one layer out, and ask for the capitals of 20 countries. The intact model names 17.
 
 # %%
 removed = predict(
@@ -92,9 +92,9 @@ mine.write("Once upon a time, a dog", order=order)
 # %% [markdown]
 # A dog is a dog. Now run layer 15 only twice, then swap two layers: 14 and 15, then 0 and 1.
 #
-# Was the sixteenth a lucky pick? We tried all 30: without any one of 19 of them, the model names 10 capitals or more,
-# and without layer 13 it even names 19. But lose one of the first three, and it names none. All 30 are built
-# alike, so their code doesn't tell you which ones you need.
+# Was the sixteenth a lucky pick? We tried all 30. Without any one of 19 of them, the model names 10 capitals or more;
+# without 13, 19, 25, 26 or 28, it even names 19. But lose 0, 1, 2, 11, 12, 23 or 24, and it names none. All 30 are
+# built alike, so their code doesn't tell you which ones you need.
 
 # %% [markdown]
 # ## One prompt through every box
@@ -107,8 +107,8 @@ print(the_map.size())
 the_map.diagrams.journey(**the_map.traced(prompt)).show()
 
 # %% [markdown]
-# The **tokenizer** cuts the text into tokens and gives each its number in the list, its id. (`START` tells the model
-# that a text begins.) The **embedding** is a table: id 504 picks row 504, a vector of 576 numbers. Then 30 layers
+# The **tokenizer** cuts the text into tokens and gives each its number in the list, its id. `START` marks the
+# beginning of a text. The **embedding** is a table: id 504 picks row 504, a vector of 576 numbers. Then 30 layers
 # work on the vectors. In each layer,
 #
 # - **attention** lets a token's vector take something from the vectors before it. It's the only part that does, and
@@ -186,8 +186,7 @@ world.answer(round(dict(the_map.likeliest("Hello", next_token))[" World"], 3))
 the_map.show_next("Hello", next_token)
 
 # %% [markdown]
-# A real model spreads its bets. Commas and exclamation marks are what mostly follows *Hello* in the texts that it
-# learned from. What does the dial do to the comma?
+# A real model spreads its bets, and a comma is 40 times as likely as *World*. What does the dial do to the comma?
 
 # %%
 logits = the_map.next_logits("Hello")
@@ -213,8 +212,8 @@ mine.write("Once upon a time, a dog", sampler=the_map.choosing(next_token, tempe
 #
 # Turn the question around: you have a text, and you ask how well the model saw it coming. A token that had the
 # probability 1/2 carries 1 bit of [surprise](../teaching/glossary.md#s), like a coin toss. One with 1/4 carries 2 bits,
-# one with 1/8 carries 3: minus the logarithm to the base 2. The probabilities of all its tokens, multiplied, are the
-# probability of the text, so their surprises add up.
+# one with 1/8 carries 3. In general, surprise is minus the base-2 logarithm of the probability. Multiply the
+# probabilities of all tokens, and you get that of the text. So the surprises add up.
 
 # %%
 p = 1 / 8  # change this: 1/4, 0.9, 0.001
@@ -258,16 +257,16 @@ the_map.show_surprises(reads, surprise, title="The surprise is in the verb")
 
 # %% [markdown]
 # Both sentences are alike up to *cabinet*. Then comes the verb, and *are* must agree with *keys*, four words back, not
-# with *cabinet* next door. The model got that from reading; nobody gave it a rule. Try two sentences of your own. (A
-# different word changes everything after it, so look where they part.)
+# with *cabinet* next door. The model got that from reading; nobody gave it a rule. Try two sentences of your own.
+# A different word changes everything after it, so look where they part.
 #
 # The surprise per token, averaged over a lot of text, is the [loss](../teaching/glossary.md#l). Training does nothing
 # but lower it.
 
 # %% [markdown]
-# ## What is a part worth?
+# ## What does it cost to lose a part?
 #
-# Back to the operating table, this time with a measure: leave a part out, and see how many more bits per token a text
+# Back to the operating table, this time with a scale: leave a part out, and see how many more bits per token a text
 # costs. Your function does the counting.
 
 
@@ -326,8 +325,8 @@ the_map.show_prices(
 )
 
 # %% [markdown]
-# Each point is a part, and the line through it spans the six texts. Most cost almost nothing. Feed-forward 29 adds the
-# longest vectors of all, and four parts that add a ninth of that, or less, are missed far more.
+# Each point is a part, and the line through it spans the six texts. Most cost less than half a bit. Feed-forward 29
+# adds the longest vectors of all, yet losing any of three parts that add about a tenth of that costs far more.
 #
 # Case closed? Not yet. Look at what a vector is added **to**. The sum grows from layer to layer, so a norm of 50 is a
 # shout in layer 0 and a whisper in layer 28. Let's divide each norm by the norm of the sum so far:
@@ -344,10 +343,13 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 
 # %% [markdown]
 # **Verdict: true, with a catch.** A rank correlation is 1 if the larger part always costs more, and near 0 if size
-# tells you nothing. By the plain norm, it's a quarter at most in these six texts. Relative to the sum so far, it's about
-# two thirds in each of them. One short text is noisy: average the costs over 20 longer ones, and it's 0.92, against 0.32
-# for the plain norm (`benchmarks/removal.py`). So ask "large compared with what?", and size says a lot. It still isn't
-# the test: feed-forward 11 is only 26th of the 60 in relative size, and fourth in what it costs.
+# tells you nothing. By the plain norm, it's a quarter at most in these six texts. Relative to the sum so far, it's
+# about two thirds. Average over 20 longer texts, and it's 0.92, against 0.32 by the plain norm
+# (`benchmarks/removal.py`).
+#
+# Does size only tell feed-forward from attention? No: among the 30 attentions alone it's 0.82, among the 30
+# feed-forward networks 0.68. So ask "large compared with what?", and size says a lot. It still isn't the test:
+# feed-forward 11 is 26th of the 60 in relative size, and fourth in cost.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Removing is a blunt tool: no part was trained to live without the others, and
@@ -359,8 +361,8 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 # > **At scale.** The same boxes, only more and wider: GPT-3 has 96 layers, vectors of 12,288 numbers and 175 billion
 # > weights. Many large models keep several feed-forward networks per layer and send each token through a few of them
 # > (*mixture of experts*). Removing whole layers is a way to make them cheaper:
-# > [Gromov et al. 2024](https://arxiv.org/abs/2403.17887) cut out up to half, mostly late ones, before answers to
-# > questions got much worse.
+# > [Gromov et al. 2024](https://arxiv.org/abs/2403.17887) cut out up to half, mostly late ones, and fine-tuned a
+# > little, before answers to questions got much worse.
 
 # %% [markdown]
 # ## Four questions
@@ -373,7 +375,8 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 # <details><summary>Open 1</summary>
 #
 # **(b)**. At 5, all tokens have nearly the same probability: you get real words and pieces of words, none of which go
-# together. Without attention (a), it repeats itself in dashes. And one middle layer less (c) is hard to notice.
+# together. Without attention (a), it repeats itself in dashes. One middle layer less (c) mostly leaves sentences;
+# the worst, layer 11, leaves *a, a, a, a*.
 # </details>
 #
 # **2.** *Hello* is id 19556 in SmolLM2 and 15496 in GPT-2. (a) One of them is out of date. (b) Both are right. (c) An
@@ -399,7 +402,7 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 #
 # <details><summary>Open 4</summary>
 #
-# **(c)**. By size alone, (a), you'd have deleted attention 0, which costs every text 1 to 3 bits per token. But (b)
+# **(c)**. By size alone, (a), you'd have deleted attention 0, which costs every text more than a bit per token. But (b)
 # is no answer either: 19 of 30 layers could go, and the model still named half of its capitals.
 # </details>
 
@@ -410,11 +413,11 @@ mine.map(lesson="00")
 # **What you wrote**: softmax with a temperature, which picked every word of a real model, and surprise, which is what
 # training lowers.
 #
-# **What you measured**: parts that are built alike are worth anything from 0 to 12 bits per token. The norm of what a
-# part adds hardly tells which; measured against the sum so far, it tells a lot.
+# **What you measured**: losing a part costs from 0 to 13 bits per token, though parts are built alike. The norm of
+# what a part adds hardly tells which are expensive; measured against the sum so far, it tells a lot.
 #
 # **Yours to keep**: `mine/the_map.py` in your workbook.
 #
 # **Next**: surprise is also a file size. In the [lab](00_the_map_lab.ipynb), this model beats gzip, and you find out
-# what the victory is worth. Or go on with lesson 00a ([tensors](00a_tensors.ipynb)), if PyTorch is new to you, or 01
+# what the victory costs. Or go on with lesson 00a ([tensors](00a_tensors.ipynb)), if PyTorch is new to you, or 01
 # (the [tokenizer](01_tokenizer.ipynb)).
