@@ -48,10 +48,32 @@ def feed_forward(x, gate, up, down):
     return (x @ gate.T * (x @ gate.T).sigmoid() * (x @ up.T)) @ down.T
 
 
+def linear(x, weight):
+    return torch.stack([weight @ row for row in x])
+
+
+def split_heads(x, n_heads):
+    return torch.stack(x.chunk(n_heads, dim=1))
+
+
+def batched_product(a, b):
+    return torch.stack([x @ y for x, y in zip(a, b, strict=True)])
+
+
+def softmax(scores):
+    powers = (scores - scores.amax(-1, keepdim=True)).exp()
+    return powers / powers.sum(-1, keepdim=True)
+
+
+def join_heads(heads):
+    return torch.cat([*heads], dim=1)
+
+
 RIGHT = dict(
     embedding=embedding, rotation=rotation, causal_mask=causal_mask, attention=attention, norm=norm,
-    feed_forward=feed_forward,
+    feed_forward=feed_forward, linear=linear, split_heads=split_heads, join_heads=join_heads,
 )  # fmt: skip
+STEPS = dict(batched_product=batched_product, softmax=softmax)  # in place of attention
 
 
 def average(query, key, value, visible):
@@ -76,15 +98,19 @@ def greedy(model, ids, n):
     return ids[-n:]
 
 
-PARTS = [*({name: part} for name, part in RIGHT.items()), RIGHT, {"order": [0, 1]}]
+BY_STEPS = {name: part for name, part in RIGHT.items() if name != "attention"} | STEPS
+PARTS = [*({name: part} for name, part in (RIGHT | STEPS).items()), RIGHT, BY_STEPS, {"order": [0, 1]}]
 SHAPES = [
     ({}, PARTS),
     ({"qk_norm": True, "n_kv_heads": 4}, PARTS),
-    ({"position": "learned", "bias": "attention", "sliding_window": 3}, [{"attention": attention}, {"norm": norm}]),
-    ({"position": "alibi"}, [{"causal_mask": causal_mask}, {"norm": norm}]),
+    (
+        {"position": "learned", "bias": "attention", "sliding_window": 3},
+        [{"attention": attention}, STEPS, {"linear": linear}, {"norm": norm}],
+    ),
+    ({"position": "alibi"}, [{"causal_mask": causal_mask}, {"join_heads": join_heads}, {"norm": norm}]),
     (
         {"activation": "relu2", "norm": "layernorm", "bias": False},
-        [{"feed_forward": lambda x, up, down: (x @ up.T).relu().square() @ down.T}],
+        [{"feed_forward": lambda x, up, down: (x @ up.T).relu().square() @ down.T}, {"linear": linear}],
     ),
     (
         {"norm": "layernorm", "bias": True},
@@ -122,6 +148,11 @@ def test_the_right_part_gives_the_same_logits(changes, parts):
         {"attention": average},
         {"norm": lambda x, weight, eps: x},
         {"feed_forward": lambda x, gate, up, down: 0 * x},
+        {"linear": lambda x, weight: x @ weight if len(weight) == weight.shape[1] else x @ weight.T},
+        {"split_heads": lambda x, n_heads: x.reshape(n_heads, len(x), -1)},
+        {"batched_product": lambda a, b: 0 * (a @ b)},
+        {"softmax": lambda scores: scores.softmax(0)},
+        {"join_heads": lambda heads: heads.reshape(heads.shape[1], -1)},
         {"order": [1, 0]},
     ],
     ids=lambda parts: next(iter(parts)),
@@ -279,6 +310,12 @@ def test_no_fast_step_computes_in_place_of_a_part():
         ({"attention": lambda q, k, v, visible: v.double()}, r"`attention` .*float64.*must return one of .*float32"),
         ({"causal_mask": lambda T: torch.zeros(T, T)}, r"`causal_mask` .*float32.*must return one of .*bool"),
         ({"norm": lambda x, weight, eps: x.tolist()}, r"`norm` returned something of type list and no tensor"),
+        ({"softmax": lambda scores: scores[0]}, r"`softmax` returned .*shape \(6, 6\).*one of \(4, 6, 6\)"),
+        ({"batched_product": lambda a, b: a}, r"`batched_product` .*shape \(4, 6, 8\).*one of \(4, 6, 6\)"),
+        ({"linear": lambda x, weight: x}, r"`linear` returned .*shape"),
+        ({"split_heads": lambda x, n_heads: x}, r"`split_heads` .*shape \(6, 32\).*one of \(4, 6, 8\)"),
+        ({"join_heads": lambda heads: heads}, r"`join_heads` .*shape \(4, 6, 8\).*one of \(6, 32\)"),
+        ({"attention": average, "softmax": softmax}, "attention computes its own softmax; give one of the two"),
         ({"attention": 3}, "attention is of type int; give the function itself"),
         ({"attetion": average}, "no part 'attetion'; its parts are embedding, "),
         ({"order": []}, r"order is \[\]; it must list"),
@@ -295,7 +332,8 @@ def test_what_is_wrong_with_a_part_is_said(parts, told):
 @pytest.mark.parametrize(
     ("changes", "parts", "told"),
     [
-        ({"position": "alibi"}, {"attention": average}, "position='alibi'"),
+        ({"position": "alibi"}, {"attention": average}, "position='alibi', which attention knows"),
+        ({"position": "alibi"}, {"softmax": softmax}, "position='alibi', which softmax knows"),
         ({"causal": False}, {"causal_mask": causal_mask}, "causal=False"),
         ({"position": "learned"}, {"rotation": rotation}, "position='learned'"),
         ({"bias": True}, {"feed_forward": feed_forward}, "biases"),

@@ -1,6 +1,7 @@
 """Run a loaded model with one part replaced or removed, and let it write.
 
 parts      `replaced` and `without`: the model with other parts, inside a `with` block
+attending  an attention layer computed by other functions: whole heads, or their steps
 calls      how a part is called, and what is said where it returns something else than a part should
 writing    `write`: continue a text, with the KV cache where the parts allow it
 reading    `next_logits`, `token_probabilities`: what a model expects of a text

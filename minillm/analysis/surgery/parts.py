@@ -6,11 +6,16 @@ A part is a function of plain tensors, as a lesson writes it (T tokens, S tokens
     rotation(x, positions, base)             (T, D), (T,), number      -> (T, D), of queries and of keys
     causal_mask(T)                                                     -> (T, T), True where a query may see a key
     attention(query, key, value, visible)    (T, D), 2 x (S, D), (T, S)  -> (T, D)
+    linear(x, weight)                        (T, C), (F, C)            -> (T, F), of all seven matrices of a block
+    split_heads(x, n_heads)                  (T, H * D), number        -> (H, T, D), of queries, keys and values
+    batched_product(a, b)                    (H, T, D), (H, D, S)      -> (H, T, S), of scores and of outputs
+    softmax(scores)                          (H, T, S)                 -> (H, T, S)
+    join_heads(heads)                        (H, T, D)                 -> (T, H * D)
     norm(x, weight, eps)                     (T, C), (C,), number      -> (T, C)
     feed_forward(x, gate, up, down)          (T, C), 2 x (F, C), (C, F)  -> (T, C); no `gate` where a model has none
     order                                    numbers of blocks, such as [0, 1, 1, 3]
 
-The rest of the model stays as it is: the projections, the cache, the head.
+The rest of the model stays as it is: the weights, the cache, the head.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,18 +25,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minillm.analysis.surgery.calls import Function, MaskRows, by_head, by_text, call, rotated
+from minillm.analysis.surgery.attending import IN_A_LAYER, STEPS, forward_pass, linear, splitting
+from minillm.analysis.surgery.calls import Function, MaskRows, by_text, call, rotated
 from minillm.errors import UserError
-from minillm.model.attention import MultiHeadAttention, attention_by_sdpa
 from minillm.model.attention import causal_mask as plain_mask
 from minillm.model.embedding import TokenEmbedding
 from minillm.model.feedforward import FeedForward
-from minillm.model.kv_cache import Cache
 from minillm.model.linear import Linear
 from minillm.model.norm import LayerNorm, RMSNorm
 from minillm.model.transformer import Block, Transformer
 
-PARTS = ("embedding", "rotation", "causal_mask", "attention", "norm", "feed_forward", "order")
+PARTS = (
+    "embedding", "rotation", "causal_mask", "attention", "norm", "feed_forward", "order",
+    "linear", "split_heads", "batched_product", "softmax", "join_heads",
+)  # fmt: skip
 Layers = int | Sequence[int] | None
 _NOTHING = object()
 
@@ -71,8 +78,13 @@ def replace(model: Transformer, *, layers: Layers = None, **parts: Any) -> ExitS
             _set(undo, model.embedding, "forward", _embedding(model, given["embedding"]))
         if "rotation" in given:
             _rotate(undo, model, blocks, given["rotation"])
-        if "attention" in given or "causal_mask" in given:
-            _attend(undo, model, blocks, given.get("attention"), given.get("causal_mask"))
+        if "linear" in given:
+            _multiply(undo, blocks, given["linear"])
+        if "split_heads" in given:
+            for block in blocks:
+                _set(undo, block.attention, "_heads", splitting(block.attention, given["split_heads"]))
+        if given.keys() & {"causal_mask", *IN_A_LAYER}:
+            _attend(undo, model, blocks, given)
         if "norm" in given:
             for norm in _norms(model, blocks, layers):
                 _set(undo, norm, "forward", _norm(norm, given["norm"]))
@@ -182,44 +194,27 @@ def _rotate(undo: ExitStack, model: Transformer, blocks: Sequence[Block], functi
         _set(undo, block.attention, "project", of(block.attention.project))
 
 
-def _attend(
-    undo: ExitStack, model: Transformer, blocks: Sequence[Block], attention: Function | None, mask: Function | None
-) -> None:
-    if attention is not None and model.config.position == "alibi":
-        raise UserError("this model has position='alibi', which attention(query, key, value, visible) knows nothing of")
+def _attend(undo: ExitStack, model: Transformer, blocks: Sequence[Block], given: dict[str, Function]) -> None:
+    if model.config.position == "alibi" and (named := [part for part in given if part in ("attention", *STEPS)]):
+        raise UserError(f"this model has position='alibi', which {named[0]} knows nothing of")
     if not model.config.causal:
         raise UserError("this model has causal=False, which a causal mask does not fit; take a model that writes")
-    rows = MaskRows(mask) if mask is not None else plain_mask
+    rows = MaskRows(given["causal_mask"]) if "causal_mask" in given else plain_mask
     for block in blocks:
-        _set(undo, block.attention, "forward", _attention(block.attention, attention, rows))
+        _set(undo, block.attention, "forward", forward_pass(block.attention, given, rows))
 
 
-def _attention(theirs: MultiHeadAttention, attention: Function | None, rows: Function) -> Callable[..., Tensor]:
-    """The forward pass of a layer with its arguments: other heads, other rows of the mask, or both."""
+def _multiply(undo: ExitStack, blocks: Sequence[Block], function: Function) -> None:
+    for layer in (layer for block in blocks for layer in _matrices(block)):
+        if type(layer) is not Linear:
+            raise UserError("this model's weights are quantized; load it in float32")
+        _set(undo, layer, "forward", linear(layer.weight, layer.bias, function))
 
-    def forward(
-        x: Tensor,
-        mask: Tensor | None = None,
-        is_causal: bool = False,
-        angles: Any = None,
-        bias: Tensor | None = None,
-        cache: Cache | None = None,
-        layer: int = 0,
-    ) -> Tensor:
-        query, key, value = theirs.project(x, angles)
-        if cache is not None:
-            key, value = cache.append(layer, key, value)
-        (B, _H, T, _D), S = query.shape, key.shape[2]
-        visible = rows(T, S, x.device)
-        if mask is not None:  # texts side by side in a row, or a sliding window
-            visible = visible & (mask.squeeze(1) if mask.dim() == 4 else mask)
-        if attention is None:  # all heads at once
-            heads = attention_by_sdpa(query, key, value, visible, bias=bias)
-        else:
-            heads = by_head(attention, query, key, value, visible.expand(B, T, S))
-        return theirs.output(heads.transpose(1, 2).flatten(2))
 
-    return forward
+def _matrices(block: Block) -> list[nn.Module]:
+    """The layers that multiply by a matrix: seven, or six where there is no gate."""
+    a, f = block.attention, block.feedforward
+    return [layer for layer in (a.query, a.key, a.value, a.output, f.gate, f.up, f.down) if layer is not None]
 
 
 def _norm(norm: RMSNorm | LayerNorm, function: Function) -> Callable[[Tensor], Tensor]:
