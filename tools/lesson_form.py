@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import nbformat
 
+from minillm.course import puzzles
 from minillm.course.claims import MEASURED
 from minillm.course.pages import YOUR_TURN, is_test
 from minillm.course.turns import find
@@ -45,6 +46,7 @@ class Size:
     choices: int  # predictions and explorers
     figures: int = 0
     seconds: float = 0  # in which its cells run
+    puzzles: int = 0  # of one line, each a thing to type
 
     @property
     def minutes(self) -> int:
@@ -55,7 +57,8 @@ class Size:
         """
         reading = self.words / WORDS_PER_MINUTE + self.code_lines / LINES_PER_MINUTE
         looking = MINUTES_PER_CHOICE * self.choices + MINUTES_PER_FIGURE * self.figures
-        return 5 * math.ceil((reading + self.turn_minutes + looking + self.seconds / 60) / 5)
+        typing = self.turn_minutes + puzzles.MINUTES * self.puzzles
+        return 5 * math.ceil((reading + typing + looking + self.seconds / 60) / 5)
 
 
 def has_turns(cells: Cells) -> bool:
@@ -73,7 +76,8 @@ def size(cells: Cells, seconds: float = 0) -> Size:
     figures = len(re.findall(r"\b(?:show|Watch|Live)\(", "\n".join(code)))
     turns = [id for source in code for id in YOUR_TURN.findall(source)]
     minutes = sum(find(id).minutes for id in turns)
-    return Size(pace.words_in(text), len(code), lines, len(turns), minutes, choices, figures, seconds)
+    asked = sum(len(_puzzles(source)) for source in code)
+    return Size(pace.words_in(text), len(code), lines, len(turns), minutes, choices, figures, seconds, asked)
 
 
 def seconds_of(lesson: str) -> float:
@@ -87,9 +91,9 @@ def report(lesson: str, cells: Cells) -> str:
     counted = size(cells, seconds_of(lesson))
     return (
         f"{lesson}: {counted.minutes} minutes ({counted.words} words, {counted.code_cells} code cells, "
-        f"{counted.code_lines} lines, {counted.turns} turns of {counted.turn_minutes} minutes, {counted.choices} "
-        f"predictions and explorers, {counted.figures} figures, {counted.seconds:.0f} s); longest passive stretch: "
-        f"{pace.longest(cells)}"
+        f"{counted.code_lines} lines, {counted.turns} turns of {counted.turn_minutes} minutes, "
+        f"{counted.puzzles} puzzles, {counted.choices} predictions and explorers, {counted.figures} figures, "
+        f"{counted.seconds:.0f} s); longest passive stretch: {pace.longest(cells)}"
     )
 
 
@@ -129,6 +133,7 @@ def complaints(lesson: str, cells: Cells) -> Iterator[str]:
             yield f"{phrase!r} must begin a cell of its own"
     yield from pace.complaints(cells)
     yield from _solutions(cells)
+    yield from _specs(cells)
     yield from slide_rules.complaints(cells)
 
 
@@ -180,6 +185,27 @@ def _solutions(cells: Cells) -> Iterator[str]:
                 yield f"cell {number} must hold turn {id} and its stub:\n{turn.decorator}\n{turn.stub}"
             if folded != [turn.solution]:
                 yield f"cell {number + 1} must fold away the solution of turn {id}:\n{turn.solution}"
+
+
+def _puzzles(source: str) -> list[str]:
+    """The names of the puzzles that a code cell asks for."""
+    calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    asked = [call for call in calls if ast.unparse(call.func) == "puzzles.solve"]
+    return [keyword.arg for call in asked for keyword in call.keywords if keyword.arg]
+
+
+def _specs(cells: Cells) -> Iterator[str]:
+    """Check that puzzles stand between their specs and their folded solutions."""
+    for number, cell in enumerate(cells, start=1):
+        if cell.cell_type != "code" or not (names := _puzzles(cell.source)):
+            continue
+        if cell.source != puzzles.cell(*names):
+            yield f"cell {number} must ask for its puzzles and nothing else:\n{puzzles.cell(*names)}"
+        if SOLUTION.findall(cells[number].source) != [f"{puzzles.cell(*names, solved=True)}\n"]:
+            yield f"cell {number + 1} must fold away the solution:\n{puzzles.cell(*names, solved=True)}"
+        for name in names:
+            if (spec := puzzles.PUZZLES[name].told) not in cells[number - 2].source:
+                yield f"cell {number - 1} must hold the spec of the puzzle {name}:\n{spec}"
 
 
 def _experiments(cells: Cells) -> Iterator[str]:

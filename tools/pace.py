@@ -10,9 +10,10 @@ import nbformat
 from minillm.course.pages import PREDICT, YOUR_TURN, is_test
 
 WORDS, CODE_CELLS = 400, 6  # the most without anything to type, click or decide
-# Widgets, and what a comment asks to change; a quiz question is one to decide.
+# Widgets, puzzles, and what a comment asks to change; a quiz question is one to decide.
 ACTIVE = re.compile(
-    r"\b(?:predict|predict_number|\w*Explorer|ChatBox|RankingBooth|interact|\w*Slider)\(|# *change (?:this|me)",
+    r"\b(?:predict|predict_number|\w*Explorer|ChatBox|RankingBooth|interact|puzzles\.solve|\w*Slider)\("
+    r"|# *change (?:this|me)",
     re.IGNORECASE,
 )
 QUESTION = re.compile(r"<details>\s*<summary>Open.*?</details>", re.DOTALL)

@@ -32,6 +32,7 @@ ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
 }
 TOPICS = {
     "00": "the_map",
+    "00a": "tensors",
     "00b": "learning",
     "04": "attention",
     "11a": "reasoning",

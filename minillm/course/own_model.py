@@ -96,7 +96,7 @@ def write(
 ) -> str:
     """Let a model write with these parts, show the text and whose code ran, and return what is new (at most n tokens).
 
-    `parts` are functions by name: embedding, rotation, causal_mask, attention, norm, feed_forward (their arguments:
+    `parts` are functions by name, such as attention, norm or softmax (all of them, with their arguments:
     `analysis.surgery.parts`). If none is given, they are yours where your workbook has some. `order` lists blocks,
     `without` leaves a part out ("attention", "feed_forward", "norm", "positions"), `layers` says where, counted from 0,
     and `sampler` chooses a token's id from the logits. `model` is a loaded pair, by default SmolLM2. Raises `UserError`
@@ -165,6 +165,11 @@ def _part(model: Transformer, part: str, function: Any, layers: int | Sequence[i
         "rotation": f" ({n * (model.config.n_heads + model.config.n_kv_heads)} heads in {where})",
         "norm": f" ({2 * n + (layers is None)} norms)",
         "feed_forward": f" ({where})",
+        "batched_product": f" (twice in {'each of ' if n > 1 else ''}{where})",
+        "softmax": f" ({where})",
+        "split_heads": f" ({where})",
+        "join_heads": f" ({where})",
+        "linear": f" (all matrices of {where})",
     }
     return _whose(part, function) + counts.get(part, "" if layers is None else f" ({where})")
 

@@ -11,8 +11,8 @@
 #
 # **Time**: 70 minutes; the cells themselves run in half a minute.
 #
-# **Before you start**: lesson 00a (tensors, matrix products, softmax, cross-entropy, the gradient). From lesson 01
-# you only need that a tokenizer turns text into ids.
+# **Before you start**: lessons 00a (tensors, matrix products, softmax) and 00b (cross-entropy, the gradient). From
+# lesson 01 you only need that a tokenizer turns text into ids.
 
 # %%
 import inspect
@@ -654,7 +654,7 @@ assert not any(met(*couple) for couple in never_told)
 # The method is *skip-gram* (Mikolov et al. 2013). Each word has a row in a table E, and a row in a second table U for
 # its part as company. From a word w, guess a word v within ten words of it: the scores are the dot products of E's row
 # with all rows of U, and softmax makes them probabilities, p(v | w) = softmax(U · e_w). The loss is the cross-entropy
-# of lesson 00a. Naively, pair by pair:
+# of lesson 00b. Naively, pair by pair:
 
 
 # %%

@@ -11,8 +11,8 @@
 #
 # **Time**: 70 minutes; the cells themselves run in about one.
 #
-# **Before you start**: tensors, softmax and cross-entropy (lesson 00a), and what attention does (lesson 04) in one
-# sentence: it replaces a vector by a weighted mean of other vectors.
+# **Before you start**: tensors and softmax (lesson 00a), cross-entropy (00b), and what attention does (lesson 04) in
+# one sentence: it replaces a vector by a weighted mean of other vectors.
 
 # %%
 import inspect

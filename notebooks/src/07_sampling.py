@@ -11,8 +11,9 @@
 #
 # **Time**: 70 minutes; the cells themselves run in about one.
 #
-# **Before you start**: softmax, cross-entropy and KL divergence, all in lesson 00a. Nothing of attention is needed
-# until the last part, on the cache, where lesson 04 helps.
+# **Before you start**: softmax (lesson 00a), cross-entropy (00b) and KL divergence
+# ([glossary](../teaching/glossary.md#k)). Nothing of attention is needed until the last part, on the cache, where
+# lesson 04 helps.
 
 # %%
 import inspect

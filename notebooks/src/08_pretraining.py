@@ -11,7 +11,7 @@
 #
 # **Time**: 90 minutes; the cells themselves run in two or three.
 #
-# **Before you start**: cross-entropy and one step of gradient descent (lesson 00a); the model itself (lesson 06).
+# **Before you start**: cross-entropy and one step of gradient descent (lesson 00b); the model itself (lesson 06).
 
 # %%
 import copy
@@ -50,7 +50,7 @@ _ = torch.manual_seed(0)
 # %% [markdown]
 # ## Why is text enough?
 #
-# In lesson 00a you trained a net on pairs: an input, and the right answer to it. Who writes the right answers for a
+# In lesson 00b you trained a net on pairs: an input, and the right answer to it. Who writes the right answers for a
 # language model? Nobody. A text already contains them: after *the old miller walked to the* comes some word, and
 # whoever wrote the text has filled it in. Every token is the right answer to the question that its predecessors ask.
 # So a text of n tokens is n exercises with solutions, and the number of texts in the world is the size of the book.
@@ -288,7 +288,7 @@ print(f"first {rates[0]:.4f}, highest {max(rates):.4f}, last {rates[-1]:.5f}")
 # Two rulers belong beside the curve. The upper one is the *bigram* model, which knows nothing but how often each token
 # follows each other one: it is what counting can do. The lower one is the *floor*, the loss of a reader who knows
 # Ottermere's own rules: nobody can be better on average, because what is left is what the writer really tossed a coin
-# for. A loss minus the floor is a KL divergence (lesson 00a): the nats per token that the model still wastes.
+# for. A loss minus the floor is a KL divergence: the nats per token that the model still wastes.
 
 # %%
 truth = floor(corpus.truth, tokenizer).nats_per_token

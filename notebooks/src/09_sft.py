@@ -12,7 +12,7 @@
 #
 # **Time**: 75 minutes; the cells themselves run in about two.
 #
-# **Before you start**: cross-entropy (lesson 00a), tokens (lesson 01), and what pretraining does (lesson 08) in one
+# **Before you start**: cross-entropy (lesson 00b), tokens (lesson 01), and what pretraining does (lesson 08) in one
 # sentence: it makes every next token of many documents likelier. For packing, the mask of lesson 04 helps.
 
 # %%

@@ -14,8 +14,9 @@
 #
 # **Time**: 90 minutes; the cells themselves run in about three.
 #
-# **Before you start**: cross-entropy, KL divergence and a gradient, all in lesson 00a; what supervised fine-tuning does
-# (lesson 09). The part on GAE is optional.
+# **Before you start**: cross-entropy and a gradient (lesson 00b), KL divergence
+# ([glossary](../teaching/glossary.md#k)), and what supervised fine-tuning does (lesson 09). The part on GAE is
+# optional.
 
 # %%
 import copy

@@ -15,7 +15,7 @@
 # **Time**: 80 minutes; the cells themselves run in about two.
 #
 # **Before you start**: lesson 10, of which you need the Bradley-Terry loss, the best policy at a price, and the
-# baseline. KL divergence and softmax are in lesson 00a.
+# baseline. Softmax is in lesson 00a, KL divergence in the [glossary](../teaching/glossary.md#k).
 
 # %%
 import inspect

@@ -14,7 +14,7 @@
 #
 # **Time**: 100 minutes; the cells themselves run in about two.
 #
-# **Before you start**: a training run (lesson 08), logarithms and powers (lesson 00a). Lesson 12 helps with bytes.
+# **Before you start**: a training run (lesson 08), logarithms and powers. Lesson 12 helps with bytes.
 
 # %%
 import inspect

@@ -4,7 +4,7 @@
 # **You will write** the price of a wrong belief, straight from logits; mend a training step that learns and is wrong
 # all the same; bring slopes back through a broadcast; and build an autograd.
 #
-# **Time**: 75 minutes. **Points**: 10. **Before you start**: lesson 00a.
+# **Time**: 75 minutes. **Points**: 10. **Before you start**: lessons 00a and 00b.
 #
 # Write in place of the `...`, run your cell, then the check below it. A check tries your function
 # on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
@@ -32,8 +32,9 @@ from minillm.course.checks import check
 #
 # **Goal**: compute KL(truth, guess), what a guess costs above what nobody can save, for rows of logits.
 #
-# In the lesson both were probabilities. Two networks give you logits, and these can be large, or minus infinity for a
-# token that a network rules out. (When a small model learns from a large one, KL is the loss, place by place.)
+# KL(p, q) is the sum of p · ln(p / q), with p what is true and q what is guessed. Two networks give you logits of both,
+# and these can be large, or minus infinity for a token that a network rules out. (When a small model learns from a
+# large one, KL is the loss, place by place.)
 #
 # **In**: `truth` and `guess`, logits of (B, V) each. Some may be 150 or -150, some minus infinity. No row is minus
 # infinity everywhere.
@@ -41,14 +42,14 @@ from minillm.course.checks import check
 # **Out**: (B,), one price for each row, in nats. A token with probability 0 in the truth costs nothing, whatever the
 # guess says of it. Where the guess rules out what can happen, however unlikely, the price is infinite.
 #
-# The lesson's truth and guess, `kl(torch.tensor([[1/2, 1/4, 1/4]]).log(), torch.tensor([[1/4, 1/4, 1/2]]).log())`, give
-# `[0.1733]`: a quarter of a bit.
+# For example, `kl(torch.tensor([[1/2, 1/4, 1/4]]).log(), torch.tensor([[1/4, 1/4, 1/2]]).log())` gives `[0.1733]`: a
+# quarter of a bit.
 #
 # **Without**: `minillm`, `torch.nn.functional.kl_div`, `torch.kl_div`, `torch.distributions`.
 #
 # <details><summary>Hint 1</summary>
 #
-# `kl_in_bits` in the lesson has a logarithm of a quotient. Write it as a difference of two logarithms.
+# The definition has a logarithm of a quotient. Write it as a difference of two logarithms.
 # </details>
 #
 # <details><summary>Hint 2</summary>
@@ -85,7 +86,7 @@ check("00a.1", kl).points
 #
 # **Goal**: find out why the step below does not go along the gradient, and write one that does.
 #
-# It is the lesson's step for a network of any depth, in a single walk back, which saves the list of slopes. And it
+# It is lesson 00b's step for a network of any depth, in a single walk back, which saves the list of slopes. And it
 # learns: the loss falls. But a step along the gradient has a property that you can measure. Take it at double the
 # rate, and each number moves exactly twice as far. Run the cell. Which layers keep to that, and which do not?
 
@@ -129,7 +130,7 @@ for place, (weight, _) in enumerate(layers):
 
 # %% [markdown]
 # **In**: `layers`, a list of pairs (weight, bias), (in, out) and (out,); `x` (B, C); `y` (B, V), the truth, whose rows
-# may weigh differently and add up to 1 all together; `rate`, a number. The network is the lesson's, with any number of
+# may weigh differently and add up to 1 all together; `rate`, a number. The network is that of 00b, with any number of
 # layers: tanh after each but the last, then log_softmax, and the loss is -(y · log p).sum().
 #
 # **Out**: a new list of pairs, each weight and bias minus `rate` times its slope. What came in stays as it was.
@@ -188,7 +189,7 @@ check("00a.2", step).points
 #
 # **Goal**: bring the slopes of a broadcast result back to the shape of what was broadcast.
 #
-# *What is broadcast forwards is summed backwards*: in the lesson that was `d_logits.sum(0)` for a bias. But there are
+# *What is broadcast forwards is summed backwards*: in lesson 00b that was `d_logits.sum(0)` for a bias. But there are
 # more ways to broadcast. A mean per row, (B, 1), is stretched along an axis; a table of places, (T, C), gets an axis in
 # front; a single number gets all its axes. An autograd meets each of these, behind every `+` and `*`.
 #
@@ -267,7 +268,7 @@ check("00a.3", unbroadcast).points
 # **Out**: a dictionary with a slope for every name, those of `values` and those of `steps`: the slope of the last
 # step's number by this one. That of the last step itself is 1; what has no effect on it has 0.
 #
-# The graph of the lesson, with a product in place of the square:
+# A small graph:
 #
 # ```
 # values = {"w": 2.0, "x": 3.0, "b": -4.0}
@@ -327,4 +328,4 @@ check("00a.4", slopes).points
 # %% [markdown]
 # **What you built**: the price of a belief that no large logit can spoil, a step that goes where the gradient points,
 # and an autograd in twenty lines. Give its numbers shapes, put `unbroadcast` behind its `+` and `*`, add a matrix
-# product, and it trains the network of the lesson.
+# product, and it trains the network of 00b.

@@ -5,6 +5,7 @@ from dataclasses import replace
 import jupytext
 import pytest
 
+from minillm.course import puzzles
 from minillm.course.turns import turns
 from tools.lesson_form import Size, complaints, has_turns, report, seconds_of, size
 
@@ -68,6 +69,25 @@ def test_minutes_are_counted_and_rounded_up_to_five():
     assert small.minutes == 20  # 1 + 1 + 8 + 6 + 2 + 2
     assert replace(small, seconds=121).minutes == 25
     assert replace(small, turn_minutes=9).minutes == 25
+
+
+def test_puzzles_are_typed_between_their_specs_and_their_solutions():
+    names = "outer", "center"
+    specs = TEXT + "# ```python\n" + commented("\n".join(puzzles.PUZZLES[name].told for name in names))[len(TEXT) :]
+    asked = CODE + puzzles.cell(*names) + "\n"
+    solution = commented(FOLDED.format(puzzles.cell(*names, solved=True) + "\n"))
+    page = specs + "# ```\n\n" + asked + "\n" + solution
+    first = TEXT + "# # Lesson\n# **Time**: 45 minutes. Two words.\n"
+    assert judged(first=first, diagram=parts()["diagram"] + page) == []
+    assert size(read(page)).puzzles == 2
+    assert Size(0, 1, code_lines=0, turns=0, turn_minutes=0, choices=0, puzzles=5).minutes == 10
+    for changed, told in (
+        (page.replace("lambda x: ...", "lambda x: x"), "must ask for its puzzles and nothing else"),
+        (page.replace("keepdim=True", "keepdim=False"), "must fold away the solution"),
+        (page.replace("a[i] * b[j]", "a[j] * b[i]"), "must hold the spec of the puzzle outer"),
+    ):
+        (complaint,) = judged(first=first, diagram=parts()["diagram"] + changed)
+        assert told in complaint
 
 
 def test_the_seconds_of_a_page_are_read(tmp_path, monkeypatch):

@@ -203,6 +203,34 @@ def test_the_courses_versions_equal_the_package():
     torch.testing.assert_close(grouped_attention(query, key, value, mask(4)), expected.transpose(0, 1).flatten(1))
 
 
+def test_the_courses_versions_of_tensors_equal_torch():
+    """Oracles: torch's product and softmax; heads joined as the package's attention joins them."""
+    join_heads, batched_product, softmax = (turn.course for turn in turns("00a"))
+    heads, keys = torch.randn(3, 5, 4), torch.randn(3, 6, 4)
+    torch.testing.assert_close(join_heads(heads), heads.transpose(0, 1).flatten(1))
+    torch.testing.assert_close(batched_product(heads, keys.transpose(1, 2)), heads @ keys.transpose(1, 2))
+    for scores in (
+        torch.randn(4),
+        100 * torch.randn(2, 3, 4),
+        torch.tensor([[-torch.inf, 200.0], [-200.0, -torch.inf]]),
+    ):
+        torch.testing.assert_close(softmax(scores), scores.softmax(-1))
+
+
+def test_a_product_of_the_arguments_as_they_came_is_torchs():
+    """`@` is no call, so its use is read from the source; a product per head, in a loop, is written by hand."""
+
+    def batched_product(a, b):
+        product = a @ b
+        return product
+
+    assert (
+        try_out(find("00a.batched_product"), batched_product, source_of(batched_product)).ready_made == "torch.matmul"
+    )
+    by_head = next(answer for answer in load_all() if answer.holder.__name__ == "TwoDimensionsPerHead")
+    assert by_head.verdict.ready_made == ""
+
+
 def test_the_courses_versions_of_reasoning_equal_the_package():
     """Oracles: the instructions' own checker, pass@k of the package, and the gradient of its GRPO loss."""
     verifier, policy_gradient_loss, pass_at_k = (turn.course for turn in turns("11a"))

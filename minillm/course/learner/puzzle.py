@@ -33,6 +33,11 @@ class Puzzle(Turn):
         return inspect.cleandoc("\n" + inspect.getsource(self.spec).partition("\n")[2])
 
     @property
+    def told(self) -> str:
+        """The spec as the page shows it, with the call as a comment above."""
+        return f"# {self.name}({', '.join(self.parameters)})\n{self.loops}"
+
+    @property
     def stub(self) -> str:
         """The line in the lesson's cell that the answer goes into."""
         return f"{self.name}=lambda {', '.join(self.parameters)}: ...,"

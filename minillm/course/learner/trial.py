@@ -1,7 +1,9 @@
 """Try a learner's function against the probes of a turn, in the learner's own process, and say what is wrong."""
 
+import ast
 import inspect
 import sys
+import textwrap
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field, replace
 from io import StringIO
@@ -75,16 +77,34 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
                 return Verdict("not right yet", fault, "Keep the lines that the lesson gives; fill in the rest.")
             failure = _first_failure(turn, thing, asked)
             checks = sum(len(calls) for calls in turn.calls(SEED))
-            return failure or Verdict("right", checks=checks, ready_made=_ready_made(turn, thing, asked))
+            ready_made = _operator(turn, source) or _ready_made(turn, thing, asked)
+            return failure or Verdict("right", checks=checks, ready_made=ready_made)
         except Late as late:
             advice = turn.advice(LATE) or "Does a loop never end?"
             return Verdict("not right yet", f"`{turn.name}` {LATE}", advice, inputs(turn, late.call))
 
 
+def _operator(turn: Turn, source: str | None) -> str:
+    """torch's product, if the arguments are handed to `@` as they came and the turn asks for just that; else empty."""
+    if "@" not in turn.ready_made or source is None:
+        return ""
+    for node in ast.walk(ast.parse(textwrap.dedent(source))):
+        match node:
+            case ast.BinOp(left=ast.Name(id=left), op=ast.MatMult(), right=ast.Name(id=right)):
+                if (left, right) == turn.parameters:
+                    return "torch.matmul"
+    return ""
+
+
 def _ready_made(turn: Turn, thing: Any, asked: Asked) -> str:
     """The function of torch, of the package or of the course that does what the turn asks for; empty if none does."""
     package = [f"minillm.{name}" for name in PACKAGE if f"minillm.{name}" in sys.modules]
-    names = (*turn.ready_made, *package, "minillm.course.mine", f"{turn.course.__module__}.{turn.name}")
+    names = (
+        *(name for name in turn.ready_made if name != "@"),
+        *package,
+        "minillm.course.mine",
+        f"{turn.course.__module__}.{turn.name}",
+    )
     for calls in turn.calls(SEED):
         try:
             with asked.limit(calls[0]), redirect_stdout(StringIO()):
@@ -277,8 +297,8 @@ def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
     with asked.limit(turn.long_call), redirect_stdout(StringIO()):
         if not starts_over(answer, plain(turn.long_call)):
             return None
-    sentence = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."
-    return Verdict("not right yet", sentence, ONCE)
+    again = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."
+    return Verdict("not right yet", *(turn.slow or (again, ONCE)))
 
 
 def _leaf_name(turn: Turn, path: tuple) -> str:

@@ -55,6 +55,7 @@ class Turn(Question):
     errors: dict[str, str] = field(default_factory=dict)  # advice, by a pattern that an error matches
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
     long_call: Call | None = None  # begins with a long list, whose items an answer may not take up once per item
+    slow: tuple[str, str] | None = None  # what is said then, and the advice, where the usual sentences do not fit
 
     def __post_init__(self) -> None:
         self.course: Any = self.right  # what stands in for the learner's
