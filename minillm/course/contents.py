@@ -15,6 +15,7 @@ from minillm.errors import UserError
 FILE = Path(__file__).with_name("contents.json")
 ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
     "00a": "tensors",
+    "00b": "learning",
     "01": "tokenizer",
     "02": "embeddings",
     "03": "positional_encoding",

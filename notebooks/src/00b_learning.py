@@ -593,4 +593,7 @@ mine.map(lesson="00b")
 #
 # **Yours to keep**: `mine/learning.py` in your workbook.
 #
+# **Graded questions**, with checks that name the mistake:
+# [exercise 00b](../exercises/00b_learning/00b_learning.ipynb).
+#
 # **Next**: [lesson 01](01_tokenizer.ipynb), where text becomes ids: not letter by letter, and not word by word.

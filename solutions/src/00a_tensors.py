@@ -1,331 +1,235 @@
 # %% [markdown]
 # # Exercise 00a · Tensors
 #
-# **You will write** the price of a wrong belief, straight from logits; mend a training step that learns and is wrong
-# all the same; bring slopes back through a broadcast; and build an autograd.
+# **You will write** a top-k accuracy without a silent broadcast, a batch of padded texts with its mask, and the rule by
+# which every transpose, slice and window reads its numbers.
 #
-# **Time**: 75 minutes. **Points**: 10. **Before you start**: lessons 00a and 00b.
+# **Time**: 50 minutes. **Points**: 10. **Before you start**: lesson 00a.
 #
-# Write in place of the `...`, run your cell, then the check below it. A check tries your function
-# on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
-# Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
+# Replace the `...`, run your cell, then run the check below it. A check tries your function on many inputs. It shows
+# a small one that fails, names the mistake if it can, and gives a hint. Its last line is your points. To call your
+# function on the input that failed, or to draw other inputs:
 #
 # ```python
-# kl(*check("00a.1", kl).failure.example)
-# check("00a.1", kl, seed=7)
+# accuracy(*check("00a.1", accuracy).failure.example)
+# check("00a.1", accuracy, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
-# your function is given must stay as it is: return something new.
+# In every question you may use everything in torch and numpy except what **Without** lists. Don't change the inputs:
+# return something new.
 
 # %%
-import math
-
 import torch
 
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 00a.1 · What a wrong belief costs
+# ## 00a.1 · An accuracy that is too high
 #
-# *rebuild · difficulty 2 of 5 · 10 minutes · 2 points*
+# *bug-hunt · difficulty 2 of 5 · 15 minutes · 3 points*
 #
-# **Goal**: compute KL(truth, guess), what a guess costs above what nobody can save, for rows of logits.
+# **Goal**: find out why the top-1 accuracy below is too high, and write a top-k accuracy that is right.
 #
-# KL(p, q) is the sum of p · ln(p / q), with p what is true and q what is guessed. Two networks give you logits of both,
-# and these can be large, or minus infinity for a token that a network rules out. (When a small model learns from a
-# large one, KL is the loss, place by place.)
+# A language model gives one row of logits per text. Top-k accuracy is the share of rows whose target is among the k
+# largest logits. The code below runs without a warning. Its logits are random, so about 1 of 10 targets should be hit
+# by chance. Run the cell, and compare with the count by hand.
+
+
+# %%
+def broken_accuracy(logits, targets, k):
+    """The share of rows whose target is among the k largest logits. (It isn't.)"""
+    top = logits.topk(k).indices
+    hits = (top == targets).any(dim=-1)
+    return hits.float().mean().item()
+
+
+torch.manual_seed(5)
+logits, targets = torch.randn(12, 10), torch.randint(10, (12,))
+by_hand = sum(
+    int(row.argmax()) == target for row, target in zip(logits, targets, strict=True)
+)
+print(f"top-1 accuracy {broken_accuracy(logits, targets, k=1):.2f}")
+print(f"counted by hand: {by_hand} of 12 rows, {by_hand / 12:.2f}")
+
+# %% [markdown]
+# **In**: `logits` (B, V), with no equal numbers in a row; `targets` (B,), the right ids, or -100 for a row without a
+# target (PyTorch's losses skip these rows, too); `k`, a whole number from 1 to V. At least one row has a target.
 #
-# **In**: `truth` and `guess`, logits of (B, V) each. Some may be 150 or -150, some minus infinity. No row is minus
-# infinity everywhere.
+# **Out**: one number, the share of hits among the rows that have a target, from 0 to 1.
 #
-# **Out**: (B,), one price for each row, in nats. A token with probability 0 in the truth costs nothing, whatever the
-# guess says of it. Where the guess rules out what can happen, however unlikely, the price is infinite.
+# With `logits = torch.tensor([[0.1, 2.0, 1.0], [3.0, 0.5, 0.2]])`:
 #
-# For example, `kl(torch.tensor([[1/2, 1/4, 1/4]]).log(), torch.tensor([[1/4, 1/4, 1/2]]).log())` gives `[0.1733]`: a
-# quarter of a bit.
+# ```
+# accuracy(logits, torch.tensor([2, 0]), k=1)     0.5  the second row is a hit
+# accuracy(logits, torch.tensor([2, 1]), k=2)     1.0
+# accuracy(logits, torch.tensor([2, -100]), k=1)  0.0  one row has a target, and misses it
+# ```
 #
-# **Without**: `minillm`, `torch.nn.functional.kl_div`, `torch.kl_div`, `torch.distributions`.
+# **Without**: `minillm`.
 #
 # <details><summary>Hint 1</summary>
 #
-# The definition has a logarithm of a quotient. Write it as a difference of two logarithms.
+# Print the shapes of `top`, of `targets`, and of `top == targets`. How many comparisons did you want, and how many were
+# made?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# You never need a logarithm of a probability: `log_softmax` of the logits is one already, and it is exact where the
-# probability itself is rounded to 0. Only the weights are probabilities, `log_p.exp()`.
+# Aligned on the right, (B, 1) and (B,) broadcast to (B, B). Row i should be compared with target i only. Where must
+# `targets` get a new axis, so that it is repeated along the k candidates?
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `prices = log_p.exp() * (log_p - log_q)` is right but for the tokens that the truth rules out. There it is 0 times
-# infinity. `torch.where(log_p > -torch.inf, prices, 0.0)` puts the zeros in; then add up along the last axis. Compute
-# in float64, where e⁻³⁰⁰ is not yet 0.
+# First keep the rows with a target: `logits[targets != -100]`, and the same for the targets. Then compare
+# `top == targets[:, None]`, (B, k), and take `any(dim=-1)` over the candidates.
 # </details>
 
 
 # %%
-def kl(truth, guess):
-    """What the guess costs in each row: (B,)."""
+def accuracy(logits, targets, k):
+    """The share of rows with a target whose target is among the k largest logits."""
     ### BEGIN SOLUTION
-    log_p, log_q = truth.double().log_softmax(-1), guess.double().log_softmax(-1)
-    prices = log_p.exp() * (log_p - log_q)
-    return torch.where(log_p > -torch.inf, prices, 0.0).sum(-1)
+    has_target = targets != -100
+    top = logits[has_target].topk(k).indices  # (rows, k)
+    hits = (top == targets[has_target][:, None]).any(dim=-1)
+    return hits.float().mean().item()
     ### END SOLUTION
 
 
 # %%
-check("00a.1", kl).points
+check("00a.1", accuracy).points
 
 # %% [markdown]
-# ## 00a.2 · The loss falls, and the step is wrong
+# ## 00a.2 · Pad a batch and build its mask
 #
-# *bug-hunt · difficulty 3 of 5 · 15 minutes · 2 points*
+# *extend · difficulty 2 of 5 · 15 minutes · 4 points*
 #
-# **Goal**: find out why the step below does not go along the gradient, and write one that does.
+# **Goal**: put texts of different lengths into one tensor, with a mask that says which entries are real tokens.
 #
-# It is lesson 00b's step for a network of any depth, in a single walk back, which saves the list of slopes. And it
-# learns: the loss falls. But a step along the gradient has a property that you can measure. Take it at double the
-# rate, and each number moves exactly twice as far. Run the cell. Which layers keep to that, and which do not?
-
-
-# %%
-def broken_step(layers, x, y, rate):
-    """All layers after one step down. (It is another step.)"""
-    outputs = [x]  # what goes into each layer
-    for weight, bias in layers[:-1]:
-        outputs.append(torch.tanh(outputs[-1] @ weight + bias))
-    weight, bias = layers[-1]
-    log_p = (outputs[-1] @ weight + bias).log_softmax(-1)
-    slope = log_p.exp() * y.sum(1, keepdim=True) - y
-    stepped = list(layers)
-    for place in reversed(range(len(layers))):
-        weight, bias = layers[place]
-        h = outputs[place]
-        weight = weight - rate * h.T @ slope
-        bias = bias - rate * slope.sum(0)
-        stepped[place] = weight, bias
-        slope = slope @ weight.T * (1 - h**2)
-    return stepped
-
-
-def loss_of(layers, x, y):
-    for weight, bias in layers[:-1]:
-        x = torch.tanh(x @ weight + bias)
-    return -(y * (x @ layers[-1][0] + layers[-1][1]).log_softmax(-1)).sum()
-
-
-torch.manual_seed(0)
-layers = [
-    (torch.randn(size), torch.randn(size[1])) for size in [(3, 5), (5, 4), (4, 6)]
-]
-x, y = torch.randn(4, 3), torch.eye(6)[[2, 0, 5, 2]] / 4
-once, double = (broken_step(layers, x, y, rate) for rate in (1.0, 2.0))
-print(f"loss {loss_of(layers, x, y):.2f}, after a step {loss_of(once, x, y):.2f}")
-for place, (weight, _) in enumerate(layers):
-    far, twice = (step[place][0] - weight for step in (once, double))
-    print(f"weight of layer {place}: {twice.norm() / far.norm():.2f} times as far")
-
-# %% [markdown]
-# **In**: `layers`, a list of pairs (weight, bias), (in, out) and (out,); `x` (B, C); `y` (B, V), the truth, whose rows
-# may weigh differently and add up to 1 all together; `rate`, a number. The network is that of 00b, with any number of
-# layers: tanh after each but the last, then log_softmax, and the loss is -(y · log p).sum().
+# A model computes a batch as one rectangle. Shorter texts are filled up with *padding*: on the right for training, on
+# the left for generation, so that every text ends in the last column and the next token follows for all of them. The
+# mask tells attention what to ignore (lesson 04).
 #
-# **Out**: a new list of pairs, each weight and bias minus `rate` times its slope. What came in stays as it was.
+# Many models have no id of their own for padding and use one that also occurs in texts, often the end-of-text token.
 #
-# `step([(torch.zeros(1, 2), torch.zeros(2))], torch.tensor([[1.0]]), torch.tensor([[1.0, 0.0]]), 0.5)`: both tokens
-# have probability a half, the slope at the logits is (-0.5, 0.5), and the weight becomes `[[0.25, -0.25]]`, the bias
-# `[0.25, -0.25]`.
+# **In**: `texts`, a list of lists of ids, at least one of them not empty; `pad`, the id to fill up with; `side`,
+# `"left"` or `"right"`, where the padding goes; `max_length`, a whole number of at least 1.
 #
-# **Without**: `minillm`, `torch.autograd`, `torch.Tensor.backward`, `torch.optim`.
+# **Out**: a pair `(ids, mask)`, both (B, T) tensors: whole numbers, and True for a token of a text. A text with more
+# than `max_length` ids keeps its last `max_length`. T is the length of the longest text after that. An empty text is a
+# row of padding.
+#
+# ```
+# pad_batch([[5, 6, 7], [8]], pad=0, side="left", max_length=10)
+# ids   [[5, 6, 7], [0, 0, 8]]
+# mask  [[True, True, True], [False, False, True]]
+# ```
+#
+# With `max_length=2` the ids are `[[6, 7], [0, 8]]`.
+#
+# **Without**: `minillm`, `torch.nn.utils.rnn`.
 #
 # <details><summary>Hint 1</summary>
 #
-# The last layer is right, and all in front of it are not. So each layer's own slope is right if what arrives at it is.
-# What does the loop hand on to the layer in front?
+# Can you compute the mask from `ids` once it is filled? What if a text holds the id `pad`?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# The slope says what a small change does *here*, at the weights with which the loss was computed. Which `weight` does
-# the last line of the loop use?
+# Cut first, then find T. Start with `torch.full((B, T), pad)` and a mask that is False everywhere. Then write each text
+# into its row with a slice, and True into the same slice of the mask.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Keep two names: `new_weight = weight - rate * h.T @ slope`, put that into `stepped`, and go back through `weight`.
+# On the left, the slice starts at `T - len(text)` and ends at `T`; on the right it starts at 0 and ends at `len(text)`.
+# (`row[-len(text):]` looks shorter, but for an empty text it is the whole row.)
 # </details>
 
 
 # %%
-def step(layers, x, y, rate):
-    """All layers after one step down, as a new list."""
+def pad_batch(texts, pad, side, max_length):
+    """The ids (B, T), padded on one side, and the mask (B, T) of real tokens."""
     ### BEGIN SOLUTION
-    outputs = [x]
-    for weight, bias in layers[:-1]:
-        outputs.append(torch.tanh(outputs[-1] @ weight + bias))
-    weight, bias = layers[-1]
-    log_p = (outputs[-1] @ weight + bias).log_softmax(-1)
-    slope = log_p.exp() * y.sum(1, keepdim=True) - y
-    stepped = list(layers)
-    for place in reversed(range(len(layers))):
-        weight, bias = layers[place]
-        h = outputs[place]
-        stepped[place] = weight - rate * h.T @ slope, bias - rate * slope.sum(0)
-        slope = slope @ weight.T * (1 - h**2)  # through the old weight
-    return stepped
+    texts = [text[-max_length:] for text in texts]
+    T = max(len(text) for text in texts)
+    ids = torch.full((len(texts), T), pad)
+    mask = torch.zeros(len(texts), T, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        start = T - len(text) if side == "left" else 0
+        ids[row, start : start + len(text)] = torch.tensor(text, dtype=torch.long)
+        mask[row, start : start + len(text)] = True
+    return ids, mask
     ### END SOLUTION
 
 
 # %%
-check("00a.2", step).points
+check("00a.2", pad_batch).points
 
 # %% [markdown]
-# ## 00a.3 · Back through a broadcast
+# ## 00a.3 · What does a view read?
 #
 # *extend · difficulty 3 of 5 · 20 minutes · 3 points*
 #
-# **Goal**: bring the slopes of a broadcast result back to the shape of what was broadcast.
+# **Goal**: read the numbers of a tensor from its storage by shape, strides and offset.
 #
-# *What is broadcast forwards is summed backwards*: in lesson 00b that was `d_logits.sum(0)` for a bias. But there are
-# more ways to broadcast. A mean per row, (B, 1), is stretched along an axis; a table of places, (T, C), gets an axis in
-# front; a single number gets all its axes. An autograd meets each of these, behind every `+` and `*`.
+# A tensor's numbers lie in one row in memory, its *storage*. The tensor itself only knows how to find them: element
+# (i, j) is `storage[offset + i * strides[0] + j * strides[1]]`. So a transpose, a slice, a broadcast or a set of
+# overlapping windows copies nothing. It is a new shape with new strides on the same storage, a *view*.
+# (`x.stride()` and `x.storage_offset()` show them for any tensor.)
 #
-# **In**: `slopes`, a tensor, the slope of the loss for each number of the result; `shape`, a tuple of whole numbers,
-# the shape of what was broadcast to `slopes.shape`. It fits, and it may be `()`.
+# Windows are how a text of ids becomes training examples: with the strides (1, 1), row i begins one id after row i - 1.
 #
-# **Out**: a tensor of that shape: for each number, the sum over all its copies.
+# **In**: `storage` (N,), numbers; `shape` and `strides`, tuples of whole numbers, one per axis, perhaps empty; strides
+# may be 0; `offset`, a whole number. All elements lie in the storage.
 #
-# With `slopes = torch.tensor([[1.0, 2.0], [3.0, 4.0]])`:
+# **Out**: a tensor of this shape, with the dtype of the storage. For the shape `()` it is a single number.
+#
+# With `storage = torch.arange(10, 16)`, the numbers 10, 11, 12, 13, 14, 15:
 #
 # ```
-# unbroadcast(slopes, (2,))    [4, 6]
-# unbroadcast(slopes, (2, 1))  [[3], [7]]
-# unbroadcast(slopes, ())      10
+# read(storage, shape=(2, 3), strides=(3, 1), offset=0)  [[10, 11, 12], [13, 14, 15]]
+# read(storage, shape=(3, 2), strides=(1, 3), offset=0)  [[10, 13], [11, 14], [12, 15]]   its transpose
+# read(storage, shape=(3,), strides=(2,), offset=1)      [11, 13, 15]                     every second number
+# read(storage, shape=(4, 3), strides=(1, 1), offset=0)  [[10, 11, 12], [11, 12, 13], ...] windows
 # ```
 #
-# **Without**: `minillm`, `torch.Tensor.sum_to_size`, `torch.autograd`, `torch.Tensor.backward`.
+# **Without**: `minillm`, `torch.as_strided`, `torch.Tensor.as_strided`, `numpy.lib`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Write the two shapes flush right, one below the other, as the lesson does. There are two reasons why a number has
-# copies: nothing stands below an axis, or a 1 stands below a larger number.
+# Work out the *positions* in the storage first, as a tensor of this shape. `storage[positions]` then reads them all.
+# What are the positions in the transpose above?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# First the axes that stick out on the left: `slopes.dim() - len(shape)` of them, each summed away. After that both
-# shapes are equally long, and axis i of one is axis i of the other.
+# The positions of two axes are a sum by broadcasting: a column `i * strides[0]` and a row `j * strides[1]`, plus the
+# offset. Can you add one axis at a time, in a loop that works for any number of axes?
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Then, for each axis where `shape` has a 1: `slopes = slopes.sum(axis, keepdim=True)`. Where `slopes` has a 1 too, that
-# changes nothing.
+# Start with `positions = torch.tensor(offset)`, which has no axes. For each size and stride, give it a new last axis
+# with `positions[..., None]` and add `torch.arange(size) * stride`.
 # </details>
 
 
 # %%
-def unbroadcast(slopes, shape):
-    """For each number of a tensor of this shape, the sum of its copies' slopes."""
+def read(storage, shape, strides, offset):
+    """The tensor of this shape that the strides and the offset read from the storage."""
     ### BEGIN SOLUTION
-    while slopes.dim() > len(shape):
-        slopes = slopes.sum(0)
-    for axis, size in enumerate(shape):
-        if size == 1:
-            slopes = slopes.sum(axis, keepdim=True)
-    return slopes
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, strides, strict=True):
+        positions = positions[..., None] + torch.arange(size) * stride
+    return storage[positions]
     ### END SOLUTION
 
 
 # %%
-check("00a.3", unbroadcast).points
+check("00a.3", read).points
 
 # %% [markdown]
-# ## 00a.4 · An autograd of your own
-#
-# *extend · difficulty 4 of 5 · 30 minutes · 3 points*
-#
-# **Goal**: compute the slope of the last number by every number before it, in one walk back.
-#
-# You have used `backward()` and you have walked back by hand. Now write what walks. PyTorch notes down each operation
-# while it computes; here you get these notes as a list of steps, in the order in which they were computed.
-#
-# **In**: `values`, a dictionary, the given numbers by name, large or small; `steps`, a list of one or more
-# `(name, operation, inputs)`. The inputs are a tuple of names that were there before. There are four operations:
-#
-# | operation | inputs | gives |
-# | --- | --- | --- |
-# | `"+"` | two | their sum |
-# | `"*"` | two | their product |
-# | `"tanh"` | one | its tanh |
-# | `"exp"` | one | e to its power |
-#
-# A name may be used by several steps, twice in one step, or by none.
-#
-# **Out**: a dictionary with a slope for every name, those of `values` and those of `steps`: the slope of the last
-# step's number by this one. That of the last step itself is 1; what has no effect on it has 0.
-#
-# A small graph:
-#
-# ```
-# values = {"w": 2.0, "x": 3.0, "b": -4.0}
-# steps = [("a", "*", ("w", "x")), ("c", "+", ("a", "b")), ("loss", "*", ("c", "c"))]
-# slopes(values, steps)
-# {"w": 12.0, "x": 8.0, "b": 4.0, "a": 4.0, "c": 4.0, "loss": 1.0}
-# ```
-#
-# **Without**: `minillm`, `torch.autograd`, `torch.Tensor.backward`. (Plain Python is enough.)
-#
-# <details><summary>Hint 1</summary>
-#
-# Two walks. Forwards, to know every number: copy `values` and add each step's result. Backwards, with a second
-# dictionary that begins with 0 for every name and 1 for the last.
-# </details>
-#
-# <details><summary>Hint 2</summary>
-#
-# Going backwards, all that use a step's result have had their turn when you reach it, so its slope is complete. Give
-# each input the step's own slope times that: 1 for a sum, the other factor for a product, 1 - out² for tanh, out for
-# exp, where out is the result.
-# </details>
-#
-# <details><summary>Hint 3</summary>
-#
-# `for name, operation, inputs in reversed(steps):` and, for a product of a and b, two lines:
-# `slope[a] += numbers[b] * slope[name]` and `slope[b] += numbers[a] * slope[name]`. With `+=`, w · w comes out right
-# by itself.
-# </details>
-
-
-# %%
-def slopes(values, steps):
-    """The slope of the last number by every number, by name."""
-    ### BEGIN SOLUTION
-    operations = {
-        "+": lambda a, b: (a + b, [1, 1]),
-        "*": lambda a, b: (a * b, [b, a]),
-        "tanh": lambda a: (math.tanh(a), [1 - math.tanh(a) ** 2]),
-        "exp": lambda a: (math.exp(a), [math.exp(a)]),
-    }
-    numbers, own = dict(values), {}
-    for name, operation, inputs in steps:
-        numbers[name], own[name] = operations[operation](*(numbers[i] for i in inputs))
-    slope = dict.fromkeys(numbers, 0.0)
-    slope[steps[-1][0]] = 1.0
-    for name, _, inputs in reversed(steps):
-        for one, by_input in zip(inputs, own[name], strict=True):
-            slope[one] += by_input * slope[name]
-    return slope
-    ### END SOLUTION
-
-
-# %%
-check("00a.4", slopes).points
-
-# %% [markdown]
-# **What you built**: the price of a belief that no large logit can spoil, a step that goes where the gradient points,
-# and an autograd in twenty lines. Give its numbers shapes, put `unbroadcast` behind its `+` and `*`, add a matrix
-# product, and it trains the network of 00b.
+# **What you built**: a metric that compares each row with its own target, the batch that every training loop and every
+# server starts with, and `as_strided`, from which torch makes transposes, slices and windows.

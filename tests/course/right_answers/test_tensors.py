@@ -1,94 +1,65 @@
-"""The right answers of exercise 00a, against sums by hand, nudges and torch's own gradients."""
-
-import math
-import random
-from itertools import pairwise
+"""The right answers of exercise 00a, against torch's own views, losses and padding."""
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.tensors.autograd import slopes
-from minillm.course.checks.tensors.belief import kl
-from minillm.course.checks.tensors.broadcast import unbroadcast
-from minillm.course.checks.tensors.rules import FORWARD
-from minillm.course.checks.tensors.step import step
-from minillm.losses import token_log_probs
+from minillm.course.checks.tensors.accuracy import accuracy
+from minillm.course.checks.tensors.padding import pad_batch
+from minillm.course.checks.tensors.strides import read
 
 
-def test_the_price_of_a_belief_is_the_sum_of_its_definition():
-    truth, guess = torch.randn(2, 5, 7).double()
-    p, q = truth.exp() / truth.exp().sum(-1, keepdim=True), guess.exp() / guess.exp().sum(-1, keepdim=True)
-    torch.testing.assert_close(kl(truth, guess), (p * (p / q).log()).sum(-1).float())
+def test_top_k_accuracy_grows_with_k_and_ends_at_1():
+    logits, targets = torch.randn(40, 7), torch.randint(7, (40,))
+    shares = [accuracy(logits, targets, k) for k in range(1, 8)]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert shares[0] == pytest.approx((logits.argmax(-1) == targets).float().mean().item())
 
 
-def test_one_who_knows_what_comes_pays_nothing_and_the_others_their_surprise():
-    guess = 50 * torch.randn(4, 6)
-    targets = torch.tensor([0, 5, 2, 2])
-    certain = torch.full((4, 6), -torch.inf)
-    certain[range(4), targets] = 0
-    torch.testing.assert_close(kl(certain, guess), -token_log_probs(guess, targets))
-    assert kl(certain, certain).tolist() == [0] * 4
+def test_rows_without_a_target_change_nothing():
+    logits, targets = torch.randn(20, 7), torch.randint(7, (20,))
+    more = torch.cat([targets, torch.full((5,), -100)])
+    assert accuracy(torch.cat([logits, torch.randn(5, 7)]), more, 3) == accuracy(logits, targets, 3)
 
 
-def test_a_belief_that_rules_out_what_happens_costs_infinitely_much():
-    assert kl(torch.tensor([[0.0, 0.0]]), torch.tensor([[0.0, -torch.inf]])).item() == math.inf
+@given(st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=5).filter(any), st.integers(0, 9))
+def test_right_padding_is_torchs(texts, pad):
+    ids, mask = pad_batch(texts, pad, "right", 99)
+    rows = [torch.tensor(text, dtype=torch.long) for text in texts]
+    assert torch.equal(ids, torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=pad))
+    assert mask.sum(1).tolist() == list(map(len, texts))
 
 
-@pytest.mark.parametrize("widths", [(3, 4), (3, 5, 4), (2, 2, 2, 2, 2)])
-def test_a_step_goes_where_nudges_point(widths):
-    layers = [(torch.randn(a, b).double(), torch.randn(b).double()) for a, b in pairwise(widths)]
-    x, y = torch.randn(3, widths[0]).double(), torch.rand(3, widths[-1]).double()
-    stepped = step(layers, x, y, rate=0.5)
-
-    def loss():
-        h = x
-        for place, (weight, bias) in enumerate(layers):
-            h = (h.tanh() if place else h) @ weight + bias
-        return -(y * h.log_softmax(-1)).sum()
-
-    for old, new in zip(layers, stepped, strict=True):
-        for own, its in zip(old, new, strict=True):
-            for place in range(own.numel()):
-                before = own.view(-1)[place].item()
-                ways = []
-                for nudge in (1e-6, -1e-6):
-                    own.view(-1)[place] = before + nudge
-                    ways.append(loss())
-                own.view(-1)[place] = before
-                by_nudge = before - 0.5 * (ways[0] - ways[1]) / 2e-6
-                torch.testing.assert_close(its.reshape(-1)[place], by_nudge, rtol=1e-5, atol=1e-5)
+@given(
+    st.lists(st.lists(st.integers(1, 9), max_size=6), min_size=1, max_size=5).filter(any),
+    st.sampled_from(["left", "right"]),
+    st.integers(1, 7),
+)
+def test_the_mask_gives_the_texts_back(texts, side, max_length):
+    ids, mask = pad_batch(texts, 5, side, max_length)
+    assert [row[keep].tolist() for row, keep in zip(ids, mask, strict=True)] == [text[-max_length:] for text in texts]
+    assert (ids[~mask] == 5).all()
+    column = mask[:, -1] if side == "left" else mask[:, 0]
+    assert column.tolist() == [bool(text) for text in texts]
 
 
-@given(st.lists(st.integers(1, 3), max_size=4), st.data())
-def test_slopes_come_back_through_a_broadcast_as_through_torchs(sizes, data):
-    front = data.draw(st.integers(0, len(sizes)))
-    shape = tuple(data.draw(st.sampled_from([1, size])) for size in sizes[front:])
-    given_slopes = torch.randn(sizes)
-    source = torch.zeros(shape, requires_grad=True)
-    source.expand(sizes).backward(given_slopes)
-    torch.testing.assert_close(unbroadcast(given_slopes, shape), source.grad)
-
-
-@given(st.integers(1, 12), st.integers(0, 10**6))
-def test_every_slope_is_what_a_nudge_says(n_steps, seed):
-    chance = random.Random(seed)
-    values = {name: chance.uniform(-1, 1) for name in "wxb"}
-    names, steps = list(values), []
-    for place in range(n_steps):
-        operation = chance.choice(["+", "*", "tanh"])
-        steps.append((f"s{place}", operation, tuple(chance.choices(names, k=1 if operation == "tanh" else 2))))
-        names.append(f"s{place}")
-
-    def last(nudged, nudge):
-        found = {name: value + nudge * (name == nudged) for name, value in values.items()}
-        for name, operation, inputs in steps:
-            found[name] = FORWARD[operation](*(found[one] for one in inputs)) + nudge * (name == nudged)
-        return found[steps[-1][0]]
-
-    found = slopes(values, steps)
-    assert list(found) == names
-    for name in names:
-        by_nudge = (last(name, 1e-5) - last(name, -1e-5)) / 2e-5
-        assert math.isclose(found[name], by_nudge, rel_tol=1e-4, abs_tol=1e-4)
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x,
+        lambda x: x.transpose(0, 2),
+        lambda x: x[1:, ::2],
+        lambda x: x[:, 1],
+        lambda x: x.unfold(2, 2, 1),
+        lambda x: x[:1].expand(4, 3, 4),
+        lambda x: x.diagonal(),
+        lambda x: x[1, 2, 3],
+    ],
+)
+def test_every_view_of_torch_is_read(view):
+    x = torch.arange(24).reshape(2, 3, 4)
+    wanted = view(x)
+    found = read(x.flatten(), tuple(wanted.shape), wanted.stride(), wanted.storage_offset())
+    assert torch.equal(found, wanted)

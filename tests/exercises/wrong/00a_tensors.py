@@ -1,839 +1,437 @@
 """Answers to exercise 00a as learners write them."""
 
-import copy
-import math
-from collections import defaultdict
+from itertools import product
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from answers import right, wrong
 
-# 00a.1 What a wrong belief costs
+# 00a.1 An accuracy that is too high
 
 
-@wrong("00a.1", "have changed places")
-def as_the_arguments_of_kl_div_stand(truth, guess):
-    p, q = guess.softmax(1), truth.softmax(1)
-    return (p * (p / q).log()).sum(1)
+@wrong("00a.1", "compared with the targets of all rows")
+def as_it_was(logits, targets, k):
+    real = targets != -100
+    top = logits[real].topk(1).indices
+    return (top == targets[real]).any(-1).float().mean().item()
 
 
-@wrong("00a.1", "This is the cross-entropy")
-def entropy_not_taken_away(truth, guess):
-    return F.cross_entropy(guess, truth.softmax(-1), reduction="none")
+@wrong("00a.1", "hits of all pairs of rows are averaged")
+def mean_of_the_square(logits, targets, k):
+    predicted = logits.argmax(dim=-1, keepdim=True)
+    return (predicted == targets).float().mean().item()
 
 
-@wrong("00a.1", "in bits")
-def with_log2(truth, guess):
-    p, q = truth.softmax(-1), guess.softmax(-1)
-    return (p * (p.log2() - q.log2())).sum(-1)
+@wrong("00a.1", "The smallest logits")
+def ascending(logits, targets, k):
+    order = logits.argsort(dim=-1)[:, :k]
+    return (order == targets.unsqueeze(1)).any(1).float().mean()
 
 
-@wrong("00a.1", "mean over the vocabulary")
-def mean_of_the_row(truth, guess):
-    p = F.softmax(truth, dim=-1)
-    return (p * (F.log_softmax(truth, dim=-1) - F.log_softmax(guess, dim=-1))).mean(dim=1)
+@wrong("00a.1", "the token after the first k")
+def rank_at_most_k(logits, targets, k):
+    own = logits[torch.arange(len(targets)), targets]
+    rank = (logits > own[:, None]).sum(1)
+    return (rank <= k).float().mean().item()
 
 
-@wrong("00a.1", "in one number")
-def axis_forgotten(truth, guess):
-    return torch.sum(truth.softmax(-1) * torch.log(truth.softmax(-1) / guess.softmax(-1)))
+@wrong("00a.1", "the number of hits")
+def summed(logits, targets, k):
+    return int((logits.topk(k).indices == targets[:, None]).sum())
 
 
-@wrong("00a.1", "along the wrong axis")
-def softmax_over_the_batch(truth, guess):
-    p, q = torch.softmax(truth, 0), torch.softmax(guess, 0)
-    return (p * torch.log(p / q)).sum(1)
+@wrong("00a.1", "the share of misses")
+def error_rate(logits, targets, k):
+    return (logits.topk(k).indices != targets[:, None]).all(-1).float().mean().item()
 
 
-@wrong("00a.1", "The powers overflow")
-def softmax_by_hand(truth, guess):
-    p = torch.exp(truth) / torch.exp(truth).sum(1)[:, None]
-    q = torch.exp(guess) / torch.exp(guess).sum(1)[:, None]
-    return torch.sum(p * torch.log(p / q), dim=1)
+@wrong("00a.1", "in percent")
+def percent(logits, targets, k):
+    return 100 * (logits.topk(k).indices == targets[:, None]).any(-1).double().mean().item()
 
 
-@wrong("00a.1", "rounded to 0 are divided")
-def the_formula_as_it_stands(truth, guess):
-    p, q = truth.softmax(dim=1), guess.softmax(dim=1)
-    return (p * torch.log(p / q)).sum(dim=1)
+@wrong("00a.1", "divided by k as well")
+def mean_over_candidates(logits, targets, k):
+    real = targets != -100
+    return (logits[real].topk(k).indices == targets[real, None]).float().mean().item()
 
 
-@wrong("00a.1", "rounded to 0 before its logarithm")
-def possible_tokens_only(truth, guess):
-    prices = []
-    for p, q in zip(truth.softmax(-1), guess.softmax(-1), strict=True):
-        possible = p > 0
-        prices.append((p[possible] * (p[possible].log() - q[possible].log())).sum())
-    return torch.stack(prices)
+@wrong("00a.1", "Only the first of the k")
+def argmax_only(logits, targets, k):
+    real = targets != -100
+    return (logits.argmax(-1)[real] == targets[real]).float().mean().item()
 
 
-@wrong("00a.1", "A tiny number")
-def with_epsilon(truth, guess):
-    p, q = truth.softmax(-1) + 1e-9, guess.softmax(-1) + 1e-9
-    return (p * (p.log() - q.log())).sum(-1)
+@wrong("00a.1", "Only the last of the k")
+def kth_only(logits, targets, k):
+    real = targets != -100
+    return (logits[real].topk(k).indices[:, -1] == targets[real]).float().mean().item()
 
 
-@wrong("00a.1", "rules out what can happen, and yet it costs")
-def never_infinite(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1).clamp_min(-1000)
-    return (log_p.exp() * (log_p.clamp_min(-1000) - log_q)).sum(-1)
+@wrong("00a.1", "The k-th largest logit is left out")
+def strictly_larger(logits, targets, k):
+    kth = logits.topk(k).values[:, -1]
+    own = logits.gather(1, targets.clamp_min(0)[:, None])[:, 0]
+    hits = own > kth if k > 1 else own >= kth
+    return hits[targets != -100].float().mean().item()
 
 
-@wrong("00a.1", "brings NaN")
-def zero_times_infinity(truth, guess):
-    difference = F.log_softmax(truth, -1) - F.log_softmax(guess, -1)
-    return (truth.softmax(-1) * difference).sum(-1)
+@wrong("00a.1", "count as misses")
+def over_all_rows(logits, targets, k):
+    return (logits.topk(k).indices == targets[:, None]).any(-1).float().mean().item()
 
 
-@wrong("00a.1", "a large, finite number")
-def nan_and_infinity_mended(truth, guess):
-    log_p = truth.log_softmax(-1)
-    return torch.nan_to_num(log_p.exp() * (log_p - guess.log_softmax(-1))).sum(-1)
+@wrong("00a.1", "count as hits")
+def skipped_rows_are_fine(logits, targets, k):
+    hits = (logits.topk(k).indices == targets[:, None]).any(-1)
+    return (hits | (targets == -100)).float().mean().item()
 
 
-@wrong("00a.1", "called torch.nn.functional.kl_div")
-def ready_made(truth, guess):
-    return F.kl_div(guess.log_softmax(-1), truth.softmax(-1), reduction="none").sum(-1)
+@wrong("00a.1", "-100 is taken for a token")
+def clamped(logits, targets, k):
+    targets = targets.clamp(min=0)
+    own = logits.gather(1, targets[:, None])
+    real = targets >= 0
+    return ((logits > own).sum(1) < k)[real].float().mean().item()
+
+
+@wrong("00a.1", "raised")
+def looked_up_minus_100(logits, targets, k):
+    own = logits[torch.arange(len(targets)), targets]
+    real = targets != -100
+    return ((logits > own[:, None]).sum(1) < k)[real].float().mean().item()
+
+
+@wrong("00a.1", "numbers, and one share is asked for")
+def hits_per_row(logits, targets, k):
+    return (logits.topk(k).indices == targets[:, None]).any(-1).float()
+
+
+@wrong("00a.1", "no share is above 1")
+def matches_per_row(logits, targets, k):
+    predicted = logits.topk(k).indices
+    return ((predicted[:, None, 0] == predicted[:, 0]).sum() / len(targets)).item() + 1
+
+
+@wrong("00a.1", "rows with a target count as hits")
+def never_a_hit(logits, targets, k):
+    return 0.0
 
 
 @right("00a.1")
-def by_log_sum_exp(truth, guess):
-    weights = truth.softmax(-1)
-    possible = weights > 0
-    gap = (truth - guess).masked_fill(~possible, 0.0)
-    return (weights * gap).sum(-1) - truth.logsumexp(-1) + guess.logsumexp(-1)
+def in_plain_python(logits, targets, k):
+    hits = []
+    for row, target in zip(logits.tolist(), targets.tolist(), strict=True):
+        if target >= 0:
+            best = sorted(range(len(row)), key=row.__getitem__)[-k:]
+            hits.append(target in best)
+    return sum(hits) / len(hits)
 
 
 @right("00a.1")
-def kl_by_loops(truth, guess):
-    def log_softmax(row):
-        top = max(row)
-        total = top + math.log(sum(math.exp(z - top) for z in row))
-        return [z - total for z in row]
-
-    prices = []
-    for one, other in zip(truth.tolist(), guess.tolist(), strict=True):
-        pairs = zip(log_softmax(one), log_softmax(other), strict=True)
-        prices.append(sum(math.exp(p) * (p - q) for p, q in pairs if p > -math.inf))
-    return prices
+def by_numpy(logits, targets, k):
+    table, ids = logits.numpy(), targets.numpy()
+    keep = ids >= 0
+    own = np.take_along_axis(table[keep], ids[keep, None], 1)
+    return ((table[keep] > own).sum(1) < k).mean()
 
 
-@right("00a.1")
-def cross_entropy_minus_entropy(truth, guess):
-    p = truth.double().softmax(-1)
-    entropy = -torch.special.xlogy(p, p).sum(-1)
-    surprises = -guess.double().log_softmax(-1)
-    return torch.where(p > 0, p * surprises, 0.0).sum(-1) - entropy
+# 00a.2 Pad a batch and build its mask
 
 
-@wrong("00a.1", "A small probability is taken for 0")
-def unlikely_is_impossible(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    p = log_p.exp()
-    return torch.where(p > 1e-6, p * (log_p - log_q), 0.0).sum(-1)
+def filled(texts, pad, side, max_length, keep=lambda text, n: text[-n:]):
+    cut = [keep(text, max_length) for text in texts]
+    T = max(map(len, cut))
+    rows = [[pad] * (T - len(text)) + text if side == "left" else text + [pad] * (T - len(text)) for text in cut]
+    marks = [[0] * (T - len(t)) + [1] * len(t) if side == "left" else [1] * len(t) + [0] * (T - len(t)) for t in cut]
+    return torch.tensor(rows), torch.tensor(marks).bool()
 
 
-# 00a.2 The loss falls, and the step is wrong
+@wrong("00a.2", "always on the left")
+def left_only(texts, pad, side, max_length):
+    return filled(texts, pad, "left", max_length)
 
 
-def walk(layers, x, y):
-    """Outputs of all layers (the first is x) and the slope at the logits."""
-    h = [x]
-    for w, b in layers[:-1]:
-        h.append((h[-1] @ w + b).tanh())
-    logits = h[-1] @ layers[-1][0] + layers[-1][1]
-    return h, logits.softmax(-1) * y.sum(-1, keepdim=True) - y
+@wrong("00a.2", "always on the right")
+def right_only(texts, pad, side, max_length):
+    texts = [torch.tensor(text[-max_length:], dtype=torch.long) for text in texts]
+    T = max(map(len, texts))
+    ids = torch.stack([torch.nn.functional.pad(text, (0, T - len(text)), value=pad) for text in texts])
+    mask = torch.arange(T) < torch.tensor([len(text) for text in texts])[:, None]
+    return ids, mask
 
 
-@wrong("00a.2", "still goes back through a weight that has been stepped")
-def bias_moved_out_of_the_way(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    layers = list(layers)
-    for i in range(len(layers) - 1, -1, -1):
-        layers[i] = (layers[i][0] - rate * h[i].T @ d, layers[i][1] - rate * d.sum(0))
-        d = (d @ layers[i][0].T) * (1 - h[i].square())
-    return layers
+@wrong("00a.2", "True for the padding")
+def padding_mask(texts, pad, side, max_length):
+    ids, mask = filled(texts, pad, side, max_length)
+    return ids, mask.logical_not()
 
 
-@wrong("00a.2", "The slope of tanh is forgotten")
-def without_tanh(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    new = []
-    for (w, b), out in zip(reversed(layers), reversed(h), strict=True):
-        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
-        d = d @ w.T
-    return new[::-1]
+@wrong("00a.2", "always id 0")
+def zeros(texts, pad, side, max_length):
+    T = min(max_length, max(map(len, texts)))
+    ids, mask = torch.zeros(len(texts), T, dtype=torch.long), torch.zeros(len(texts), T).bool()
+    for row, text in enumerate(texts):
+        for column, id in enumerate(text[-max_length:]):
+            at = column if side == "right" else T - len(text[-max_length:]) + column
+            ids[row, at], mask[row, at] = id, True
+    return ids, mask
 
 
-@wrong("00a.2", "The step goes uphill")
-def plus(layers, x, y, rate):
-    return down(layers, x, y, -rate)
+@wrong("00a.2", "max_length wide")
+def always_the_maximum(texts, pad, side, max_length):
+    ids = torch.full((len(texts), max_length), pad)
+    mask = torch.zeros(len(texts), max_length, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        text = text[-max_length:]
+        at = slice(max_length - len(text), None) if side == "left" else slice(len(text))
+        ids[row, at], mask[row, at] = torch.tensor(text, dtype=torch.long), True
+    return ids, mask
 
 
-@wrong("00a.2", "is taken to add up to 1")
-def p_minus_y(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    d = d + y
-    return back(layers, h, d / d.sum(-1, keepdim=True) - y, rate)
+@wrong("00a.2", "the length of the shortest")
+def zipped(texts, pad, side, max_length):
+    ids = torch.tensor(list(zip(*texts))).T
+    return ids, torch.ones_like(ids, dtype=torch.bool)
 
 
-@wrong("00a.2", "divided by the batch once more")
-def mean_over_the_batch(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    return back(layers, h, d / x.shape[0], rate)
+@wrong("00a.2", "one column too wide")
+def room_for_one_more(texts, pad, side, max_length):
+    cut = [text[-max_length:] for text in texts]
+    T = max(map(len, cut)) + 1
+    rows = [[pad] * (T - len(t)) + t if side == "left" else t + [pad] * (T - len(t)) for t in cut]
+    lengths = torch.tensor([len(text) for text in cut])[:, None]
+    at = torch.arange(T)
+    return torch.tensor(rows), at >= T - lengths if side == "left" else at < lengths
 
 
-@wrong("00a.2", "The logits, too, go through tanh")
-def tanh_everywhere(layers, x, y, rate):
-    h = [x]
-    for w, b in layers:
-        h.append(torch.tanh(h[-1] @ w + b))
-    out = h.pop()
-    return back(layers, h, (out.softmax(-1) * y.sum(1)[:, None] - y) * (1 - out**2), rate)
+@wrong("00a.2", "that of right padding")
+def mask_by_length(texts, pad, side, max_length):
+    ids, _ = filled(texts, pad, side, max_length)
+    lengths = torch.tensor([min(len(text), max_length) for text in texts])
+    return ids, torch.arange(ids.shape[1]) < lengths.unsqueeze(-1)
 
 
-@wrong("00a.2", "The biases stay")
-def weights_only(layers, x, y, rate):
-    return [(w, old) for (w, _), (_, old) in zip(down(layers, x, y, rate), layers, strict=True)]
+@wrong("00a.2", "reversed with left padding")
+def flipped(texts, pad, side, max_length):
+    ids, mask = filled([text[-max_length:] for text in texts], pad, "right", max_length)
+    return (ids.flip(1), mask.flip(1)) if side == "left" else (ids, mask)
 
 
-@wrong("00a.2", "not through its transpose")
-def no_transpose(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    new = list(layers)
-    for i in reversed(range(len(layers))):
-        w, b = layers[i]
-        new[i] = w - rate * h[i].T @ d, b - rate * d.sum(0)
-        if i:
-            d = (d @ w if w.shape[0] == w.shape[1] else d @ w.T) * (1 - h[i] ** 2)
-    return new
+@wrong("00a.2", "the first ids are kept")
+def beginning_kept(texts, pad, side, max_length):
+    return filled(texts, pad, side, max_length, keep=lambda text, n: text[:n])
 
 
-@wrong("00a.2", "taken from the layer in front")
-def tanh_of_the_layer_before(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    new = list(layers)
-    for i in reversed(range(len(layers))):
-        w, b = layers[i]
-        new[i] = w - rate * h[i].T @ d, b - rate * d.sum(0)
-        bent = h[i - 1] if h[i - 1].shape == h[i].shape else h[i]
-        d = d @ w.T * (1 - bent**2)
-    return new
+@wrong("00a.2", "With right padding the first ids")
+def cut_where_the_padding_goes(texts, pad, side, max_length):
+    return filled(texts, pad, side, max_length, keep=lambda text, n: text[-n:] if side == "left" else text[:n])
 
 
-@wrong("00a.2", "1 - h is multiplied")
-def square_forgotten(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    new = []
-    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
-        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
-        d = d @ w.T * (1 - out)
-    return new[::-1]
+@wrong("00a.2", "With left padding the first ids")
+def cut_at_the_other_end(texts, pad, side, max_length):
+    return filled(texts, pad, side, max_length, keep=lambda text, n: text[:n] if side == "left" else text[-n:])
 
 
-@wrong("00a.2", "changed the input")
-def in_place(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
-        before = d @ w.T * (1 - out**2)
-        w -= rate * out.T @ d
-        b -= rate * d.sum(0)
-        d = before
-    return layers
+@wrong("00a.2", "Long texts are not cut")
+def without_a_limit(texts, pad, side, max_length):
+    return filled(texts, pad, side, max_length, keep=lambda text, n: text)
 
 
-@wrong("00a.2", "called torch")
-def by_autograd(layers, x, y, rate):
-    layers = [(w.clone().requires_grad_(), b.clone().requires_grad_()) for w, b in layers]
-    h = x
-    for w, b in layers[:-1]:
-        h = torch.tanh(h @ w + b)
-    (-(y * (h @ layers[-1][0] + layers[-1][1]).log_softmax(-1)).sum()).backward()
-    return [(w - rate * w.grad, b - rate * b.grad) for w, b in layers]
+@wrong("00a.2", "left out of the batch")
+def only_those_that_fit(texts, pad, side, max_length):
+    fitting = [text for text in texts if len(text) <= max_length]
+    return filled(fitting or [[pad]], pad, side, max_length)
 
 
-def back(layers, h, d, rate):
-    if not layers:
-        return []
-    w, b = layers[-1]
-    front = back(layers[:-1], h[:-1], d @ w.T * (1 - h[-1] ** 2), rate)
-    return [*front, (w - rate * h[-1].T @ d, b - rate * d.sum(0))]
+@wrong("00a.2", "max_length - 1 are kept")
+def one_less(texts, pad, side, max_length):
+    def cut(text, n):
+        return text[len(text) - n + 1 :] if len(text) > n > 1 else text[-n:]
+
+    return filled(texts, pad, side, max_length, keep=cut)
+
+
+@wrong("00a.2", "A token that equals `pad` is masked out")
+def not_pad(texts, pad, side, max_length):
+    ids, _ = filled(texts, pad, side, max_length)
+    return ids, ids != pad
+
+
+@wrong("00a.2", "`[-0:]` is the whole row")
+def by_a_negative_slice(texts, pad, side, max_length):
+    texts = [text[-max_length:] for text in texts]
+    T = max(map(len, texts))
+    ids, mask = torch.full((len(texts), T), pad), torch.zeros(len(texts), T, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        if side == "left":
+            mask[row, -len(text) :] = True
+            if text:
+                ids[row, -len(text) :] = torch.tensor(text)
+        else:
+            mask[row, : len(text)] = True
+            ids[row, : len(text)] = torch.tensor(text, dtype=torch.long)
+    return ids, mask
+
+
+@wrong("00a.2", "Empty texts have no row")
+def empty_texts_skipped(texts, pad, side, max_length):
+    return filled([text for text in texts if len(text) > 0], pad, side, max_length)
+
+
+@wrong("00a.2", "is a tensor of torch.float32")
+def floats(texts, pad, side, max_length):
+    ids, mask = filled(texts, pad, side, max_length)
+    return ids.float(), mask
+
+
+@wrong("00a.2", "sorted by length")
+def sorted_by_length(texts, pad, side, max_length):
+    return filled(sorted(texts, key=len, reverse=True), pad, side, max_length)
 
 
 @right("00a.2")
-def down(layers, x, y, rate):
-    with torch.no_grad():  # which is no help, and so allowed; nor is a look at what came in
-        print(x, y)
-        return back(copy.deepcopy(layers), *walk(layers, x, y), rate)
+def by_gathering(texts, pad, side, max_length):
+    cut = [text[-max_length:] for text in texts]
+    n = torch.tensor([len(text) for text in cut])[:, None]
+    T = int(n.max())
+    column = torch.arange(T) - (T - n if side == "left" else 0 * n)
+    mask = (column >= 0) & (column < n)
+    ids = torch.full(mask.shape, pad)
+    ids[mask] = torch.tensor([id for text in cut for id in text])
+    return ids, mask
 
 
 @right("00a.2")
-def with_a_column_of_ones(layers, x, y, rate):
-    """A bias is the weight of an input that is always 1."""
-    stacked = [np.vstack([w.numpy(), b.numpy()]).astype(np.float64) for w, b in layers]
-    ones = np.ones((len(x), 1))
-    inputs = [np.hstack([x.numpy(), ones])]
-    for matrix in stacked[:-1]:
-        inputs.append(np.hstack([np.tanh(inputs[-1] @ matrix), ones]))
-    logits = inputs[-1] @ stacked[-1]
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    target = y.numpy()
-    d = powers / powers.sum(1, keepdims=True) * target.sum(1, keepdims=True) - target
-    stepped = []
-    for matrix, given in zip(stacked[::-1], inputs[::-1], strict=True):
-        stepped.append(matrix - rate * given.T @ d)
-        d = (d @ matrix.T * (1 - given**2))[:, :-1]
-    return [[matrix[:-1], matrix[-1]] for matrix in stepped[::-1]]
+def by_numpy_rows(texts, pad, side, max_length):
+    cut = [np.array(text[-max_length:], dtype=np.int64) for text in texts]
+    T = max(map(len, cut))
+    free = [(T - len(t), 0) if side == "left" else (0, T - len(t)) for t in cut]
+    ids = np.stack([np.pad(t, space, constant_values=pad) for t, space in zip(cut, free)])
+    mask = np.stack([np.pad(np.ones(len(t), dtype=bool), space) for t, space in zip(cut, free)])
+    return torch.from_numpy(ids), torch.from_numpy(mask)
 
 
-# 00a.3 Back through a broadcast
+# 00a.3 What does a view read?
 
 
-@wrong("00a.3", "averaged")
-def mean_of_the_copies(slopes, shape):
-    while slopes.ndim > len(shape):
-        slopes = slopes.mean(0)
+def at(storage, positions):
+    return storage[positions % len(storage)]
+
+
+@wrong("00a.3", "read in its own order")
+def reshaped(storage, shape, strides, offset):
+    n = 1
+    for size in shape:
+        n *= size
+    return at(storage, torch.arange(offset, offset + n)).reshape(shape)
+
+
+@wrong("00a.3", "in reverse order")
+def last_axis_first(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
     for axis, size in enumerate(shape):
-        if size == 1:
-            slopes = slopes.mean(axis, keepdim=True)
-    return slopes
+        positions = positions.unsqueeze(-1) + torch.arange(size) * strides[len(shape) - 1 - axis]
+    return at(storage, positions)
 
 
-@wrong("00a.3", "Only the first copy")
-def first_copy(slopes, shape):
-    while slopes.ndim > len(shape):
-        slopes = slopes[0]
-    for axis, size in enumerate(shape):
-        if size == 1:
-            slopes = slopes.narrow(axis, 0, 1)
-    return slopes
+@wrong("00a.3", "column by column")
+def columns_first(storage, shape, strides, offset):
+    n = 1
+    for size in shape:
+        n *= size
+    numbers = at(storage, torch.arange(offset, offset + n)).reshape(shape[::-1])
+    return numbers.permute(*range(len(shape) - 1, -1, -1))
 
 
-@wrong("00a.3", "still have the shape of the result")
-def as_it_is(slopes, shape):
-    return slopes.clone()
+@wrong("00a.3", "counted from 1")
+def from_one(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(1, size + 1) * stride
+    return at(storage, positions)
 
 
-@wrong("00a.3", "Only one axis in front")
-def like_a_bias(slopes, shape):
-    return slopes.sum(dim=0) if len(slopes.shape) != len(shape) else slopes
+@wrong("00a.3", "The offset is ignored")
+def from_the_start(storage, shape, strides, offset):
+    positions = torch.zeros((), dtype=torch.long)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(size) * stride
+    return at(storage, positions)
 
 
-@wrong("00a.3", "The axes at the end")
-def flush_left(slopes, shape):
-    while slopes.ndim > len(shape):
-        slopes = slopes.sum(-1)
-    return slopes
+@wrong("00a.3", "multiplied by the first stride")
+def offset_in_rows(storage, shape, strides, offset):
+    positions = torch.tensor(offset * (strides[0] if strides else 1))
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(size) * stride
+    return at(storage, positions)
 
 
-@wrong("00a.3", "left stretched")
-def any_number_of_biases(slopes, shape):
-    while slopes.ndim > len(shape):
-        slopes = slopes.sum(0)
-    return slopes
+@wrong("00a.3", "added once per axis")
+def offset_in_the_loop(storage, shape, strides, offset):
+    positions = torch.tensor(0)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + offset + torch.arange(size) * stride
+    return at(storage, positions)
 
 
-@wrong("00a.3", "poured into the shape")
-def blocks(slopes, shape):
-    return sum(slopes.reshape(-1, math.prod(shape))).reshape(shape)
+@wrong("00a.3", "A stride of 0 is treated as 1")
+def or_one(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(size) * (stride or 1)
+    return at(storage, positions)
 
 
-@wrong("00a.3", "The summed axis is lost")
-def without_keepdim(slopes, shape):
-    extra = slopes.ndim - len(shape)
-    axes = [*range(extra), *(extra + i for i, size in enumerate(shape) if size == 1 and slopes.shape[extra + i] > 1)]
-    return slopes.sum(axes) if axes else slopes
+@wrong("00a.3", "laid side by side")
+def windows_without_overlap(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    if len(shape) > 1 and strides[-1] == 1 and 0 < strides[-2] < shape[-1]:
+        strides = (*strides[:-2], shape[-1], 1)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(size) * stride
+    return at(storage, positions)
 
 
-@wrong("00a.3", "not yet theirs")
-def ones_first(slopes, shape):
-    for axis in range(len(shape)):
-        if shape[axis] == 1:
-            slopes = slopes.sum(dim=axis, keepdim=True)
-    while slopes.ndim > len(shape):
-        slopes = slopes.sum(0)
-    return slopes
+@wrong("00a.3", "called torch")
+def ready_made(storage, shape, strides, offset):
+    return torch.as_strided(storage, shape, strides, offset)
 
 
-@wrong("00a.3", "called torch.Tensor.sum_to_size")
-def what_torch_has(slopes, shape):
-    return torch.Tensor.sum_to_size(slopes, shape)
+@wrong("00a.3", "raised")
+def two_axes_only(storage, shape, strides, offset):
+    i = torch.arange(shape[0])[:, None] * strides[0]
+    j = torch.arange(shape[1]) * strides[1]
+    return storage[offset + i + j]
+
+
+@wrong("00a.3", "is right.")
+def strides_one_too_large(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, strides):
+        positions = positions[..., None] + torch.arange(size) * (stride + 1)
+    return at(storage, positions)
+
+
+@wrong("00a.3", "is of type list")
+def nested_lists(storage, shape, strides, offset):
+    if not shape:
+        return storage[offset].item()
+    return [nested_lists(storage, shape[1:], strides[1:], offset + i * strides[0]) for i in range(shape[0])]
 
 
 @right("00a.3")
-def where_each_number_goes(slopes, shape):
-    """Broadcast the places of the numbers, and add each slope where its copy came from."""
-    size = math.prod(shape)
-    places = torch.arange(size).view(shape).expand(slopes.shape)
-    return torch.zeros(size).index_add(0, places.flatten(), slopes.flatten()).view(shape)
+def element_by_element(storage, shape, strides, offset):
+    out = torch.empty(shape, dtype=storage.dtype)
+    for index in product(*map(range, shape)):
+        out[index] = storage[offset + sum(i * stride for i, stride in zip(index, strides))]
+    return out
 
 
 @right("00a.3")
-def by_padded_shapes(slopes, shape):
-    padded = (1,) * (slopes.ndim - len(shape)) + shape
-    axes = tuple(i for i, size in enumerate(padded) if size == 1)
-    return slopes.numpy().astype(np.float64).sum(axis=axes, keepdims=True).reshape(shape)
-
-
-@right("00a.3")
-def by_einsum(slopes, shape):
-    print(slopes)
-    letters = "abcdefgh"[: slopes.ndim]
-    kept = "".join(c for c, size in zip(letters[slopes.ndim - len(shape) :], shape, strict=True) if size != 1)
-    return torch.einsum(f"{letters}->{kept}", slopes).reshape(shape)
-
-
-# 00a.4 An autograd of your own
-
-
-def numbers_of(values, steps):
-    found = dict(values)
-    for name, operation, inputs in steps:
-        a, b = found[inputs[0]], found[inputs[-1]]
-        found[name] = {"+": a + b, "*": a * b, "tanh": math.tanh(a), "exp": math.exp(min(a, 700))}[operation]
-    return found
-
-
-def parts_of(operation, out, a, b):
-    return {"+": [1, 1], "*": [b, a], "tanh": [1 - out**2], "exp": [out]}[operation]
-
-
-def tape(values, steps, parts=parts_of, steps_in_order=None):
-    found = numbers_of(values, steps)
-    slope = {name: 0 for name in found}
-    slope[steps[-1][0]] = 1
-    for name, operation, inputs in steps_in_order or steps[::-1]:
-        own = parts(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] += part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "taken to be that input itself")
-def factors_mixed_up(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [a, b] if op == "*" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "nothing is multiplied on the way")
-def no_chain(values, steps):
-    found = numbers_of(values, steps)
-    slope = dict.fromkeys(found, 0.0)
-    slope[steps[-1][0]] = 1.0
-    for name, operation, inputs in steps:
-        for one, part in zip(
-            inputs, parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]]), strict=True
-        ):
-            slope[one] += part
-    return slope
-
-
-@wrong("00a.4", "tanh is computed from what went in")
-def tanh_of_the_input(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [1 - a * a] if op == "tanh" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "exp is taken to be what went in")
-def exp_like_a_line(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [a] if op == "exp" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "The slope of exp is taken to be 1.")
-def exp_has_slope_one(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [1] if op == "exp" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "from the front to the end")
-def forwards(values, steps):
-    return tape(values, steps, steps_in_order=steps)
-
-
-@wrong("00a.4", "the steps are missing")
-def only_what_was_given(values, steps):
-    slope = tape(values, steps)
-    return {name: slope[name] for name in values}
-
-
-@wrong("00a.4", "overwrites the slope")
-def micrograd_before_its_mending(values, steps):
-    found = numbers_of(values, steps)
-    slope = dict.fromkeys(found, 0.0)
-    slope[steps[-1][0]] = 1.0
-    for name, operation, inputs in reversed(steps):
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] = part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "counts as one way")
-def inputs_in_a_dictionary(values, steps):
-    found = numbers_of(values, steps)
-    slope = dict.fromkeys(found, 0.0)
-    slope[steps[-1][0]] = 1.0
-    for name, operation, inputs in reversed(steps):
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in dict(zip(inputs, own, strict=True)).items():
-            slope[one] += part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "passed on before it is complete")
-def depth_first(values, steps):
-    found = numbers_of(values, steps)
-    made = {step[0]: step for step in steps}
-    slope = dict.fromkeys(found, 0.0)
-    slope[steps[-1][0]] = 1.0
-
-    def go_back(name):
-        if name not in made:
-            return
-        _, operation, inputs = made[name]
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        arrived = slope[name]
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] += part * arrived
-            go_back(one)
-
-    go_back(steps[-1][0])
-    return slope
-
-
-@wrong("00a.4", "Names from which no way leads")
-def slopes_as_they_come(values, steps):
-    found = numbers_of(values, steps)
-    slope = {steps[-1][0]: 1.0}
-    for name, operation, inputs in reversed(steps):
-        if name not in slope:
-            continue
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] = slope.get(one, 0) + part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "has no slope")
-def a_dictionary_that_fills_itself(values, steps):
-    found, slope = numbers_of(values, steps), defaultdict(float)
-    slope[steps[-1][0]] = 1.0
-    for name, operation, inputs in reversed(steps):
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] += part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "begins with the last number itself")
-def begins_with_the_result(values, steps):
-    found, slope = numbers_of(values, steps), tape(values, steps)
-    last = steps[-1][0]
-    return {name: found[last] * one for name, one in slope.items()}
-
-
-@wrong("00a.4", "at every loose end")
-def one_wherever_nothing_follows(values, steps):
-    found = numbers_of(values, steps)
-    used = [one for _, _, inputs in steps for one in inputs]
-    slope = {name: 0.0 if name in used else 1.0 for name in found}
-    for name, operation, inputs in reversed(steps):
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope[one] += part * slope[name]
-    return slope
-
-
-@wrong("00a.4", "called torch")
-def what_wrote_the_tape(values, steps):
-    found = {name: torch.tensor(value, requires_grad=True) for name, value in values.items()}
-    for name, operation, inputs in steps:
-        a, b = found[inputs[0]], found[inputs[-1]]
-        found[name] = (
-            {"+": torch.add, "*": torch.mul}[operation](a, b) if operation in "+*" else getattr(a, operation)()
-        )
-    for one in found.values():
-        one.retain_grad()
-    found[steps[-1][0]].backward()
-    return {name: 0.0 if one.grad is None else one.grad.item() for name, one in found.items()}
-
-
-@right("00a.4")
-def forward_mode(values, steps):
-    """One walk forwards for each name: how does the last number change with it?"""
-    slope = {}
-    for source in [*values, *(name for name, _, _ in steps)]:
-        found = numbers_of(values, steps)
-        moves = {name: float(name == source) for name in values}
-        for name, operation, inputs in steps:
-            own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-            moves[name] = sum(part * moves[one] for one, part in zip(inputs, own, strict=True)) + (name == source)
-        slope[source] = moves[steps[-1][0]]
-    return slope
-
-
-@right("00a.4")
-def pulled_from_the_users(values, steps):
-    """From the result's side: a name's slope is what its users have, so ask them."""
-    found = numbers_of(values, steps)
-
-    def slope(name):
-        total = 1.0 if name == steps[-1][0] else 0.0
-        for user, operation, inputs in steps:
-            if name in inputs:
-                own = parts_of(operation, found[user], found[inputs[0]], found[inputs[-1]])
-                total += slope(user) * sum(p for one, p in zip(inputs, own, strict=True) if one == name)
-        return total
-
-    return {name: slope(name) for name in found}
-
-
-@wrong("00a.1", "The guess's probabilities are the weights")
-def weights_of_the_guess(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    return torch.where(log_q > -math.inf, log_q.exp() * (log_p - log_q), 0.0).sum(-1)
-
-
-@wrong("00a.1", "Nothing is weighed")
-def sum_of_the_differences(truth, guess):
-    return (truth.log_softmax(-1) - guess.log_softmax(-1)).sum(-1)
-
-
-@wrong("00a.1", "The logits themselves are compared")
-def logits_for_logarithms(truth, guess):
-    return (truth.softmax(-1) * (truth - guess)).sum(-1)
-
-
-@wrong("00a.1", "taken without its sign")
-def no_token_below_zero(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    return torch.where(log_p > -math.inf, log_p.exp() * (log_p - log_q).abs(), 0.0).sum(-1)
-
-
-@wrong("00a.1", "the mean of both directions")
-def both_directions(truth, guess):
-    p, q = truth.softmax(-1), guess.softmax(-1)
-    return ((p - q) * (p.log() - q.log())).sum(-1) / 2
-
-
-@wrong("00a.1", "The price changes if 3 is added")
-def only_the_truth_is_normalised(truth, guess):
-    log_p = truth.log_softmax(-1)
-    return torch.where(log_p > -math.inf, log_p.exp() * (log_p - guess), 0.0).sum(-1)
-
-
-@wrong("00a.1", "the price should be 0")
-def half_of_the_entropy(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    return (log_p.exp() * (log_p / 2 - log_q)).sum(-1)
-
-
-@wrong("00a.1", "With logits near 150 the price is")
-def overflow_hidden(truth, guess):
-    p, q = (logits.exp() / logits.exp().sum(-1, keepdim=True) for logits in (truth, guess))
-    return torch.where(p > 0, p * (p / q).log(), 0.0).sum(-1)
-
-
-@wrong("00a.1", "The zeros are put where the guess rules a token out")
-def zeros_by_the_guess(truth, guess):
-    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
-    return torch.where(log_q > -math.inf, log_p.exp() * (log_p - log_q), 0.0).sum(-1)
-
-
-def back_with(layers, h, d, rate, bend):
-    new = []
-    for (w, b), out in zip(layers[::-1], h[::-1], strict=True):
-        new.append((w - rate * out.T @ d, b - rate * d.sum(0)))
-        d = d @ w.T * bend(out)
-    return new[::-1]
-
-
-@wrong("00a.2", "the slope of a ReLU is multiplied")
-def relu_on_the_way_back(layers, x, y, rate):
-    return back_with(layers, *walk(layers, x, y), rate, lambda out: out > 0)
-
-
-@wrong("00a.2", "the slope of a sigmoid is multiplied")
-def sigmoid_on_the_way_back(layers, x, y, rate):
-    return back_with(layers, *walk(layers, x, y), rate, lambda out: out - out**2)
-
-
-@wrong("00a.2", "is taken to weigh 1 / B")
-def one_over_the_batch(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    p = (d + y) / y.sum(1, keepdim=True)
-    return back(layers, h, p / len(x) - y, rate)
-
-
-@wrong("00a.2", "is taken to weigh 1 / B")
-def cross_entropy_of_the_mean(layers, x, y, rate):
-    h, d = walk(layers, x, y)
-    p = ((d + y) / y.sum(1, keepdim=True)).double()
-    return back(layers, h, (p * (1 / y.shape[0])).float() - y, rate)
-
-
-@wrong("00a.2", "The weight of layer 0 does not move; all layers after it are right")
-def only_the_last_layer(layers, x, y, rate):
-    return [*layers[:-1], down(layers, x, y, rate)[-1]]
-
-
-@wrong("00a.2", "The bias of layer 1 moves 1 / B as far")
-def biases_by_their_mean(layers, x, y, rate):
-    new = down(layers, x, y, rate)
-    return [(w, old - (old - b) / len(x)) for (w, b), (_, old) in zip(new, layers, strict=True)]
-
-
-@wrong("00a.2", "computed anew after each layer has been stepped.")
-def forwards_for_each_layer(layers, x, y, rate):
-    now = [tuple(layer) for layer in layers]
-    for i in range(len(layers) - 1, -1, -1):
-        now[i] = down(now, x, y, rate)[i]
-    return now
-
-
-@wrong("00a.2", "and the slopes go back through the old weights")
-def forwards_through_the_new_layers(layers, x, y, rate):
-    now = list(layers)
-    for i in range(len(layers) - 1, -1, -1):
-        h, d = walk(now, x, y)
-        now[i] = back(layers, h, d, rate)[i]
-    return now
-
-
-@wrong("00a.3", "is of type float, and a tensor is asked for")
-def a_number_for_the_empty_shape(slopes, shape):
-    return by_einsum(slopes, shape) if shape else slopes.sum().item()
-
-
-@wrong("00a.4", "The slope of exp is taken to be e to the power of what came out")
-def exp_of_what_came_out(values, steps):
-    return tape(
-        values, steps, lambda op, out, a, b: [math.exp(min(out, 700))] if op == "exp" else parts_of(op, out, a, b)
-    )
-
-
-@wrong("00a.4", "The slope of tanh is taken to be 1 - out.")
-def tanh_without_its_square(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [1 - out] if op == "tanh" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "Only tanh has a wrong slope")
-def tanh_of_another_kind(values, steps):
-    return tape(values, steps, lambda op, out, a, b: [1 - out**3] if op == "tanh" else parts_of(op, out, a, b))
-
-
-@wrong("00a.4", "All slopes are nearly right, and not exact")
-def rounded_to_two_digits(values, steps):
-    return {name: round(one, 2) for name, one in tape(values, steps).items()}
-
-
-@wrong("00a.4", "begins with 0")
-def nothing_sent_back(values, steps):
-    return {name: 0.0 for name in numbers_of(values, steps)}
-
-
-@wrong("00a.4", "Only the way that is met first counts")
-def first_way_only(values, steps):
-    found = numbers_of(values, steps)
-    slope = {steps[-1][0]: 1.0}
-    for name, operation, inputs in reversed(steps):
-        own = parts_of(operation, found[name], found[inputs[0]], found[inputs[-1]])
-        for one, part in zip(inputs, own, strict=True):
-            slope.setdefault(one, part * slope.get(name, 0.0))
-    return {name: slope.get(name, 0.0) for name in found}
-
-
-@wrong("00a.4", "raised OverflowError")
-def tanh_by_its_formula(values, steps):
-    found = numbers_of(values, steps)
-    for _, operation, inputs in steps:
-        if operation == "tanh":
-            math.exp(2 * abs(found[inputs[0]]))
-    return tape(values, steps)
-
-
-@wrong("00a.1", "is one maximum taken of the whole batch?")
-def one_largest_logit(truth, guess):
-    def logs(z):
-        z = z - z.max()
-        return z - z.exp().sum(-1, keepdim=True).log()
-
-    log_p, log_q = logs(truth), logs(guess)
-    return torch.where(truth == -math.inf, 0.0, log_p.exp() * (log_p - log_q)).sum(-1)
-
-
-def stepped_with(change):
-    """A step whose slopes, one list of (weight, bias) by layer, are changed before they are used."""
-
-    def answer(layers, x, y, rate):
-        outputs = [x]
-        for weight, bias in layers[:-1]:
-            outputs.append(torch.tanh(outputs[-1] @ weight + bias))
-        slope = (outputs[-1] @ layers[-1][0] + layers[-1][1]).softmax(-1) * y.sum(1, keepdim=True) - y
-        slopes = []
-        for (weight, _), h in zip(layers[::-1], outputs[::-1], strict=True):
-            slopes.insert(0, (h.T @ slope, slope.sum(0)))
-            slope = slope @ weight.T * (1 - h**2)
-        changed = change(slopes)
-        return [(w - rate * a, b - rate * c) for (w, b), (a, c) in zip(layers, changed, strict=True)]
-
-    return answer
-
-
-def length(*parts):
-    return torch.cat([part.flatten() for part in parts]).norm()
-
-
-wrong("00a.2", "Only the signs of the slopes")(stepped_with(lambda s: [(a.sign(), b.sign()) for a, b in s]))
-wrong("00a.2", "each layer are scaled to length 1")(
-    stepped_with(lambda s: [(a / length(a, b), b / length(a, b)) for a, b in s])
-)
-wrong("00a.2", "all layers together are scaled to length 1")(
-    stepped_with(lambda s: [(a / length(*sum(s, ())), b / length(*sum(s, ()))) for a, b in s])
-)
-wrong("00a.2", "each weight and each bias are scaled to length 1")(
-    stepped_with(lambda s: [(a / length(a), b / length(b)) for a, b in s])
-)
-
-
-wrong("00a.2", "scaled down to length 1 where they are longer")(
-    stepped_with(lambda s: [(a / length(a, b).clamp_min(1), b / length(a, b).clamp_min(1)) for a, b in s])
-)
-
-
-@wrong("00a.3", "the others have moved down by one")
-def axis_by_axis(slopes, shape):
-    for axis in range(slopes.ndim - len(shape)):
-        slopes = slopes.sum(axis)
-    return slopes
-
-
-def walked(values, steps, stop_at_zero):
-    local = {
-        "+": lambda out, a, b: (1.0, 1.0),
-        "*": lambda out, a, b: (b, a),
-        "tanh": lambda out, a: (1 - out * out,),
-        "exp": lambda out, a: (out,),
-    }
-    forward = {"+": lambda a, b: a + b, "*": lambda a, b: a * b, "tanh": math.tanh, "exp": math.exp}
-    found = dict(values)
-    for name, operation, inputs in steps:
-        found[name] = forward[operation](*(found[source] for source in inputs))
-    slope = dict.fromkeys(found, 0.0)
-    slope[steps[-1][0]] = 1.0
-    for name, operation, inputs in steps[::-1]:
-        if stop_at_zero and not slope[name]:
-            break
-        for source, part in zip(inputs, local[operation](found[name], *(found[i] for i in inputs)), strict=True):
-            slope[source] += slope[name] * part
-        if not stop_at_zero:
-            slope[name] = 0.0
-    return slope
-
-
-@wrong("00a.4", "those of the steps are all 0")
-def slopes_handed_on(values, steps):
-    return walked(values, steps, stop_at_zero=False)
-
-
-@wrong("00a.4", "does it stop there?")
-def stopped_at_zero(values, steps):
-    return walked(values, steps, stop_at_zero=True)
+def by_meshgrid(storage, shape, strides, offset):
+    axes = [torch.arange(size) * stride for size, stride in zip(shape, strides)]
+    if not axes:
+        return storage[offset].clone()
+    return storage[offset + sum(torch.meshgrid(*axes, indexing="ij"))]

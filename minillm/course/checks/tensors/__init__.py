@@ -1,1 +1,1 @@
-"""Assignment 00a: the price of a belief, a wrong step, slopes through a broadcast, and an autograd of one's own."""
+"""Assignment 00a: a top-k accuracy with a silent broadcast, padded batches, and what a strided tensor reads."""

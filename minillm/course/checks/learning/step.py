@@ -1,4 +1,4 @@
-"""00a.2, a bug-hunt: a layer is stepped before the slope has gone back through it.
+"""00b.2, a bug-hunt: a layer is stepped before the slope has gone back through it.
 
 It happens in networks written by hand, since both stand in one loop and the loss falls all the same: issue 12 of
 zero_to_gpt, issue 31 of data-science-from-scratch, issue 72 of Toy-Neural-Network-JS.
@@ -46,7 +46,7 @@ def _step(
     rate: float,
     *,
     back: Callable[[Tensor, Tensor], Tensor] = lambda old, new: old.T,
-    bend: Callable[[Tensor, Tensor], Tensor | int] = lambda tanh, before: 1 - tanh**2,
+    tanh_slope: Callable[[Tensor, Tensor], Tensor | int] = lambda tanh, before: 1 - tanh**2,
     weigh: Callable[[Tensor], Tensor | float] = lambda y: y.sum(1, keepdim=True),
     tanh_at_the_end: bool = False,
     bias_too: bool = True,
@@ -59,12 +59,12 @@ def _step(
     slope = logits.softmax(-1) * weigh(y) - y
     slope = slope * (1 - logits**2 if tanh_at_the_end else 1)
     stepped: list[Layer] = []
-    for place in reversed(range(len(layers))):
-        weight, bias = layers[place]
-        new = weight - rate * outputs[place].T @ slope, bias - bias_too * rate * slope.sum(0)
+    for index in reversed(range(len(layers))):
+        weight, bias = layers[index]
+        new = weight - rate * outputs[index].T @ slope, bias - bias_too * rate * slope.sum(0)
         stepped.insert(0, new)
-        if place > 0:
-            slope = slope @ back(weight, new[0]) * bend(outputs[place], outputs[place - 1])
+        if index > 0:
+            slope = slope @ back(weight, new[0]) * tanh_slope(outputs[index], outputs[index - 1])
     return stepped
 
 
@@ -96,7 +96,7 @@ def _other_depths(rng: random.Random) -> list[Call]:
     return [one, three, four, (without[0], without[1], without[2] / without[2].sum(), rate), (layers, x, y, rate)]
 
 
-BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+TANH_SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "1 where h is above 0, the slope of a ReLU": lambda tanh, before: (tanh > 0).to(tanh.dtype),
     "1 - h": lambda tanh, before: 1 - tanh,
     "h": lambda tanh, before: tanh,
@@ -111,9 +111,9 @@ BENDS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The last layer that goes wrong, since all in front of it depend on it, and how far it moved."""
-    for words, bend in BENDS.items():
-        if not any(difference(_step(*call, bend=bend), gave) for call, gave in zip(calls, got, strict=True)):
+    """The last layer that goes wrong, since all before it depend on it, and how far it moved."""
+    for words, slope in TANH_SLOPES.items():
+        if not any(difference(_step(*call, tanh_slope=slope), gave) for call, gave in zip(calls, got, strict=True)):
             return f"On the way back through a tanh, {words} is multiplied.", "The slope of h = tanh(...) is 1 - h²."
     if found := _rescaled(calls, right, got):
         return found
@@ -121,15 +121,15 @@ def _which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         pairs = [layer for layer in answer if type(layer) in (list, tuple)] if type(answer) in (list, tuple) else []
         if [len(layer) for layer in pairs] != [2] * len(wanted):
             return None
-        for place in reversed(range(len(wanted))):
+        for index in reversed(range(len(wanted))):
             for name, due, gave, old in zip(
-                ("weight", "bias"), wanted[place], pairs[place], layers[place], strict=True
+                ("weight", "bias"), wanted[index], pairs[index], layers[index], strict=True
             ):
                 if found := difference(due, gave):
-                    later = "all layers after it are right" if place + 1 < len(wanted) else "it is the last layer"
+                    later = "all layers after it are right" if index + 1 < len(wanted) else "it is the last layer"
                     hint = "Compute this slope by a nudge (`slopes_by_nudging` in the lesson) and compare."
                     found = _how_far(due - old, as_tensor(gave) - old, len(x)) or found
-                    return f"The {name} of layer {place} {found}; {later}.", hint
+                    return f"The {name} of layer {index} {found}; {later}.", hint
     return None
 
 
@@ -178,8 +178,8 @@ def _how_far(due: Tensor, moved: Tensor, B: int) -> str | None:
 
 
 question = Question(
-    "00a.2",
-    "The loss falls, and the step is wrong",
+    "00b.2",
+    "The loss falls, but the step is wrong",
     step,
     forbidden=("minillm", "torch.autograd", "torch.Tensor.backward", "torch.optim"),
 )
@@ -197,8 +197,8 @@ two_layers.mistake(
 )
 two_layers.mistake(
     "The slope of tanh is forgotten on the way back.",
-    "Behind each tanh, multiply by 1 - tanh², number by number.",
-    partial(_step, bend=lambda tanh, before: 1),
+    "After each tanh, multiply by 1 - tanh², number by number.",
+    partial(_step, tanh_slope=lambda tanh, before: 1),
 )
 two_layers.mistake(
     "The step goes uphill.",
@@ -238,8 +238,8 @@ two_layers.mistake(
 )
 def _forward_again(layers, x, y, rate):
     now = list(layers)
-    for place in reversed(range(len(layers))):
-        now[place] = step(now, x, y, rate)[place]
+    for index in reversed(range(len(layers))):
+        now[index] = step(now, x, y, rate)[index]
     return now
 
 
@@ -249,15 +249,15 @@ def _forward_again(layers, x, y, rate):
 )
 def _only_forward_again(layers, x, y, rate):
     now = list(layers)
-    for place in reversed(range(len(layers))):
+    for index in reversed(range(len(layers))):
         outputs = [x]
         for weight, bias in now:
             outputs.append(torch.tanh(outputs[-1] @ weight + bias))
         slope = (outputs[-2] @ now[-1][0] + now[-1][1]).softmax(-1) * y.sum(1, keepdim=True) - y
-        for behind in range(len(layers) - 1, place, -1):
-            slope = slope @ layers[behind][0].T * (1 - outputs[behind] ** 2)
-        weight, bias = layers[place]
-        now[place] = weight - rate * outputs[place].T @ slope, bias - rate * slope.sum(0)
+        for later in range(len(layers) - 1, index, -1):
+            slope = slope @ layers[later][0].T * (1 - outputs[later] ** 2)
+        weight, bias = layers[index]
+        now[index] = weight - rate * outputs[index].T @ slope, bias - rate * slope.sum(0)
     return now
 
 
@@ -274,7 +274,7 @@ other_depths.mistake(
     partial(_step, back=lambda old, new: old),
 )
 other_depths.mistake(
-    "The slope of tanh is taken from the layer in front.",
-    "`1 - h**2` wants the h that came out of this very tanh, the input of the layer behind it.",
-    partial(_step, bend=lambda tanh, before: 1 - before**2),
+    "The slope of tanh is taken from the layer before.",
+    "`1 - h**2` wants the h that came out of this very tanh, the input of the layer after it.",
+    partial(_step, tanh_slope=lambda tanh, before: 1 - before**2),
 )

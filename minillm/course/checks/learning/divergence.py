@@ -1,4 +1,4 @@
-"""00a.1: the Kullback-Leibler divergence of two rows of logits (Kullback and Leibler 1951), where exp overflows too."""
+"""00b.1: the Kullback-Leibler divergence of two rows of logits (Kullback and Leibler 1951), where exp overflows too."""
 
 import math
 import random
@@ -25,8 +25,8 @@ def kl(truth: Float[Tensor, "B V"], guess: Float[Tensor, "B V"]) -> Float[Tensor
     tensor([0.1733])
     """
     log_p, log_q = truth.double().log_softmax(-1), guess.double().log_softmax(-1)
-    prices = F.kl_div(log_q, log_p, reduction="none", log_target=True)
-    return prices.where(log_p > -torch.inf, 0.0).sum(-1).float()  # torch, too, makes NaN of 0 times infinity
+    terms = F.kl_div(log_q, log_p, reduction="none", log_target=True)
+    return terms.where(log_p > -torch.inf, 0.0).sum(-1).float()  # torch, too, makes NaN of 0 times infinity
 
 
 def _reduced(truth: Tensor, guess: Tensor, *, reduce: Callable[[Tensor], Tensor]) -> Tensor:
@@ -104,38 +104,38 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
                 continue
             if kind in EXTREME[:2]:
                 hint = "Subtract each row's largest logit before `exp`, or use what does it for you: `log_softmax`."
-                return f"With {kind} the price is {show(other)}: e to their power overflows, or is rounded to 0.", hint
+                return f"With {kind} the result is {show(other)}: e to their power overflows, or is rounded to 0.", hint
             if kind == EXTREME[2] and not other.isfinite():
                 hint = "Write it as a difference of two logarithms, and take both from `log_softmax`: -150 stays -150."
                 return f"A probability is rounded to 0 before its logarithm is taken: {show(other)}.", hint
             free = as_tensor(got[5])  # what the guess rules out
             if kind in EXTREME[3:5] and other.isnan() and free is not None and free.isfinite().all():
-                hint = "What the guess rules out costs infinitely much. Put 0 where the truth has probability 0."
+                hint = "What the guess rules out has an infinite term. Put 0 where the truth has probability 0."
                 return "The zeros are put where the guess rules a token out, and not where the truth does.", hint
             if kind in EXTREME[3:5] and other.isnan():
                 hint = "0 times infinity is NaN. Put 0 where the *truth* has probability 0."
-                return "A token that the truth rules out brings NaN, and it costs nothing.", hint
+                return "A token that the truth rules out brings NaN, and it should add nothing.", hint
             if kind in EXTREME[3:5] and other.isinf():
-                hint = "What never happens costs nothing. Put 0 where the *truth* has probability 0."
-                return "A token that the truth rules out costs something, and it costs nothing.", hint
+                hint = "What never happens adds nothing. Put 0 where the *truth* has probability 0."
+                return "A token that the truth rules out adds something, and it should add nothing.", hint
             if cost.isinf() and not other.isinf():
-                hint = "Where the guess has minus infinity and the truth has not, the price is infinite. Leave it so."
+                hint = "Where the guess has minus infinity and the truth has not, the result is infinite. Leave it so."
                 if kind == EXTREME[6]:
                     hint = "Ask `log_p > -torch.inf`, or `log_p.exp() > 0`: however unlikely, it can happen."
                     return (
-                        f"A small probability is taken for 0: the guess rules it out, and it costs {show(other)}.",
+                        f"A small probability is taken for 0: the guess rules it out, and the result is {show(other)}.",
                         hint,
                     )
                 if other.isnan():
-                    return "The guess rules out what can happen, and the price is NaN in place of infinite.", hint
-                return f"The guess rules out what can happen, and yet it costs {show(other)}.", hint
+                    return "The guess rules out what can happen, and the result is NaN instead of infinite.", hint
+                return f"The guess rules out what can happen, and yet the result is {show(other)}.", hint
     return None
 
 
 def _rule(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Which rule that holds of every KL divergence the results break."""
-    for price in map(as_tensor, got):
-        if price is None or price.shape not in {wanted.shape for wanted in right}:
+    for value in map(as_tensor, got):
+        if value is None or value.shape not in {wanted.shape for wanted in right}:
             return None
     same = as_tensor(got[KINDS.index("truth and guess alike")])
     told = fact(["truth", "guess"], calls, right, got)
@@ -144,35 +144,35 @@ def _rule(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
     one, other = (as_tensor(got[KINDS.index(kind)]) for kind in ("ordinary logits", "the same, each row moved by 3"))
     if one is not None and other is not None and difference(one, other):
         hint = "Logits are logarithms up to a constant in each row. `log_softmax` of both takes it away."
-        return "The price changes if 3 is added to all logits of a row, and no probability does.", hint
+        return "The result changes if 3 is added to all logits of a row, and no probability does.", hint
     if same is not None and (same.abs() > 1e-4).any():
-        hint = "Where truth and guess are the same, nothing is lost. Compare their logarithms before you weigh them."
-        return f"If the guess is the truth, the price should be 0, and it is {show(same)}.", hint
-    if any((price < -1e-4).any() for price in map(as_tensor, got) if price is not None):
-        return "A price is below 0, and no guess is better than the truth.", "Check the sign, and by what you weigh."
+        hint = "For equal rows the divergence is 0. Compare the logarithms before you weigh them."
+        return f"If the guess is the truth, the divergence should be 0, and it is {show(same)}.", hint
+    if any((value < -1e-4).any() for value in map(as_tensor, got) if value is not None):
+        return "A result is below 0, and a KL divergence never is.", "Check the sign, and by what you weigh."
     return None
 
 
 question = Question(
-    "00a.1",
-    "What a wrong belief costs",
+    "00b.1",
+    "KL divergence from logits",
     kl,
     forbidden=("minillm", "torch.nn.functional.kl_div", "torch.kl_div", "torch.distributions"),
 )
 
 ordinary = question.probe("ordinary logits", _moderate, _rule, kinds=KINDS)
 ordinary.mistake(
-    "Truth and guess have changed places.",
+    "Truth and guess are swapped.",
     "It is the truth that says how often each token comes, so its probabilities weigh the surprises.",
     lambda truth, guess: kl(guess, truth),
 )
 ordinary.mistake(
-    "This is the cross-entropy: what nobody can save is still in it.",
+    "This is the cross-entropy: the entropy of the truth is still in it.",
     "Take the entropy of the truth away, or compare the two logarithms before you weigh them.",
     lambda truth, guess: -(truth.softmax(-1) * guess.log_softmax(-1)).sum(-1),
 )
 ordinary.mistake(
-    "The price is in bits.",
+    "The result is in bits.",
     "Use the natural logarithm: the course counts in nats.",
     lambda truth, guess: kl(truth, guess) / math.log(2),
 )
@@ -183,7 +183,7 @@ ordinary.mistake(
 )
 ordinary.mistake(
     "All rows are brought together in one number.",
-    "Each row has a price of its own: add up along the last axis only.",
+    "Each row has its own divergence: sum along the last axis only.",
     partial(_reduced, reduce=lambda products: products.sum()),
 )
 
@@ -213,13 +213,13 @@ ordinary.mistake(
     lambda truth, guess: (truth.softmax(-1) * (truth - guess)).sum(-1),
 )
 ordinary.mistake(
-    "Each token's price is taken without its sign.",
-    "A single token may cost less than nothing; only the sum is never below 0. Take no absolute value.",
+    "The absolute value of each token's term is taken.",
+    "A single term may be negative; only the sum is never below 0. Take no absolute value.",
     partial(_reduced, reduce=lambda products: products.abs().sum(-1)),
 )
 ordinary.mistake(
     "It is the mean of both directions.",
-    "Only the truth's probabilities weigh. KL(truth, guess) and KL(guess, truth) are two different prices.",
+    "Only the truth's probabilities weigh. KL(truth, guess) and KL(guess, truth) are two different terms.",
     lambda truth, guess: (kl(truth, guess) + kl(guess, truth)) / 2,
 )
 
@@ -255,8 +255,8 @@ def _log_of_softmax(truth, guess):
 
 
 @extreme.mistake(
-    "A tiny number is added to the probabilities, and hides the true price.",
-    "With 1e-9 no mistake can cost more than 21 nats. Work with logarithms instead of probabilities.",
+    "A tiny number is added to the probabilities, and hides the true divergence.",
+    "With 1e-9 no term can exceed 21 nats. Work with logarithms instead of probabilities.",
 )
 def _tiny_number(truth, guess):
     p, q = truth.softmax(-1), guess.softmax(-1)
@@ -265,11 +265,11 @@ def _tiny_number(truth, guess):
 
 extreme.mistake(
     "A token that the truth rules out brings NaN: 0 times infinity.",
-    "What never happens costs nothing. Put 0 there by hand: `torch.where(p > 0, ..., 0.0)`.",
+    "What never happens adds nothing. Put 0 there by hand: `torch.where(p > 0, ..., 0.0)`.",
     partial(_reduced, reduce=lambda products: products.sum(-1)),
 )
 extreme.mistake(
     "Infinity was made a large, finite number.",
-    "A belief that rules out what can happen costs infinitely much. Mend the NaN, not the infinity.",
+    "If the guess rules out what can happen, the divergence is infinite. Replace the NaN, not the infinity.",
     partial(_reduced, reduce=lambda products: products.nan_to_num().sum(-1)),
 )

@@ -1,4 +1,4 @@
-"""00a.4: reverse mode on a list of steps (Linnainmaa 1970; the list is what Wengert 1964 wrote down)."""
+"""00b.4: reverse mode on a list of steps (Linnainmaa 1970; the list is what Wengert 1964 wrote down)."""
 
 import random
 from functools import partial
@@ -6,8 +6,8 @@ from functools import partial
 import torch
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.learning.rules import LOCAL, Slopes, Step, explained, forward
 from minillm.course.checks.question import Question
-from minillm.course.checks.tensors.rules import LOCAL, Slopes, Step, explained, forward
 
 
 def slopes(values: Slopes, steps: list[Step]) -> Slopes:
@@ -39,10 +39,10 @@ def _slopes(
         parts = dict(enumerate(local[operation](found[name], *(found[source] for source in inputs))))
         if once and inputs[0] == inputs[-1]:
             parts = {0: parts[0]}
-        for place, part in parts.items():
+        for index, part in parts.items():
             arrives = part * slope[name] if chain else part
-            if not first or not slope[inputs[place]]:
-                slope[inputs[place]] = slope[inputs[place]] * add + arrives
+            if not first or not slope[inputs[index]]:
+                slope[inputs[index]] = slope[inputs[index]] * add + arrives
     return slope
 
 
@@ -87,11 +87,11 @@ def _random_graph(rng: random.Random, n_steps: int, aside: bool) -> Call:
         values = {name: rng.choice([-1, 1]) * rng.randint(2, 15) / 10 for name in ("w", "x", "b")}
         steps: list[Step] = []
         found = dict(values)
-        for place in range(n_steps):
+        for index in range(n_steps):
             recent = [*found][-3:]  # so that most lead to the end
             inputs = rng.choice(recent), rng.choice(recent)
             operation = rng.choice(["+", "*", "*", "tanh", "exp" if found[inputs[0]] < 2 else "tanh"])
-            steps.append((f"s{place}", operation, inputs if operation in "+*" else inputs[:1]))
+            steps.append((f"s{index}", operation, inputs if operation in "+*" else inputs[:1]))
             found = forward(values, steps)
         right = slopes(values, steps)
         complete = len(_only_the_way(values, steps)) == len(right)
@@ -112,7 +112,7 @@ def _aside(rng: random.Random) -> list[Call]:
 
 
 question = Question(
-    "00a.4", "An autograd of your own", slopes, forbidden=("minillm", "torch.autograd", "torch.Tensor.backward")
+    "00b.4", "Write an autograd", slopes, forbidden=("minillm", "torch.autograd", "torch.Tensor.backward")
 )
 
 used_once = question.probe("every number is used once", _trees, explained, kinds=TREES)
@@ -122,8 +122,8 @@ used_once.mistake(
     partial(_slopes, local={"*": lambda result, a, b: (a, b)}),
 )
 used_once.mistake(
-    "Each step tells only its own slope; nothing is multiplied on the way.",
-    "Chain rule: the step's own slope times the slope that has arrived at its result.",
+    "Each step gives only its local slope: the chain rule is missing.",
+    "Chain rule: the local slope times the slope that has arrived at its result.",
     partial(_slopes, chain=False),
 )
 used_once.mistake(

@@ -1,4 +1,4 @@
-"""00a.4: the rules of the four operations, and which of them a wrong dictionary of slopes breaks."""
+"""00b.4: the rules of the four operations, and which of them a wrong dictionary of slopes breaks."""
 
 import math
 from collections.abc import Callable
@@ -118,7 +118,7 @@ def _set_to_zero(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[s
         return f"The slopes of the given values are right, but {words}.", hint
     for _, steps, wanted, _, names in wrong:
         walk = steps[::-1]
-        stop = next((place for place, (name, *_) in enumerate(walk) if not wanted[name]), len(walk))
+        stop = next((index for index, (name, *_) in enumerate(walk) if not wanted[name]), len(walk))
         if set(names) - {source for _, _, inputs in walk[stop:] for source in inputs}:
             return None
     hint = "A slope of 0 ends one way only. Pass over this step (`continue`), and go on with the others."
@@ -135,12 +135,12 @@ def _broken_rule(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
         numbers, used = forward(values, steps), [source for _, _, inputs in steps for source in inputs]
         for name, operation, inputs in steps:
             parts = LOCAL[operation](numbers[name], *map(numbers.get, inputs))
-            for place, source in enumerate(inputs):
+            for index, source in enumerate(inputs):
                 if used.count(source) == 1 and abs(slope[name]) > 1e-6:
-                    other = numbers[inputs[1 - place]] if len(inputs) > 1 else 0.0
+                    other = numbers[inputs[1 - index]] if len(inputs) > 1 else 0.0
                     factor = slope[source] / slope[name]
                     found.setdefault(operation, []).append(
-                        (factor, parts[place], numbers[name], numbers[source], other)
+                        (factor, parts[index], numbers[name], numbers[source], other)
                     )
     broken = [name for name, seen in found.items() if any(difference(wanted, f) for f, wanted, *_ in seen)]
     if len(broken) != 1:
@@ -153,7 +153,7 @@ def _broken_rule(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
                 "Test it by a nudge: a small change of one input.",
             )
     factor, wanted, out, a, _ = next(one for one in seen if difference(one[1], one[0]))
-    sentence = f"Only {operation} has a wrong slope: {show(factor)} in place of {show(wanted)}"
+    sentence = f"Only {operation} has a wrong slope: {show(factor)} instead of {show(wanted)}"
     return (
         f"{sentence}, where {show(a)} goes in and {show(out)} comes out.",
         "Test it by a nudge: a small change of one input.",
@@ -165,7 +165,7 @@ def _nearest_to_the_end(calls: list[Call], right: list[Any], got: list[Any]) -> 
     for (values, steps), wanted, answer in zip(calls, right, got, strict=True):
         for name in [*(name for name, _, _ in steps[::-1]), *values]:
             if difference(wanted[name], answer[name]):
-                sentence = f"{name!r} has the slope {show(answer[name])} in place of {show(wanted[name])}"
+                sentence = f"{name!r} has the slope {show(answer[name])} instead of {show(wanted[name])}"
                 if name == steps[-1][0]:
                     return f"{sentence}; it is the last.", "The walk back begins with 1 for the last name, a number."
                 ways = ", ".join(f"{result} ({operation})" for result, operation, inputs in steps if name in inputs)

@@ -1,4 +1,4 @@
-"""00a.3: what is broadcast forwards is summed backwards, the step that every autograd needs behind + and *.
+"""00b.3: what is broadcast forward is summed backward, the step that every autograd needs for + and *.
 
 In torch it is `Tensor.sum_to_size`, in HIPS/autograd `unbroadcast`.
 """
@@ -77,8 +77,8 @@ def _probe(name: str, cases: list[Case], demand: Demand | None = None) -> Probe:
 
 
 question = Question(
-    "00a.3",
-    "Back through a broadcast",
+    "00b.3",
+    "The gradient of a broadcast",
     unbroadcast,
     forbidden=("minillm", "torch.Tensor.sum_to_size", "torch.autograd", "torch.Tensor.backward"),
 )
@@ -103,7 +103,7 @@ def _first(slopes, shape):
 
 in_front.mistake(
     "The slopes still have the shape of the result.",
-    "The slope for a number has that number's place. Sum along the axes that `shape` does not have.",
+    "The gradient has the shape of what was broadcast. Sum along the axes that `shape` does not have.",
     lambda slopes, shape: slopes,
 )
 in_front.mistake(
@@ -142,10 +142,10 @@ def _only_in_front(slopes, shape):
 
 
 @stretched.mistake(
-    "The numbers are poured into the shape in the order of memory, and summed in blocks.",
-    "That adds up neighbours who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
+    "The numbers are reshaped in the order of memory, and summed in blocks.",
+    "That adds up neighbors who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
 )
-def _poured(slopes, shape):
+def _reshaped(slopes, shape):
     return slopes.reshape(-1, *shape).sum(0)
 
 
@@ -162,8 +162,8 @@ both = _probe("both at once, and a single number", BOTH, demand=same_kind)
 
 
 @both.mistake(
-    "The ones are looked for at places that are not yet theirs.",
-    "While an axis stands in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
+    "The axes of size 1 are looked up at the wrong axes.",
+    "While there is an extra axis in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
 )
 def _counted_too_early(slopes, shape):
     for axis, size in enumerate(shape):
