@@ -1,91 +1,126 @@
 # %% [markdown]
 # # Exercise 01 · The tokenizer
 #
-# **You will write** the step that byte-pair encoding repeats, mend a merge that many have got wrong, cut new words as
-# the training did, and show a text while its tokens are still arriving.
+# **You will write** the measurement that compares tokenizers fairly, a merge that joins only whole pieces, the
+# tokenizer that picks the most probable segmentation instead of replaying merges, and a stream that never shows a
+# broken character.
 #
-# **Time**: 75 minutes. **Points**: 10. **Before you start**: lesson 01.
+# **Time**: 80 minutes. **Points**: 10. **Before you start**: lesson 01.
 #
-# Write in place of the `...`, run your cell, then the check below it. A check tries your function
-# on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
-# Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
+# Replace the `...`, run your cell, then run the check below it. A check tries your function on many inputs. It shows
+# a small one that fails, names the mistake if it can, and gives a hint. Its last line is your points. To call your
+# function on the input that failed, or to draw other inputs:
 #
 # ```python
-# next_pair(*check("01.1", next_pair).failure.example)
-# check("01.1", next_pair, seed=7)
+# bits_per_byte(*check("01.1", bits_per_byte).failure.example)
+# check("01.1", bits_per_byte, seed=7)
 # ```
 #
-# What your function is given must stay as it is: return something new.
+# Don't change the inputs: return something new.
 
 # %%
+import math
+from collections import Counter
 from itertools import pairwise
 
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 01.1 · Which pair is next?
+# ## 01.1 · Bits per byte under a bigram model
 #
-# *rebuild · difficulty 1 of 5 · 10 minutes · 2 points*
+# *extend · difficulty 2 of 5 · 15 minutes · 2 points*
 #
-# **Goal**: find the pair of neighbours that byte-pair encoding merges next, the most frequent one.
+# **Goal**: measure how well a tokenizer suits a simple model, with a number that is comparable between tokenizers.
 #
-# **In**: `words`, a dictionary. A word is a tuple of ids, and its value says how often the word occurs: once at least.
+# Which vocabulary is better, the one with 256 tokens or the one with 2,048? Tokens per word can't tell: fewer tokens
+# may be harder to predict. Bits per token can't tell: longer tokens carry more text. *Bits per byte* can. It divides
+# the surprise at a whole text by a length that no tokenizer changes.
 #
-# **Out**: the pair as a tuple `(left, right)`; of equally frequent pairs the smaller one, the left id compared first. A
-# pair counts at every place where it stands, also where two places overlap: (7, 7, 7) holds (7, 7) twice. If no word
-# has two tokens any more, `None`.
+# The model is the simplest one that trains by counting, a *bigram* model: the next token depends only on the one
+# before it.
 #
-# `next_pair({(1, 2, 2): 10, (1, 2): 3})` is `(1, 2)`: it occurs 13 times, and `(2, 2)` ten times.
+# > p(b after a) = (times that b follows a + 1) / (times that any token follows a + V)
+#
+# The 1 and the V keep a pair that never occurred above 0 (add-one smoothing). The first token of a text has the
+# probability 1/V.
+#
+# **In**: `train` and `text`, lists of ids, with at least one id each; `vocab`, a list of V bytes objects: id i stands
+# for the bytes `vocab[i]`. Count pairs in `train`.
+#
+# **Out**: the sum of -log2 p over all ids of `text`, divided by the number of bytes that they stand for.
+#
+# ```
+# bits_per_byte(train=[0, 1, 0, 1], text=[0, 1], vocab=[b"a", b"b"])  0.7075
+# ```
+#
+# The first token costs 1 bit. The second has p = (2 + 1) / (2 + 2), 0.415 bits. Together they are 2 bytes.
 #
 # **Without**: `minillm`, `tokenizers`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Two steps: first count all pairs into one dictionary, then choose from it. `pairwise(word)` gives a word's neighbours.
+# How many pairs does `train` have, and which of its ids is never followed by another one?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# A word that occurs ten times adds ten to each of its pairs. `collections.Counter` begins every count at 0.
+# Two counts: `Counter(pairwise(train))` for the pairs, and one for how often each id is followed by any id. The last id
+# of `train` has no follower, so it counts once less in the second.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `min(counts, key=lambda pair: (-counts[pair], pair), default=None)`: the largest count first, then the smaller pair.
+# `bits = math.log2(V)` for the first id. Then, for each pair (a, b) of `text`, add
+# `math.log2((followed[a] + V) / (pairs[a, b] + 1))`. The length is `sum(len(vocab[id]) for id in text)`.
 # </details>
 
 
 # %%
-def next_pair(words):
-    """The pair that is merged next, or None."""
+def bits_per_byte(train, text, vocab):
+    """The surprise at the text in bits, per byte, under a bigram model of `train`."""
     ### BEGIN SOLUTION
-    counts = {}
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] = counts.get(pair, 0) + times
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
+    V = len(vocab)
+    pairs = Counter(pairwise(train))
+    followed = Counter(train[:-1])
+    bits = math.log2(V)  # the first id
+    for a, b in pairwise(text):
+        bits += math.log2((followed[a] + V) / (pairs[a, b] + 1))
+    return bits / sum(len(vocab[id]) for id in text)
     ### END SOLUTION
 
 
 # %%
-check("01.1", next_pair).points
+check("01.1", bits_per_byte).points
 
 # %% [markdown]
-# ## 01.2 · A merge that joins what it should not
+# With 2,000 documents of the course's world for training and 300 others as the text, your function gives:
+#
+# | V | bits per token | bits per byte |
+# | --- | --- | --- |
+# | 256 (bytes) | 3.45 | 3.45 |
+# | 512 | 4.94 | 2.25 |
+# | 1,024 | 6.06 | 2.02 |
+# | 2,048 | 7.16 | 1.94 |
+# | 3,603 | 7.78 | 1.91 |
+#
+# The two columns disagree about which tokenizer is best. To measure your own text, use `Tokenizer.train` of
+# `minillm.tokenizer`.
+
+# %% [markdown]
+# ## 01.2 · A merge by str.replace
 #
 # *bug-hunt · difficulty 2 of 5 · 15 minutes · 2 points*
 #
-# **Goal**: find out why the merge below makes a piece that no merge can make, and write one that does not.
+# **Goal**: find out why the merge below makes a piece that no merge makes, and write one that doesn't.
 #
-# The idea is tempting: write the pieces of a word with blanks between them, and let Python's `replace` do the work. The
-# paper that brought this algorithm to translation, and so to language models, keeps its words so too (Sennrich et al.
-# 2016, algorithm 1), but with a careful regular expression where a plain `replace` stands here. Run the cell. Which of
-# the three merges makes `thes`, and why?
+# The idea is tempting: write the pieces of a word with spaces between them, and let Python's `replace` do the work. The
+# paper that introduced BPE for translation keeps its words the same way (Sennrich et al. 2016, algorithm 1), but uses a
+# careful regular expression instead of `replace`. Run the cell. Which of the three merges makes `thes`, and why?
 
 
 # %%
 def broken_merge(pieces, pair):
-    """Join the pair wherever it stands in the word. (It does not.)"""
+    """Join the pair wherever it occurs in the word. (It joins more.)"""
     text = " ".join(pieces)
     return text.replace(" ".join(pair), "".join(pair)).split(" ")
 
@@ -96,34 +131,34 @@ for pair in [("t", "h"), ("th", "e"), ("e", "s")]:
     print(pair, "->", pieces)
 
 # %% [markdown]
-# **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold
-# anything, a blank too, but is never empty.
+# **In**: `pieces`, a list of strings, perhaps empty, and `pair`, a tuple of two strings. A piece may hold any
+# character, spaces included, but is never empty.
 #
-# **Out**: a new list, even where nothing is joined. Wherever the two pieces of the pair stand side by side they are
-# one, from the left, and no piece is used twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.
+# **Out**: a new list, even if nothing is joined. Wherever the two pieces of the pair are neighbors, they become one
+# piece. Go from left to right and use no piece twice: `merge(["a", "a", "a"], ("a", "a"))` is `["aa", "a"]`.
 #
 # **Without**: `minillm`, `tokenizers`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Look at the text that `replace` searches just before the last merge. Where in it does `e s` stand?
+# Look at the text that `replace` searches just before the last merge. Where in it does `e s` occur?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# Once the pieces are one text, nobody knows where they began and ended. Stay with the list and compare whole pieces.
+# Once the pieces are one text, nothing says where they began and ended. Keep the list and compare whole pieces.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Walk along the list with a place `at`. If the two pieces from `at` on are the pair, append the joined piece and go on
-# two places; otherwise append the one piece and go on by one.
+# Walk along the list with an index `at`. If the two pieces at `at` and `at + 1` are the pair, append the joined piece
+# and move on by two; otherwise append the one piece and move on by one.
 # </details>
 
 
 # %%
 def merge(pieces, pair):
-    """Join the pair wherever it stands in the word."""
+    """Join the pair wherever it occurs in the word."""
     ### BEGIN SOLUTION
     merged, at = [], 0
     while at < len(pieces):
@@ -139,97 +174,112 @@ def merge(pieces, pair):
 check("01.2", merge).points
 
 # %% [markdown]
-# ## 01.3 · Replay the merges
+# ## 01.3 · The most probable segmentation
 #
-# *rebuild · difficulty 3 of 5 · 20 minutes · 3 points*
+# *extend · difficulty 3 of 5 · 20 minutes · 3 points*
 #
-# **Goal**: cut a new word into pieces by replaying the merges in the order in which they were learnt.
+# **Goal**: cut a text into the pieces whose total log-probability is highest.
 #
-# **In**: `text`, a string, one word or nothing (then there are no pieces, `[]`). A word may begin with a space and hold
-# capital letters. `merges`, a list of pairs of bytes such as `(b"t", b"h")`, the first learned first, all of one
-# training and each once.
+# BPE replays merges. The other common tokenizer, *Unigram* (Kudo 2018; in T5, ALBERT and XLNet), gives each piece of
+# its vocabulary a probability instead. A segmentation is as probable as the product of its pieces, so its
+# log-probability is their sum, and the tokenizer returns the segmentation with the highest one. A text of n characters
+# has 2^(n-1) segmentations, too many to try. But the best segmentation of a text ends in some piece, and what comes
+# before that piece is itself cut in the best way. This is the Viterbi algorithm.
 #
-# **Out**: the pieces, a list of bytes. All pieces put together are `text.encode()`.
+# **In**: `text`, a string of up to 200 characters, perhaps empty; `log_probs`, a dictionary from each piece, a string
+# that is not empty, to its log-probability, a number below 0. There is one best segmentation, without a tie.
 #
-# `encode("abab", [(b"b", b"a"), (b"a", b"b")])` is `[b"a", b"ba", b"b"]`: the merge of *b* and *a* came first, and
-# after it no *a* has a *b* to its right.
+# **Out**: the pieces of the best segmentation, a list of strings that make up the text; `[]` for an empty text; `None`
+# if the pieces can't make up the text.
 #
-# **Without**: `minillm`, `tokenizers`.
+# ```
+# log_probs = {"a": -3.0, "b": -3.0, "ab": -2.0, "aba": -2.5}
+# segment("abab", log_probs)  ["ab", "ab"]  -4.0 in total; ["aba", "b"] has -5.5
+# segment("abc", log_probs)   None
+# ```
+#
+# **Without**: `minillm`, `tokenizers`, `sentencepiece`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Begin with single bytes. Then repeat one step until it finds nothing: among all neighbours in the word, find the pair
-# that stands first in `merges`, and join it.
+# For "abab", write down the best total for each beginning: "", "a", "ab", "aba", "abab". Which earlier totals do you
+# need for the next one?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# `data[i : i + 1]` is one byte as bytes; `data[i]` would be a number. A dictionary from each pair to its place in the
-# list (its rank) saves you from searching the list again and again.
+# `best[end]` is the best total of `text[:end]`. It is the largest `best[start] + log_probs[text[start:end]]` over all
+# starts whose piece is in the vocabulary. Beginnings that can't be made up have minus infinity.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `known = [(ranks[pair], at) for at, pair in enumerate(pairwise(pieces)) if pair in ranks]`; if it is empty you are
-# done, else `min(known)` says which merge and where. (There is another right way: go through the list of merges once,
-# and use each merge everywhere. Why does it come to the same?)
+# Also store which `start` gave the largest total. At the end walk back from `end = len(text)`: the last piece is
+# `text[start[end] : end]`, the one before it ends at `start[end]`, and so on. Reverse the list.
 # </details>
 
 
 # %%
-def encode(text, merges):
-    """The pieces of a word."""
+def segment(text, log_probs):
+    """The pieces of the most probable segmentation, or None."""
     ### BEGIN SOLUTION
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    pieces = [bytes([byte]) for byte in text.encode()]
-    while True:
-        pairs = enumerate(pairwise(pieces))
-        known = [(ranks[pair], at) for at, pair in pairs if pair in ranks]
-        if not known:
-            return pieces
-        _, at = min(known)
-        pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
+    best, starts = [0.0], [0]
+    for end in range(1, len(text) + 1):
+        totals = [
+            (best[start] + log_probs.get(text[start:end], -math.inf), start)
+            for start in range(end)
+        ]
+        total, start = max(totals)
+        best.append(total)
+        starts.append(start)
+    if best[-1] == -math.inf:
+        return None
+    pieces, end = [], len(text)
+    while end > 0:
+        pieces.append(text[starts[end] : end])
+        end = starts[end]
+    return pieces[::-1]
     ### END SOLUTION
 
 
 # %%
-check("01.3", encode).points
+check("01.3", segment).points
 
 # %% [markdown]
-# ## 01.4 · Show the text while it arrives
+# ## 01.4 · Stream text without broken characters
 #
 # *extend · difficulty 4 of 5 · 30 minutes · 3 points*
 #
-# **Goal**: show with each token the characters that have become complete, and never half of one.
+# **Goal**: with each token, show the characters that are now complete, and never part of one.
 #
-# A chat shows its answer while the model is writing. Each token is a few bytes, and a token may end in the middle of a
-# character: whoever decodes each token alone shows `�` where an é or an emoji should be. You have seen it happen.
+# A chat shows its answer while the model is still writing. Each token is a few bytes, and a token may end in the middle
+# of a character. If you decode each token by itself, `�` appears instead of an é or an emoji.
 #
-# **In**: `chunks`, a list of bytes, one for each token. Put together they are the beginning of a well-formed text. A
-# chunk may be empty, and the text may hold a `�` of its own.
+# **In**: `chunks`, a list of bytes objects, one per token. Joined, they are the beginning of a valid UTF-8 text. A
+# chunk may be empty, and the text may contain a `�` of its own.
 #
-# **Out**: a list of strings, one for each chunk: all characters that are complete now and were not shown before. What
-# never becomes complete is never shown. `show([b"caf", b"\xc3", b"\xa9!"])` is `["caf", "", "é!"]`.
+# **Out**: a list of strings, one per chunk: all characters that are complete now and were not shown before. A
+# character that never becomes complete is never shown. `show([b"caf", b"\xc3", b"\xa9!"])` is `["caf", "", "é!"]`.
 #
 # **Without**: `minillm`, `tokenizers`, and the ready-made `codecs.getincrementaldecoder`,
-# `codecs.BufferedIncrementalDecoder`, `codecs.StreamReader`. `bytes.decode` and `codecs.decode` are welcome.
+# `codecs.BufferedIncrementalDecoder`, `codecs.StreamReader`. `bytes.decode` and `codecs.decode` are allowed.
 #
 # <details><summary>Hint 1</summary>
 #
-# Keep a buffer of bytes that have not been shown. Put each chunk behind it, show what is complete, keep the rest.
+# Keep a buffer of bytes that have not been shown. Append each chunk to it, show what is complete, keep the rest.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# Only the last character can be incomplete, and then at most three of its bytes are there. So at most three bytes at
-# the end of the buffer have to wait, and it is enough to find out how many: 0, 1, 2 or 3.
+# Only the last character can be incomplete, and at most three of its bytes are there. So at most three bytes at the end
+# of the buffer have to wait. You only need to find out how many: 0, 1, 2 or 3.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
 # Two ways. Try: decode the buffer without its last 0, 1, 2, 3 bytes, and take the first that raises no
-# `UnicodeDecodeError`. Or read: bytes that begin with 10 continue a character; go back to the first byte of the last
-# character, and it tells you by its leading ones (110, 1110, 11110) how many there must be.
+# `UnicodeDecodeError`. Or read the bits: bytes that begin with 10 continue a character. Go back to the first byte of
+# the last character; its leading ones (110, 1110, 11110) tell how many bytes the character has.
 # </details>
 
 
@@ -256,6 +306,6 @@ def show(chunks):
 check("01.4", show).points
 
 # %% [markdown]
-# **What you built**: the step that makes a vocabulary, a merge that keeps its pieces apart, the encoder that replays
-# them, and a stream that never shows half a character. The package has each of them, faster and no different:
-# `minillm/tokenizer/training.py`, `minillm/tokenizer/merging.py` and `minillm/inference/text.py`.
+# **What you built**: a metric that compares tokenizers, a merge that keeps its pieces apart, the search of the Unigram
+# tokenizer, and a stream that never shows part of a character. The package has the merge and the stream, in
+# `minillm/tokenizer/merging.py` and `minillm/inference/text.py`.

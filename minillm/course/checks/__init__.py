@@ -33,7 +33,7 @@ def check(id: str, answer: Any, seed: int = 0) -> Result:
     probe is stopped, where that is possible (`time_limit`). Raises `UserError` for a question that there is not.
 
     >>> check("01.4", len).points  # which is no answer
-    01.4 Show the text while it arrives: 0 of 3 points
+    01.4 Stream text without broken characters: 0 of 3 points
       FAILED     pieces of whole characters
       not tried  a character in two pieces
       not tried  byte by byte, and an end that never comes

@@ -1,36 +1,52 @@
-"""The right answers of exercise 01, against the package."""
+"""The right answers of exercise 01, against brute force, a table of probabilities and the properties of a merge."""
 
 import itertools
+import math
 import random
 
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.tokenizer.encode import encode
+from minillm.course.checks.tokenizer.bits import bits_per_byte
 from minillm.course.checks.tokenizer.merge import merge
-from minillm.course.checks.tokenizer.pairs import next_pair
-from minillm.tokenizer import Tokenizer, byte_to_unicode
-from minillm.tokenizer.training import learn_merges_naive
-
-ALPHABET = [bytes([byte]) for byte in byte_to_unicode()]
-ORDER = {byte[0]: id for id, byte in enumerate(ALPHABET)}
+from minillm.course.checks.tokenizer.segments import segment
+from minillm.losses import next_token_loss
 
 
-@given(st.dictionaries(st.text("abc ", min_size=1, max_size=6), st.integers(1, 5), max_size=6))
-def test_the_next_pair_is_the_packages_first_merge(words):
-    ids = {tuple(ORDER[byte] for byte in word.encode()): times for word, times in words.items()}
-    merges = learn_merges_naive(words, 1)
-    assert next_pair(ids) == (tuple(ORDER[piece[0]] for piece in merges[0]) if merges else None)
+def test_bits_per_byte_are_those_of_a_model_with_the_bigrams_as_logits():
+    rng = random.Random(0)
+    vocab = [b"a", b"the", "é".encode(), b" is"]
+    train, text = rng.choices(range(4), k=50), rng.choices(range(4), k=20)
+    counts = torch.ones(4, 4)
+    for a, b in itertools.pairwise(train):
+        counts[a, b] += 1
+    loss = next_token_loss(counts.log()[text[:-1]], torch.tensor(text[1:]))  # nats per token after the first
+    bits = (loss.item() * 19 + math.log(4)) / math.log(2)
+    assert bits_per_byte(train, text, vocab) == pytest.approx(bits / sum(len(vocab[id]) for id in text), rel=1e-5)
 
 
-@given(st.text("abé語", max_size=12), st.integers(0, 40), st.integers(0, 10**6))
-def test_encoding_is_the_packages(text, n_merges, seed):
-    chance = random.Random(seed)
-    words = {"".join(chance.choices("abé語", k=4)): chance.randint(1, 9) for _ in range(10)}
-    merges = learn_merges_naive(words, n_merges)
-    package = Tokenizer(dict(enumerate([*ALPHABET, *(left + right for left, right in merges)])), merges, {})
-    # The package cuts a text into words first; letters alone are one word.
-    assert encode(text, merges) == [package.vocab[id] for id in package.encode(text)]
+def test_the_probabilities_after_a_token_add_up_to_1():
+    train, vocab = [0, 1, 1, 2, 0, 1], [b"x"] * 4
+    for a in range(4):
+        bits = [2 * bits_per_byte(train, [a, b], vocab) - 2 for b in range(4)]
+        assert sum(2**-cost for cost in bits) == pytest.approx(1)
+
+
+@given(
+    st.text("ab", max_size=8), st.dictionaries(st.text("ab", min_size=1, max_size=3), st.integers(-9, -1), max_size=8)
+)
+def test_no_segmentation_is_more_probable(text, log_probs):
+    cuts = itertools.chain.from_iterable(itertools.combinations(range(1, len(text)), n) for n in range(len(text) + 1))
+    ways = [[text[a:b] for a, b in itertools.pairwise([0, *cut, len(text)])] for cut in cuts] if text else [[]]
+    totals = [sum(log_probs[piece] for piece in way) for way in ways if all(piece in log_probs for piece in way)]
+    found = segment(text, log_probs)
+    if found is None:
+        assert not totals
+    else:
+        assert "".join(found) == text
+        assert sum(log_probs[piece] for piece in found) == max(totals)
 
 
 @given(st.lists(st.sampled_from(["a", "b", "ab", " a", "-"]), max_size=10))

@@ -1,134 +1,17 @@
 """Answers to exercise 01 as learners write them."""
 
 import heapq
+import math
 import re
 import unicodedata
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import pairwise
 
 import numpy as np
 from answers import right, wrong
 
-# 01.1 Which pair is next?
 
-
-@wrong("01.1", "Each word counts once")
-def every_word_alike(words):
-    counts = Counter(pair for word in words for pair in pairwise(word))
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "stands twice in a word is counted once")
-def set_of_pairs(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in {(word[i], word[i + 1]) for i in range(len(word) - 1)}:
-            counts[pair] += times
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "Pairs that overlap are left out")
-def skip_behind_a_pair(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in set(pairwise(word)):
-            at = 0
-            while at < len(word) - 1:
-                if word[at : at + 2] == pair:
-                    counts[pair] += times
-                    at += 1
-                at += 1
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "over the edge of a word")
-def one_long_text(words):
-    counts, last = Counter(), None
-    for word, times in words.items():
-        for token in word:
-            if last is not None:
-                counts[last, token] += times
-            last = token
-    return min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-
-
-@wrong("01.1", "takes the rarest pair")
-def forgot_the_sign(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] += times
-    return min(counts, key=lambda pair: (counts[pair], pair), default=None)
-
-
-@wrong("01.1", "the one that came first")
-def most_common(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] += times
-    return counts.most_common(1)[0][0] if counts else None
-
-
-@wrong("01.1", "takes the larger one")
-def max_of_both(words):
-    counts = defaultdict(int)
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] += times
-    return max((n, pair) for pair, n in counts.items())[1] if counts else None
-
-
-@wrong("01.1", "decided by the right id")
-def right_id_first(words):
-    counts = Counter()
-    for word, times in words.items():
-        for left, right in pairwise(word):
-            counts[right, left] += times
-    best = min(counts, key=lambda pair: (-counts[pair], pair), default=None)
-    return best and best[::-1]
-
-
-@wrong("01.1", "raised ValueError")
-def nothing_left(words):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in pairwise(word):
-            counts[pair] += times
-    return min(counts, key=lambda pair: (-counts[pair], pair))
-
-
-@right("01.1")
-def by_sorting(words):
-    pairs = sorted(pair for word, times in words.items() for pair in list(zip(word, word[1:], strict=False)) * times)
-    best, most = None, 0
-    for pair in pairs:
-        if (n := pairs.count(pair)) > most:
-            best, most = pair, n
-    return best and list(best)
-
-
-@right("01.1")
-def by_a_table(words):
-    if max(map(len, words), default=0) < 2:
-        return None
-    size = max(token for word in words for token in word) + 1
-    table = np.zeros((size, size), dtype=np.int64)
-    for word, times in words.items():
-        np.add.at(table, (np.array(word[:-1], dtype=int), np.array(word[1:], dtype=int)), times)
-    return np.unravel_index(table.argmax(), table.shape)
-
-
-@wrong("01.1", "is as frequent as")
-def ties_by_the_smallest_word(words):
-    counts = Counter()
-    for word, times in sorted(words.items()):
-        for pair in pairwise(word):
-            counts[pair] += times
-    return max(counts, key=counts.get, default=None)
-
-
-# 01.2 A merge that joins what it should not
+# 01.2 A merge by str.replace
 
 
 @wrong("01.2", "only ends or begins like the pair")
@@ -148,7 +31,7 @@ def guarded_behind(pieces, pair):
     return text.replace(f"{pair[0]} {pair[1]} ", f"{pair[0]}{pair[1]} ")[:-1].split(" ")
 
 
-@wrong("01.2", "stops after the first place")
+@wrong("01.2", "stops after the first position")
 def only_once(pieces, pair):
     for at in range(len(pieces) - 1):
         if (pieces[at], pieces[at + 1]) == tuple(pair):
@@ -175,7 +58,7 @@ def compared_when_joined(pieces, pair):
     return merged
 
 
-@wrong("01.2", "where a piece holds a blank")
+@wrong("01.2", "where a piece holds a space")
 def as_in_the_paper(pieces, pair):
     found = re.compile(r"(?<!\S)" + re.escape(" ".join(pair)) + r"(?!\S)")
     return found.sub("".join(pair), " ".join(pieces)).split(" ")
@@ -271,152 +154,7 @@ def a_copy_at_once(pieces, pair):
     return merged
 
 
-# 01.3 Replay the merges
-
-
-@wrong("01.3", "from left to right, and not in the order of learning")
-def the_first_that_is_known(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    at = 0
-    while at < len(pieces) - 1:
-        if (pieces[at], pieces[at + 1]) in merges:
-            pieces[at : at + 2] = [pieces[at] + pieces[at + 1]]
-            at = 0
-        else:
-            at += 1
-    return pieces
-
-
-@wrong("01.3", "the longest entry that fits")
-def greedy(text, merges):
-    known = {a + b for a, b in merges} | {bytes([b]) for b in text.encode()}
-    data, pieces = text.encode(), []
-    while data:
-        longest = max((entry for entry in known if data.startswith(entry)), key=len)
-        pieces.append(longest)
-        data = data[len(longest) :]
-    return pieces
-
-
-@wrong("01.3", "learned last")
-def highest_rank(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    while True:
-        known = [(merges.index(pair), i) for i, pair in enumerate(pairwise(pieces)) if pair in merges]
-        if not known:
-            return pieces
-        _, i = max(known)
-        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
-
-
-@wrong("01.3", "over the word once")
-def single_pass(text, merges):
-    pieces = []
-    for byte in text.encode():
-        pieces.append(bytes([byte]))
-        if len(pieces) > 1 and (pieces[-2], pieces[-1]) in merges:
-            pieces[-2:] = [pieces[-2] + pieces[-1]]
-    return pieces
-
-
-@wrong("01.3", "Each merge is used once")
-def if_in_place_of_while(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    for left, right in merges:
-        for i in range(len(pieces) - 1):
-            if pieces[i] == left and pieces[i + 1] == right:
-                pieces[i : i + 2] = [left + right]
-                break
-    return pieces
-
-
-@wrong("01.3", "starts from characters")
-def letters(text, merges):
-    pieces = [c.encode() for c in text]
-    for pair in merges:
-        i = 0
-        while i < len(pieces) - 1:
-            if (pieces[i], pieces[i + 1]) == pair:
-                pieces[i : i + 2] = [b"".join(pair)]
-            i += 1
-    return pieces
-
-
-@wrong("01.3", "The pieces are text")
-def text_and_not_bytes(text, merges):
-    return [piece.decode(errors="replace") for piece in list_of_merges(text, merges)]
-
-
-@wrong("01.3", "called minillm.tokenizer")
-def by_the_package(text, merges):
-    from minillm.tokenizer import Tokenizer, byte_to_unicode
-
-    vocabulary = [bytes([byte]) for byte in byte_to_unicode()] + [left + right for left, right in merges]
-    package = Tokenizer(dict(enumerate(vocabulary)), merges, {})
-    return [package.vocab[id] for id in package.encode(text)]
-
-
-@right("01.3")
-def list_of_merges(text, merges):
-    """Through the list once, each merge everywhere: a merge makes only pairs that were learnt later."""
-    pieces = [bytes([b]) for b in text.encode()]
-    for pair in merges:
-        i = 0
-        while i < len(pieces) - 1:
-            if (pieces[i], pieces[i + 1]) == pair:
-                pieces[i : i + 2] = [b"".join(pair)]
-            i += 1
-    return pieces
-
-
-@right("01.3")
-def by_a_queue(text, merges):
-    ranks = {pair: rank for rank, pair in enumerate(merges)}
-    data = text.encode()
-    ends = {at: at + 1 for at in range(len(data))}  # each living piece by its start
-
-    def candidates(starts):
-        for start in starts:
-            middle = ends.get(start)
-            end = ends.get(middle)
-            if end is not None and (pair := (data[start:middle], data[middle:end])) in ranks:
-                yield ranks[pair], start, middle, end
-
-    queue = list(candidates(ends))
-    heapq.heapify(queue)
-    while queue:
-        _, start, middle, end = heapq.heappop(queue)
-        if ends.get(start) == middle and ends.get(middle) == end:
-            ends[start] = end
-            del ends[middle]
-            before = [at for at in ends if ends[at] == start]
-            for one in candidates([*before, start]):
-                heapq.heappush(queue, one)
-    return tuple(bytearray(data[start:end]) for start, end in sorted(ends.items()))
-
-
-@wrong("01.3", "Capital letters become small")
-def in_small_letters(text, merges):
-    return by_each_merge_everywhere(text.lower(), merges)
-
-
-@wrong("01.3", "The space in front is lost")
-def stripped(text, merges):
-    return by_each_merge_everywhere(text.strip(), merges)
-
-
-def by_each_merge_everywhere(text, merges):
-    pieces = [bytes([byte]) for byte in text.encode()]
-    for pair in merges:
-        at = 0
-        while at < len(pieces) - 1:
-            if (pieces[at], pieces[at + 1]) == tuple(pair):
-                pieces[at : at + 2] = [b"".join(pair)]
-            at += 1
-    return pieces
-
-
-# 01.4 Show the text while it arrives
+# 01.4 Stream text without broken characters
 
 
 @wrong("01.4", "Each byte is shown as a character of its own")
@@ -454,7 +192,7 @@ def ascii_is_safe(chunks):
     return shown
 
 
-@wrong("01.4", "is shown as the mark")
+@wrong("01.4", "is shown as")
 def each_token_alone(chunks):
     return [str(chunk, "utf-8", "replace") for chunk in chunks]
 
@@ -464,7 +202,7 @@ def ignore_errors(chunks):
     return [chunk.decode("utf-8", "ignore") for chunk in chunks]
 
 
-@wrong("01.4", "wait for the half one behind them")
+@wrong("01.4", "wait for the incomplete one after them")
 def all_or_nothing(chunks):
     shown, waiting = [], b""
     for chunk in chunks:
@@ -644,83 +382,6 @@ def by_another_name_of_the_encoding(chunks):
     return shown
 
 
-def counted(words, pairs=pairwise):
-    counts = Counter()
-    for word, times in words.items():
-        for pair in pairs(word):
-            counts[pair] += times
-    return counts
-
-
-def best_of(counts, tie=lambda pair: pair):
-    return min(counts, key=lambda pair: (-counts[pair], tie(pair)), default=None)
-
-
-@wrong("01.1", "The last pair of each word is missed")
-def one_round_too_few(words):
-    return best_of(counted(words, lambda word: [(word[i], word[i + 1]) for i in range(len(word) - 2)]))
-
-
-@wrong("01.1", "The first pair of each word is missed")
-def begins_at_one(words):
-    return best_of(counted(words, lambda word: [(word[i], word[i + 1]) for i in range(1, len(word) - 1)]))
-
-
-@wrong("01.1", "are counted as one pair")
-def in_any_order(words):
-    return best_of(counted(words, lambda word: [tuple(sorted(pair)) for pair in pairwise(word)]))
-
-
-@wrong("01.1", "even if others stand between")
-def any_two(words):
-    return best_of(counted(words, lambda word: [(a, b) for i, a in enumerate(word) for b in word[i + 1 :]]))
-
-
-@wrong("01.1", "In ties, ids are compared as text")
-def as_written(words):
-    return best_of(counted(words), repr)
-
-
-@wrong("01.1", "the larger right id wins")
-def tie_of_left_and_minus_right(words):
-    return best_of(counted(words), lambda pair: (pair[0], -pair[1]))
-
-
-@wrong("01.1", "the larger left id wins")
-def tie_of_minus_left_and_right(words):
-    return best_of(counted(words), lambda pair: (-pair[0], pair[1]))
-
-
-@wrong("01.1", "the one that came last")
-def the_last_of_the_best(words):
-    best, most = None, 0
-    for pair, n in counted(words).items():
-        if n >= most:
-            best, most = pair, n
-    return best
-
-
-@wrong("01.1", "A pair that occurs once is not merged")
-def repeated_pairs_only(words):
-    return best_of(Counter({pair: n for pair, n in counted(words).items() if n > 1}))
-
-
-@wrong("01.1", "part 1 of it is right: return only that")
-def with_its_count(words):
-    best = best_of(counted(words))
-    return best and (best, counted(words)[best])
-
-
-@wrong("01.1", "is as frequent as")
-def smaller_sum(words):
-    return best_of(counted(words), lambda pair: (sum(pair), pair))
-
-
-@wrong("01.1", "It happens with words of one token, no words")
-def best_of_nothing(words):
-    return best_of(counted(words))[:]
-
-
 @wrong("01.2", "It joins 's' and 'e', and the pair is")
 def in_whatever_order(pieces, pair):
     merged, at = [], 0
@@ -739,57 +400,6 @@ def last_piece_lost(pieces, pair):
 @wrong("01.2", "stay apart")
 def not_at_the_beginning(pieces, pair):
     return pieces[:1] + a_copy_at_once(pieces[1:], pair)
-
-
-@wrong("01.3", "The pieces are text")
-def decoded_pieces(text, merges):
-    return [piece.decode(errors="ignore") for piece in list_of_merges(text, merges)]
-
-
-@wrong("01.3", "learned last")
-def highest_rank_at_its_first_place(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    while known := [(-merges.index(pair), i) for i, pair in enumerate(pairwise(pieces)) if pair in merges]:
-        _, i = min(known)
-        pieces[i : i + 2] = [pieces[i] + pieces[i + 1]]
-    return pieces
-
-
-@wrong("01.3", "it joins the last one first")
-def from_the_end(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    for pair in merges:
-        for i in reversed(range(len(pieces) - 1)):
-            if tuple(pieces[i : i + 2]) == pair:
-                pieces[i : i + 2] = [b"".join(pair)]
-    return pieces
-
-
-@wrong("01.3", "A space in front is kept apart")
-def space_alone(text, merges):
-    n = len(text) - len(text.lstrip(" "))
-    return [b" "] * n + list_of_merges(text[n:], merges)
-
-
-@wrong("01.3", "encoded as latin-1")
-def one_byte_for_each_letter(text, merges):
-    data = text.encode("latin-1", "ignore")
-    return list_of_merges(text, merges) if text.isascii() else [bytes([byte]) for byte in data]
-
-
-@wrong("01.3", "There is an empty piece")
-def nothing_is_a_piece(text, merges):
-    return list_of_merges(text, merges) or [b""]
-
-
-@wrong("01.3", "it ends too early")
-def one_merge_only(text, merges):
-    pieces = [bytes([b]) for b in text.encode()]
-    for pair in merges:
-        if pair in list(pairwise(pieces)):
-            at = list(pairwise(pieces)).index(pair)
-            return [*pieces[:at], b"".join(pair), *pieces[at + 2 :]]
-    return pieces
 
 
 @wrong("01.4", "Only the newest chunk waits")
@@ -842,25 +452,6 @@ def one_chunk_late(chunks):
     return ["", *text[:-2], "".join(text[-2:])] if len(text) > 1 else text
 
 
-@wrong("01.1", "divided by how often its tokens occur")
-def as_wordpiece_does(words):
-    pairs, tokens = Counter(), Counter()
-    for word, times in words.items():
-        tokens.update({token: word.count(token) * times for token in set(word)})
-        for pair in zip(word, word[1:]):
-            pairs[pair] += times
-    return min(pairs, key=lambda pair: (-pairs[pair] / (tokens[pair[0]] * tokens[pair[1]]), pair), default=None)
-
-
-@wrong("01.1", "The pair of the most frequent tokens")
-def frequent_tokens(words):
-    tokens = Counter()
-    for word, times in words.items():
-        tokens.update({token: word.count(token) * times for token in set(word)})
-    pairs = {pair for word in words for pair in zip(word, word[1:])}
-    return min(pairs, key=lambda pair: (-tokens[pair[0]] - tokens[pair[1]], pair), default=None)
-
-
 @wrong("01.2", "a list is asked for")
 def a_tuple_comes_back(pieces, pair):
     out, at = (), 0
@@ -895,13 +486,304 @@ def up_to_the_last_pair(pieces, pair):
     return out
 
 
-@wrong("01.3", "The pieces are numbers")
-def numbers_all_the_way(text, merges):
-    pieces = list(text.encode())
-    for left, right in merges:
-        at = 0
-        while at < len(pieces) - 1:
-            if (pieces[at], pieces[at + 1]) == (left, right):
-                pieces[at : at + 2] = [left + right]
-            at += 1
+# 01.1 Bits per byte under a bigram model
+
+
+def surprise(train, text, vocab, *, log=math.log2, followed=lambda train: Counter(train[:-1]), first=True, V=None):
+    V = V or len(vocab)
+    pairs, n = Counter(pairwise(train)), followed(train)
+    total = log(V) if first else 0.0
+    return total + sum(log((n[a] + V) / (pairs[a, b] + 1)) for a, b in pairwise(text))
+
+
+def length(text, vocab):
+    return sum(len(vocab[id]) for id in text)
+
+
+@wrong("01.1", "per token")
+def mean_over_the_tokens(train, text, vocab):
+    return surprise(train, text, vocab) / len(text)
+
+
+@wrong("01.1", "in nats")
+def natural_logarithm(train, text, vocab):
+    return surprise(train, text, vocab, log=math.log) / length(text, vocab)
+
+
+@wrong("01.1", "without its first token")
+def pairs_only(train, text, vocab):
+    return surprise(train, text, vocab, first=False) / length(text, vocab)
+
+
+@wrong("01.1", "The last id of `train` is counted")
+def all_ids_counted(train, text, vocab):
+    return surprise(train, text, vocab, followed=Counter) / length(text, vocab)
+
+
+@wrong("01.1", "per character")
+def decoded(train, text, vocab):
+    return surprise(train, text, vocab) / len(b"".join(vocab[id] for id in text).decode(errors="replace"))
+
+
+@wrong("01.1", "V is the number of different ids in `train`")
+def vocabulary_of_the_text(train, text, vocab):
+    return surprise(train, text, vocab, V=len(set(train))) / length(text, vocab)
+
+
+@wrong("01.1", "bytes of the vocabulary")
+def over_the_vocabulary(train, text, vocab):
+    return surprise(train, text, vocab) / sum(map(len, vocab))
+
+
+@wrong("01.1", "no smoothing in the denominator")
+def one_added_above_only(train, text, vocab):
+    pairs, n = Counter(pairwise(train)), Counter(train[:-1])
+    bits = math.log2(len(vocab))
+    for a, b in pairwise(text):
+        bits -= math.log2((pairs[a, b] + 1) / max(n[a], 1))
+    return bits / length(text, vocab)
+
+
+@wrong("01.1", "left out of the sum")
+def unseen_skipped(train, text, vocab):
+    pairs, n, V = Counter(pairwise(train)), Counter(train[:-1]), len(vocab)
+    bits = math.log2(V)
+    for a, b in pairwise(text):
+        if pairs[a, b]:
+            bits -= math.log2((pairs[a, b] + 1) / (n[a] + V))
+    return bits / sum(len(vocab[id]) for id in text)
+
+
+@wrong("01.1", "is not smoothed")
+def plain_shares(train, text, vocab):
+    pairs, n = Counter(pairwise(train)), Counter(train[:-1])
+    bits = math.log2(len(vocab))
+    for a, b in pairwise(text):
+        bits += math.log2(n[a] / pairs[a, b]) if pairs[a, b] else math.inf
+    return bits / length(text, vocab)
+
+
+@wrong("01.1", "the pair in reverse")
+def backwards(train, text, vocab):
+    pairs, n, V = Counter(pairwise(train)), Counter(train[1:]), len(vocab)
+    bits = math.log2(V)
+    for a, b in pairwise(text):
+        bits += math.log2((n[b] + V) / (pairs[a, b] + 1))
+    return bits / length(text, vocab)
+
+
+@wrong("01.1", "The pairs are counted in `text`")
+def trained_on_the_text(train, text, vocab):
+    return surprise(text, text, vocab) / length(text, vocab)
+
+
+@wrong("01.1", "the other sign")
+def minus_forgotten(train, text, vocab):
+    return -surprise(train, text, vocab) / length(text, vocab)
+
+
+@wrong("01.1", "The measured bytes are those of `train`")
+def bytes_of_the_training_text(train, text, vocab):
+    return surprise(train, text, vocab) / length(train, vocab)
+
+
+@wrong("01.1", "bytes per bit")
+def upside_down(train, text, vocab):
+    return length(text, vocab) / surprise(train, text, vocab)
+
+
+@wrong("01.1", "frequency of single tokens")
+def unigram_model(train, text, vocab):
+    n, V = Counter(train), len(vocab)
+    return sum(math.log2((len(train) + V) / (n[id] + 1)) for id in text) / length(text, vocab)
+
+
+@wrong("01.1", "is taken to cost")
+def zeros_divided(train, text, vocab):
+    pairs, n = Counter(pairwise(train)), Counter(train[:-1])
+    return sum(-math.log2((pairs[pair] + 1) / n[pair[0]]) for pair in pairwise(text)) / length(text, vocab)
+
+
+@right("01.1")
+def by_a_table(train, text, vocab):
+    V = len(vocab)
+    table = np.ones((V, V))
+    for a, b in pairwise(train):
+        table[a, b] += 1
+    p = table / table.sum(1, keepdims=True)
+    bits = -np.log2([1 / V, *(p[a, b] for a, b in pairwise(text))])
+    return bits.sum() / len(b"".join(vocab[id] for id in text))
+
+
+# 01.3 The most probable segmentation
+
+
+def all_cuts(text):
+    for bits in range(1 << max(len(text) - 1, 0)):
+        ends = [at + 1 for at in range(len(text) - 1) if bits >> at & 1]
+        yield [text[a:b] for a, b in pairwise([0, *ends, len(text)])]
+
+
+def viterbi(text, log_probs, score=lambda total, log_p: total + log_p, better=lambda new, old: new > old):
+    found = {0: (0.0, [])}
+    for end in range(1, len(text) + 1):
+        for start in range(end):
+            piece = text[start:end]
+            if start in found and piece in log_probs:
+                total = score(found[start][0], log_probs[piece])
+                if end not in found or better(total, found[end][0]):
+                    found[end] = total, [*found[start][1], piece]
+    return found[len(text)][1] if len(text) in found else None
+
+
+@wrong("01.3", "longest piece that fits")
+def longest_match(text, log_probs):
+    pieces = []
+    while text:
+        fitting = [n for n in range(1, len(text) + 1) if text[:n] in log_probs]
+        if not fitting:
+            return None
+        pieces.append(text[: max(fitting)])
+        text = text[max(fitting) :]
     return pieces
+
+
+@wrong("01.3", "most probable piece that fits")
+def likeliest_match(text, log_probs):
+    pieces = []
+    while text:
+        fitting = [text[:n] for n in range(1, len(text) + 1) if text[:n] in log_probs]
+        if not fitting:
+            return None
+        pieces.append(max(fitting, key=log_probs.get))
+        text = text[len(pieces[-1]) :]
+    return pieces
+
+
+@wrong("01.3", "fewest pieces")
+def shortest_list(text, log_probs):
+    return viterbi(text, dict.fromkeys(log_probs, -1.0))
+
+
+@wrong("01.3", "least probable segmentation")
+def smallest_total(text, log_probs):
+    return viterbi(text, log_probs, better=lambda new, old: new < old)
+
+
+@wrong("01.3", "adds up probabilities")
+def sum_of_probabilities(text, log_probs):
+    return viterbi(text, log_probs, score=lambda total, log_p: total + math.exp(log_p))
+
+
+@wrong("01.3", "a single character")
+def characters(text, log_probs):
+    return list(text) if all(character in log_probs for character in text) else None
+
+
+@wrong("01.3", "from the end")
+def longest_from_the_end(text, log_probs):
+    pieces = []
+    while text:
+        start = next((at for at in range(len(text)) if text[at:] in log_probs), None)
+        if start is None:
+            return None
+        pieces.insert(0, text[start:])
+        text = text[:start]
+    return pieces
+
+
+@wrong("01.3", "[] and not None")
+def empty_list_for_none(text, log_probs):
+    return viterbi(text, log_probs) or []
+
+
+@wrong("01.3", "None for an empty text")
+def nothing_for_nothing(text, log_probs):
+    return viterbi(text, log_probs) or None
+
+
+@wrong("01.3", "kept as a piece of its own")
+def unknown_characters_kept(text, log_probs):
+    return viterbi(text, {character: -100.0 for character in text} | log_probs)
+
+
+@wrong("01.3", "left out of the result")
+def unknown_characters_dropped(text, log_probs):
+    known = set("".join(log_probs))
+    return viterbi("".join(character for character in text if character in known), log_probs)
+
+
+@wrong("01.3", "the part that can be made up")
+def as_far_as_it_goes(text, log_probs):
+    while viterbi(text, log_probs) is None:
+        text = text[:-1]
+    return viterbi(text, log_probs)
+
+
+@wrong("01.3", "in the reverse order")
+def walked_back(text, log_probs):
+    found = viterbi(text, log_probs)
+    return found and found[::-1]
+
+
+@wrong("01.3", "mean log-probability per piece")
+def averaged(text, log_probs):
+    found = {0: [(0.0, [])]}
+    for end in range(1, len(text) + 1):
+        found[end] = []
+        for start in range(end):
+            if text[start:end] in log_probs:
+                found[end] += [(total + log_probs[text[start:end]], [*p, text[start:end]]) for total, p in found[start]]
+        best = {}
+        for total, pieces in found[end]:
+            best[len(pieces)] = max(best.get(len(pieces), (-math.inf, [])), (total, pieces))
+        found[end] = list(best.values())
+    return max(found[len(text)], key=lambda one: one[0] / max(len(one[1]), 1), default=(0, None))[1]
+
+
+@wrong("01.3", "`text` as it came in")
+def joined(text, log_probs):
+    found = viterbi(text, log_probs)
+    return None if found is None else "".join(found)
+
+
+@wrong("01.3", "raised")
+def key_errors(text, log_probs):
+    best = [[] if n == 0 else None for n in range(len(text) + 1)]
+    for end in range(1, len(text) + 1):
+        options = [
+            [*best[start], text[start:end]] for start in range(end) if text[start:end] in log_probs and best[start] is not None
+        ]
+        best[end] = max(options, key=lambda pieces: sum(log_probs[piece] for piece in pieces))
+    return best[-1]
+
+
+@right("01.3")
+def from_the_end_with_memory(text, log_probs):
+    known = {"": (0.0, [])}
+    for n in range(1, len(text) + 1):
+        rest = text[len(text) - n :]
+        ways = [
+            (log_probs[piece] + known[rest[size:]][0], [piece, *known[rest[size:]][1]])
+            for size in range(1, n + 1)
+            if (piece := rest[:size]) in log_probs and rest[size:] in known
+        ]
+        if ways:
+            known[rest] = max(ways)
+    return known[text][1] if text in known else None
+
+
+@right("01.3")
+def like_dijkstra(text, log_probs):
+    waiting, done = [(0.0, 0, ())], set()
+    while waiting:
+        cost, at, pieces = heapq.heappop(waiting)
+        if at == len(text):
+            return list(pieces)
+        if at in done:
+            continue
+        done.add(at)
+        for end in range(at + 1, len(text) + 1):
+            if text[at:end] in log_probs:
+                heapq.heappush(waiting, (cost - log_probs[text[at:end]], end, (*pieces, text[at:end])))
+    return None

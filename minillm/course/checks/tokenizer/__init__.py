@@ -1,1 +1,1 @@
-"""Assignment 01: the next pair, a merge to mend, encoding in the order of learning, and text that comes in pieces."""
+"""Assignment 01: bits per byte of a bigram model, a merge by text replacement, Unigram segmentation, streamed text."""

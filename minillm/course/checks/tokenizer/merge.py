@@ -1,7 +1,7 @@
 """01.2, a bug-hunt: merging by text replacement, which does not know where a piece begins and ends.
 
-It happens: algorithm 1 of Sennrich et al. (2016) keeps the symbols of a word in one string with blanks between them,
-and needs two look-arounds in a regular expression to be right. Whoever copies it in a hurry leaves them out.
+It happens: algorithm 1 of Sennrich et al. (2016) keeps the symbols of a word in one string with spaces between them,
+and needs two look-arounds in a regular expression to be right. A copy in a hurry leaves them out.
 """
 
 import random
@@ -21,7 +21,7 @@ SEPARATORS = (" ", "\0", "\1", "\t", "\x1f", "\x7f", "\u2063", "\u241f", "\ue000
 
 
 def merge(pieces: Pieces, pair: Pair) -> Pieces:
-    """The right answer: join the pair wherever it stands, from the left, and use no piece twice.
+    """The right answer: join the pair wherever it occurs, from the left, and use no piece twice.
 
     >>> merge(["the", "s", "e", "s"], ("e", "s"))
     ['the', 's', 'es']
@@ -39,7 +39,7 @@ def merge(pieces: Pieces, pair: Pair) -> Pieces:
 
 
 def _by(pieces: Pieces, pair: Pair, *, pattern: str) -> Pieces:
-    """Merging in one string with blanks between the pieces; the pattern says where the pair is found."""
+    """Merging in one string with spaces between the pieces; the pattern says where the pair is found."""
     found = re.compile(pattern.format(re.escape(" ".join(pair))))
     return found.sub(lambda _: "".join(pair), " ".join(pieces)).split(" ")
 
@@ -51,7 +51,7 @@ def _letters(rng: random.Random) -> list[Call]:
     return [(["the", "s"], ("e", "s")), *(call() for _ in range(20))]
 
 
-def _signs(rng: random.Random) -> list[Call]:
+def _characters(rng: random.Random) -> list[Call]:
     def call() -> Call:
         pieces = rng.choices(["a", "a", "a", " a", "-a", "a-", "-", "|", "\n"], k=rng.randint(4, 10))
         return pieces, rng.choice([("a", "a"), (" a", "a"), ("a", "-")])
@@ -69,11 +69,11 @@ def _signs(rng: random.Random) -> list[Call]:
     ]
 
 
-SIGNS = (
+CHARACTERS = (
     "a piece that repeats",
     "a single piece",
     "pieces that read like the pair",
-    *["blanks and signs in pieces"] * 20,
+    *["spaces and other characters in pieces"] * 20,
     "no pieces",
     "a pair at the very end",
     "the pair in reverse",
@@ -90,10 +90,10 @@ def _joins(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         if type(gave) not in (list, tuple) or any(type(piece) is not str for piece in gave):
             return None
         text, due = "".join(gave), "".join(pieces)
-        for sign in sorted(set(due + text)):
-            if not sign.isalnum() and text != due and text.replace(sign, "") == due.replace(sign, ""):
-                hint = "A piece may hold any character, so none can mark where pieces end. Stay with the list."
-                return f"The character {sign!r} of a piece is lost, or taken for an edge between pieces.", hint
+        for character in sorted(set(due + text)):
+            if not character.isalnum() and text != due and text.replace(character, "") == due.replace(character, ""):
+                hint = "A piece may hold any character, so none can mark where pieces end. Keep the list."
+                return f"The character {character!r} of a piece is lost, or taken for an edge between pieces.", hint
         if text != due:
             hint = "Each piece must come out once, alone or joined. Follow the first and the last one by hand."
             return f"Put together, the result reads {text!r}, and the pieces read {due!r}.", hint
@@ -111,13 +111,11 @@ def _joins(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         for one, other in pairwise(groups):
             if (*one, *other) == pair:
                 at = groups.index(one)
-                return f"{pair[0]!r} and {pair[1]!r} stay apart, at [{at}] of the result.", "Look at every place."
+                return f"{pair[0]!r} and {pair[1]!r} stay apart, at [{at}] of the result.", "Look at every position."
     return None
 
 
-question = Question(
-    "01.2", "A merge that joins what it should not", merge, forbidden=("minillm", "tokenizers"), fresh=True
-)
+question = Question("01.2", "A merge by str.replace", merge, forbidden=("minillm", "tokenizers"), fresh=True)
 
 similar_pieces = question.probe("pieces that begin or end like the pair", _letters, _joins, demand=a_list)
 similar_pieces.mistake(
@@ -138,7 +136,7 @@ similar_pieces.mistake(
 
 
 @similar_pieces.mistake(
-    "It stops after the first place.", "The pair may stand at several places of a word. Go on behind each of them."
+    "It stops after the first position.", "The pair may occur several times in a word. Continue after each of them."
 )
 def _first_place(pieces, pair):
     for at, two in enumerate(pairwise(pieces)):
@@ -148,15 +146,15 @@ def _first_place(pieces, pair):
 
 
 @similar_pieces.mistake(
-    "Of two places in a row it joins only the first.",
-    "Go on directly after what was joined. (In a text with blanks both places share the one between.)",
+    "Of two positions in a row it joins only the first.",
+    "Go on directly after what was joined. (In a text with spaces both positions share the one between.)",
 )
 def _between_blanks(pieces, pair):
     return f" {' '.join(pieces)} ".replace(f" {' '.join(pair)} ", f" {''.join(pair)} ")[1:-1].split(" ")
 
 
 @similar_pieces.mistake(
-    "It goes in steps of two, so a pair that begins at an odd place is not seen.",
+    "It goes in steps of two, so a pair that begins at an odd position is not seen.",
     "Go on by two only after a pair was joined; by one in all other cases.",
 )
 def _two_by_two(pieces, pair):
@@ -165,7 +163,7 @@ def _two_by_two(pieces, pair):
 
 
 @similar_pieces.mistake(
-    "After a place where the pair is not, it goes on by two: what stands between is lost or not looked at.",
+    "After a position where the pair is not, it goes on by two: what lies between is lost or skipped.",
     "Go on by two only after a pair was joined; by one in all other cases.",
 )
 def _always_two_on(pieces, pair):
@@ -177,22 +175,24 @@ def _always_two_on(pieces, pair):
 
 @similar_pieces.mistake(
     "The last piece is lost where it is not part of a pair.",
-    "A walk over pairs of neighbours ends one before the last piece: append it after the walk.",
+    "A walk over pairs of neighbors ends one before the last piece: append it after the walk.",
 )
 def _last_one_lost(pieces, pair):
     joined = merge(pieces, pair)
     return joined[:-1] if joined and tuple(pieces[-2:]) != tuple(pair) else joined
 
 
-odd_pieces = question.probe("blanks, signs and repetitions", _signs, _joins, kinds=SIGNS, demand=a_list)
+odd_pieces = question.probe(
+    "spaces, other characters and repetitions", _characters, _joins, kinds=CHARACTERS, demand=a_list
+)
 odd_pieces.mistake(
-    "It falls apart where a piece holds a blank.",
-    "' a' is one piece; joined by blanks it cannot be told from '' and 'a'. Stay with the list.",
+    "It falls apart where a piece holds a space.",
+    "' a' is one piece; joined by spaces it cannot be told from '' and 'a'. Stay with the list.",
     partial(_by, pattern=r"(?<!\S){}(?!\S)"),
 )
 odd_pieces.mistake(
     "The edge of a word (\\b) is not the edge of a piece: there is one inside of '-a'.",
-    "Regular expressions know letters and signs, not pieces. Stay with the list.",
+    "Regular expressions know characters, not pieces. Keep the list.",
     partial(_by, pattern=r"\b{}\b"),
 )
 
@@ -212,7 +212,7 @@ def _same_text(pieces, pair):
 
 
 @odd_pieces.mistake(
-    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.", "Behind a merge go on two places further, not one."
+    "A piece is used twice: 'a', 'a', 'a' became 'aa', 'aa'.", "After a merge move on by two, not by one."
 )
 def _piece_twice(pieces, pair):
     merged: Pieces = []
@@ -230,7 +230,7 @@ def _piece_twice(pieces, pair):
 
 @odd_pieces.mistake(
     "It merges from the right: 'a', 'a', 'a' became 'a', 'aa'.",
-    "Training merges from the left: 'aa', 'a'. Who cuts otherwise feeds the model other ids.",
+    "Training merges from the left: 'aa', 'a'. Another order gives the model other ids.",
 )
 def _from_the_right(pieces, pair):
     turned = merge([piece[::-1] for piece in pieces[::-1]], (pair[1][::-1], pair[0][::-1]))

@@ -59,8 +59,8 @@ def _text(rng: random.Random, n: int, letters: str = LONG) -> str:
     return "".join(rng.choices(letters, k=n))
 
 
-def _cut(data: bytes, places: list[int]) -> Chunks:
-    return [data[start:end] for start, end in pairwise([0, *sorted(places), len(data)])]
+def _cut(data: bytes, positions: list[int]) -> Chunks:
+    return [data[start:end] for start, end in pairwise([0, *sorted(positions), len(data)])]
 
 
 WHOLE = (
@@ -95,7 +95,7 @@ def _whole_characters(rng: random.Random) -> list[Call]:
 def _two_bytes(rng: random.Random) -> list[Call]:
     data = ["aé".encode(), *(_text(rng, n, SHORT).encode() for n in (3, 5, 8, 12, 12))]
     cuts = [[2], *(rng.sample(range(1, len(word)), min(len(word) - 1, 4)) for word in data[1:])]
-    return [(_cut(word, places),) for word, places in zip(data, cuts, strict=True)]
+    return [(_cut(word, positions),) for word, positions in zip(data, cuts, strict=True)]
 
 
 def _byte_by_byte(rng: random.Random) -> list[Call]:
@@ -134,7 +134,7 @@ def _what_is_shown(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
 
 question = Question(
     "01.4",
-    "Show the text while it arrives",
+    "Stream text without broken characters",
     show,
     forbidden=(
         "minillm",
@@ -153,7 +153,7 @@ whole_characters.mistake(
 )
 whole_characters.mistake(
     "Nothing is shown before the end.",
-    "Show with each piece whatever has become complete. A reader is waiting.",
+    "Show with each chunk all that has become complete.",
     lambda chunks: [""] * (len(chunks) - 1) + [b"".join(chunks).decode(errors="ignore")] if chunks else [],
 )
 whole_characters.mistake(
@@ -186,18 +186,18 @@ def _two_bytes_each(chunks):
 
 split_character = question.probe("a character in two pieces", _two_bytes, _what_is_shown, kinds=TWO)
 split_character.mistake(
-    "Half a character is shown as the mark \ufffd.",
-    "The other half may come with the next piece. Keep the bytes until then.",
+    "Part of a character is shown as \ufffd.",
+    "The rest may come with the next chunk. Keep the bytes until then.",
     _each_alone("replace"),
 )
 split_character.mistake(
     "A character that comes in two pieces is lost.",
-    "`errors='ignore'` throws the half away. Keep its bytes, and put the next piece behind them.",
+    "`errors='ignore'` drops the bytes that came first. Keep them, and append the next chunk.",
     _each_alone("ignore"),
 )
 split_character.mistake(
-    "Complete characters wait for the half one behind them.",
-    "It is all or nothing here. Show what is complete, and keep back only the bytes of the last one.",
+    "Complete characters wait for the incomplete one after them.",
+    "Show what is complete, and hold back only the bytes of the last character.",
     partial(_holding, n_held=_whole_or_nothing),
 )
 
