@@ -8,131 +8,15 @@ import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 02.1 Which neighbour is it?
 
-
-@wrong("02.1", "The dot product decides")
-def by_dot_product(table, one, other):
-    centred = table - table.mean(0)
-    order = (centred @ centred[one]).argsort(descending=True).tolist()
-    order.remove(one)
-    return order.index(other) + 1
-
-
-@wrong("02.1", "The dot product decides")
-def divided_by_one_length(table, one, other):
-    """The length of the row itself is the same for all, so it changes nothing."""
-    centred = table - table.mean(0)
-    scores = centred @ F.normalize(centred[one], dim=0)
-    scores[one] = -math.inf
-    return 1 + int((scores > scores[other]).sum())
-
-
-@wrong("02.1", "The distance decides")
-def by_distance(table, one, other):
-    distances = (table - table[one]).square().sum(1)
-    distances[one] = math.inf
-    return 1 + int((distances < distances[other]).sum())
-
-
-@wrong("02.1", "its own nearest neighbour")
-def with_itself(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    return (unit @ unit[one]).argsort(descending=True).tolist().index(other) + 1
-
-
-@wrong("02.1", "has the number 0")
-def from_zero(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    cosines = unit @ unit[one]
-    return sum(float(cosines[i]) > float(cosines[other]) for i in range(len(table)) if i != one)
-
-
-@wrong("02.1", "begins with the furthest")
-def sorted_upwards(table, one, other):
-    centred = table - table.mean(0)
-    cosines = F.cosine_similarity(centred, centred[one], dim=-1)
-    order = [i for i in cosines.argsort().tolist() if i != one]
-    return order.index(other) + 1
-
-
-@wrong("02.1", "The opposite direction counts")
-def squared(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    likeness = (unit @ unit[one]).square()
-    likeness[one] = -1
-    return int((likeness > likeness[other]).sum()) + 1
-
-
-@wrong("02.1", "among the neighbours of the second")
-def from_the_other_side(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    cosines = unit @ unit[other]
-    cosines[other] = -2
-    return int((cosines > cosines[one]).sum()) + 1
-
-
-@wrong("02.1", "The mean row is not taken away")
-def as_in_the_lesson(table, one, other):
-    cosines = table @ table[one] / (table.norm(dim=1) * table[one].norm())
-    cosines[one] = -torch.inf
-    return cosines.argsort(descending=True).tolist().index(other) + 1
-
-
-@wrong("02.1", "Each row's own mean")
-def mean_over_the_columns(table, one, other):
-    return as_in_the_lesson(table - table.mean(1)[:, None], one, other)
-
-
-@wrong("02.1", "One number")
-def mean_of_everything(table, one, other):
-    return as_in_the_lesson(table - table.mean(), one, other)
-
-
-@wrong("02.1", "from the one row only")
-def only_the_query_is_centred(table, one, other):
-    query = table[one] - table.mean(0)
-    cosines = table @ query / (table.norm(dim=1) * query.norm())
-    cosines[one] = -torch.inf
-    return int((cosines > cosines[other]).sum()) + 1
-
-
-@wrong("02.1", "divided by their lengths before")
-def lengths_first(table, one, other):
-    unit = table / table.norm(dim=1, keepdim=True)
-    return as_in_the_lesson(unit - unit.mean(0), one, other)
-
-
-@right("02.1")
-def with_plain_python(table, one, other):
-    rows = table.tolist()
-    mean = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-    rows = [[x - m for x, m in zip(row, mean, strict=True)] for row in rows]
-
-    def cosine(i):
-        dot = sum(x * y for x, y in zip(rows[i], rows[one], strict=True))
-        return dot / (math.hypot(*rows[i]) * math.hypot(*rows[one]))
-
-    order = sorted((i for i in range(len(rows)) if i != one), key=cosine, reverse=True)
-    return order.index(other) + 1
-
-
-@right("02.1")
-def by_the_distance_of_unit_rows(table, one, other):
-    """Of rows with length 1, the nearest has the largest cosine."""
-    unit = F.normalize(table.double() - table.double().mean(0), dim=1)
-    distances = torch.cdist(unit, unit)[one]
-    return int((distances < distances[other]).sum())  # the row itself is one of them
-
-
-# 02.2 Said three times, learnt once
+# 02.2 Three occurrences, one gradient
 
 
 def real_places(ids, upstream, pad):
     return [(int(i), u) for i, u in zip(ids.flatten(), upstream.flatten(0, 1), strict=True) if i != pad]
 
 
-@wrong("02.2", "only the last place counts")
+@wrong("02.2", "only the last position counts")
 def still_indexed(ids, upstream, pad):
     real = ids != pad
     rows = ids[real].unique()
@@ -141,13 +25,13 @@ def still_indexed(ids, upstream, pad):
     return rows, slopes
 
 
-@wrong("02.2", "only the last place counts")
+@wrong("02.2", "only the last position counts")
 def last_in_a_dictionary(ids, upstream, pad):
     last = dict(real_places(ids, upstream, pad))
     return torch.tensor(sorted(last)), torch.stack([last[row] for row in sorted(last)])
 
 
-@wrong("02.2", "only the first place counts")
+@wrong("02.2", "only the first position counts")
 def first_seen(ids, upstream, pad):
     first = {}
     for id, slope in real_places(ids, upstream, pad):
@@ -187,7 +71,7 @@ def as_they_come(ids, upstream, pad):
     return list(total), torch.stack(list(total.values()))
 
 
-@wrong("02.2", "The padding learns")
+@wrong("02.2", "The padding gets a gradient")
 def padding_forgotten(ids, upstream, pad):
     rows = ids.unique()
     return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
@@ -212,7 +96,7 @@ def batch_axis_dropped(ids, upstream, pad):
     return rows, torch.stack([upstream[ids == row].sum(0) for row in rows])
 
 
-@wrong("02.2", "The slope at an id's first place is multiplied")
+@wrong("02.2", "The slope at an id's first position is multiplied")
 def twice_at_most(ids, upstream, pad):
     rows = ids[ids != pad].unique()
     return rows, torch.stack([upstream[ids == row][:1].sum(0) * (ids == row).sum() for row in rows])
@@ -235,9 +119,9 @@ def one_hot_of_the_different_ids(ids, upstream, pad):
 
 @right("02.2")
 def with_add_at(ids, upstream, pad):
-    rows, places = np.unique(ids.numpy(), return_inverse=True)
+    rows, positions = np.unique(ids.numpy(), return_inverse=True)
     slopes = np.zeros((len(rows), upstream.shape[-1]))
-    np.add.at(slopes, places.reshape(-1), upstream.flatten(0, 1).numpy())
+    np.add.at(slopes, positions.reshape(-1), upstream.flatten(0, 1).numpy())
     return rows[rows != pad], slopes[rows != pad]
 
 
@@ -256,11 +140,11 @@ def collected_in_lists(ids, upstream, pad):
     return tuple(sorted(total)), [total[row] for row in sorted(total)]
 
 
-@wrong("02.2", "in front of a token it learns, too")
+@wrong("02.2", "before a token it gets a gradient")
 def padding_at_the_end_only(ids, upstream, pad):
     keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # all up to the last token that is no padding
-    rows, places = ids[keep].unique(return_inverse=True)
-    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[keep])
+    rows, positions = ids[keep].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, positions, upstream[keep])
 
 
 @wrong("02.2", "slopes add up to 0 has no row")
@@ -271,12 +155,12 @@ def rows_with_a_slope(ids, upstream, pad):
     return rows, table[rows]
 
 
-# 02.3 A table that nobody trained
+# 02.3 Embeddings from counts: PPMI
 
 
 def ratio(counts, power):
-    company = counts.sum(0) ** power
-    return counts / (counts.sum(1, keepdim=True) * company / company.sum())
+    contexts = counts.sum(0) ** power
+    return counts / (counts.sum(1, keepdim=True) * contexts / contexts.sum())
 
 
 @wrong("02.3", "are below 0")
@@ -284,7 +168,7 @@ def not_clipped(counts, power):
     return ratio(counts, power).log().nan_to_num(neginf=0)
 
 
-@wrong("02.3", "count like those that meet more often")
+@wrong("02.3", "count like those that occur more often")
 def absolute(counts, power):
     return ratio(counts, power).log().nan_to_num(neginf=0).abs()
 
@@ -301,11 +185,11 @@ def no_logarithm(counts, power):
 
 @wrong("02.3", "the total is missing")
 def counts_and_shares(counts, power):
-    alone, company = counts.sum(1) / counts.sum(), counts.sum(0) / counts.sum()
-    return (counts / torch.outer(alone, company)).log().clamp_min(0)
+    alone, contexts = counts.sum(1) / counts.sum(), counts.sum(0) / counts.sum()
+    return (counts / torch.outer(alone, contexts)).log().clamp_min(0)
 
 
-@wrong("02.3", "stand for those of the company")
+@wrong("02.3", "are used for the contexts")
 def symmetric_as_in_the_lesson(counts, power):
     joint = counts / counts.sum()
     alone = joint.sum(1)
@@ -326,8 +210,8 @@ def zero_by_zero(counts, power):
 def epsilon_in_the_logarithms(counts, power):
     joint = counts / counts.sum()
     parts = joint, joint.sum(1, keepdim=True), joint.sum(0, keepdim=True)
-    pair, word, company = (torch.log(part + 1e-9) for part in parts)
-    return torch.clamp(pair - word - company, min=0)
+    pair, word, contexts = (torch.log(part + 1e-9) for part in parts)
+    return torch.clamp(pair - word - contexts, min=0)
 
 
 @wrong("02.3", "The power is not used")
@@ -348,8 +232,8 @@ def power_on_the_wrong_side(counts, power):
 
 @wrong("02.3", "Both shares are flattened")
 def power_on_both_sides(counts, power):
-    word, company = counts.sum(1) ** power, counts.sum(0) ** power
-    chance = torch.outer(word / word.sum(), company / company.sum())
+    word, contexts = counts.sum(1) ** power, counts.sum(0) ** power
+    chance = torch.outer(word / word.sum(), contexts / contexts.sum())
     return (counts / counts.sum() / chance).log().clamp_min(0).nan_to_num()
 
 
@@ -368,9 +252,9 @@ def difference_of_logarithms(counts, power):
     seen = counts > 0
     log = counts.clamp_min(1).log()
     word = counts.sum(1, keepdim=True).clamp_min(1).log()
-    company = power * counts.sum(0).clamp_min(1).log()
-    total = torch.logsumexp(company.where(counts.sum(0) > 0, -torch.inf), 0)
-    return (log - word - company + total).clamp_min(0) * seen
+    contexts = power * counts.sum(0).clamp_min(1).log()
+    total = torch.logsumexp(contexts.where(counts.sum(0) > 0, -torch.inf), 0)
+    return (log - word - contexts + total).clamp_min(0) * seen
 
 
 @right("02.3")
@@ -389,118 +273,118 @@ def pair_by_pair(counts, power):
 @right("02.3")
 def by_numpy(counts, power):
     counts = counts.numpy().astype(np.float64)
-    company = counts.sum(0) ** power / (counts.sum(0) ** power).sum()
+    contexts = counts.sum(0) ** power / (counts.sum(0) ** power).sum()
     with np.errstate(all="ignore"):
-        logs = np.log(counts / counts.sum(1)[:, None] / company)
+        logs = np.log(counts / counts.sum(1)[:, None] / contexts)
     return np.where(counts > 0, np.maximum(logs, 0), 0)
 
 
-# 02.4 A handful of wrong words
+# 02.4 Skip-gram with negative sampling
 
 
-def scores_of(E, U, words, company, noise):
-    """The slopes at the scores: of the company (N,), of the noise (N, K)."""
-    right_slope = torch.sigmoid((U[company] * E[words]).sum(1)) - 1
+def scores_of(E, U, words, contexts, noise):
+    """The slopes at the scores: of the contexts (N,), of the noise (N, K)."""
+    right_slope = torch.sigmoid((U[contexts] * E[words]).sum(1)) - 1
     wrong_slope = torch.sigmoid(torch.einsum("nkc,nc->nk", U[noise], E[words]))
     return right_slope, wrong_slope
 
 
-def moved(E, U, words, company, noise, rate, slopes, add=None):
+def moved(E, U, words, contexts, noise, rate, slopes, add=None):
     """Both tables stepped, given the slopes at the scores."""
     add = add or (lambda table, ids, rows: table.index_add_(0, ids, rows))
     right_slope, wrong_slope = slopes
     new_E, new_U = E.clone(), U.clone()
-    by_word = right_slope[:, None] * U[company] + torch.einsum("nk,nkc->nc", wrong_slope, U[noise])
+    by_word = right_slope[:, None] * U[contexts] + torch.einsum("nk,nkc->nc", wrong_slope, U[noise])
     add(new_E, words, -rate * by_word)
-    add(new_U, company, -rate * right_slope[:, None] * E[words])
+    add(new_U, contexts, -rate * right_slope[:, None] * E[words])
     add(new_U, noise.flatten(), -rate * torch.einsum("nk,nc->nkc", wrong_slope, E[words]).flatten(0, 1))
     return new_E, new_U
 
 
-def right_slopes(E, U, words, company, noise):
-    one, other = scores_of(E, U, words, company, noise)
-    return one, other * (noise != company[:, None])
+def right_slopes(E, U, words, contexts, noise):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return one, other * (noise != contexts[:, None])
 
 
 def indexed(table, ids, rows):
     table[ids] += rows
 
 
-@wrong("02.4", "The noise is pulled nearer")
-def all_are_right(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other - 1))
+@wrong("02.4", "The noise is pulled closer")
+def all_are_right(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other - 1))
 
 
 @wrong("02.4", "The noise does nothing")
-def without_noise(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, 0 * other))
+def without_noise(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, 0 * other))
 
 
 @wrong("02.4", "It is a softmax")
-def softmax_over_the_handful(E, U, words, company, noise, rate):
-    choices = torch.cat([company[:, None], noise], 1)
+def softmax_over_the_handful(E, U, words, contexts, noise, rate):
+    choices = torch.cat([contexts[:, None], noise], 1)
     p = torch.einsum("nkc,nc->nk", U[choices], E[words]).softmax(-1)
-    return moved(E, U, words, company, noise, rate, (p[:, 0] - 1, p[:, 1:]))
+    return moved(E, U, words, contexts, noise, rate, (p[:, 0] - 1, p[:, 1:]))
 
 
 @wrong("02.4", "uphill")
-def added_not_subtracted(E, U, words, company, noise, rate):
-    return moved(E, U, words, company, noise, -rate, right_slopes(E, U, words, company, noise))
+def added_not_subtracted(E, U, words, contexts, noise, rate):
+    return moved(E, U, words, contexts, noise, -rate, right_slopes(E, U, words, contexts, noise))
 
 
 @wrong("02.4", "U is stepped with rows of E that have moved")
-def E_first(E, U, words, company, noise, rate):
-    E, _ = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
-    return E, moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[1]
+def E_first(E, U, words, contexts, noise, rate):
+    E, _ = moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))
+    return E, moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))[1]
 
 
 @wrong("02.4", "E is stepped with rows of U that have moved")
-def U_first(E, U, words, company, noise, rate):
-    _, U = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
-    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[0], U
+def U_first(E, U, words, contexts, noise, rate):
+    _, U = moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))
+    return moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))[0], U
 
 
 @wrong("02.4", "Row")
-def squared_mistakes(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (-(one**2) * (one + 1), other**2 * (1 - other)))
+def squared_mistakes(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (-(one**2) * (one + 1), other**2 * (1 - other)))
 
 
 @wrong("02.4", "Only E learns")
-def U_forgotten(E, U, words, company, noise, rate):
-    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))[0], U
+def U_forgotten(E, U, words, contexts, noise, rate):
+    return moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))[0], U
 
 
 @wrong("02.4", "In both tables")
-def indexed_everywhere(E, U, words, company, noise, rate):
-    return moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise), indexed)
+def indexed_everywhere(E, U, words, contexts, noise, rate):
+    return moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise), indexed)
 
 
 @wrong("02.4", "In E, a word")
-def indexed_in_E(E, U, words, company, noise, rate):
-    slopes = right_slopes(E, U, words, company, noise)
-    new_U = moved(E, U, words, company, noise, rate, slopes)[1]
-    return moved(E, U, words, company, noise, rate, slopes, indexed)[0], new_U
+def indexed_in_E(E, U, words, contexts, noise, rate):
+    slopes = right_slopes(E, U, words, contexts, noise)
+    new_U = moved(E, U, words, contexts, noise, rate, slopes)[1]
+    return moved(E, U, words, contexts, noise, rate, slopes, indexed)[0], new_U
 
 
 @wrong("02.4", "In U, a word")
-def indexed_in_U(E, U, words, company, noise, rate):
-    slopes = right_slopes(E, U, words, company, noise)
-    new_E = moved(E, U, words, company, noise, rate, slopes)[0]
-    return new_E, moved(E, U, words, company, noise, rate, slopes, indexed)[1]
+def indexed_in_U(E, U, words, contexts, noise, rate):
+    slopes = right_slopes(E, U, words, contexts, noise)
+    new_E = moved(E, U, words, contexts, noise, rate, slopes)[0]
+    return new_E, moved(E, U, words, contexts, noise, rate, slopes, indexed)[1]
 
 
 @wrong("02.4", "divided by the number of pairs")
-def mean_of_the_pairs(E, U, words, company, noise, rate):
-    return moved(E, U, words, company, noise, rate / len(words), right_slopes(E, U, words, company, noise))
+def mean_of_the_pairs(E, U, words, contexts, noise, rate):
+    return moved(E, U, words, contexts, noise, rate / len(words), right_slopes(E, U, words, contexts, noise))
 
 
 @wrong("02.4", "one after the other")
-def as_word2vec_does(E, U, words, company, noise, rate):
+def as_word2vec_does(E, U, words, contexts, noise, rate):
     E, U = E.clone(), U.clone()
-    for word, other, drawn in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
+    for word, other, drawn in zip(words.tolist(), contexts.tolist(), noise.tolist(), strict=True):
         e, back = E[word].clone(), torch.zeros_like(E[word])
         pushes = []
         for target in [other, *(one for one in drawn if one != other)]:
@@ -514,61 +398,61 @@ def as_word2vec_does(E, U, words, company, noise, rate):
 
 
 @wrong("02.4", "pushed away all the same")
-def hits_not_left_out(E, U, words, company, noise, rate):
-    return moved(E, U, words, company, noise, rate, scores_of(E, U, words, company, noise))
+def hits_not_left_out(E, U, words, contexts, noise, rate):
+    return moved(E, U, words, contexts, noise, rate, scores_of(E, U, words, contexts, noise))
 
 
-@wrong("02.4", "equals the word, not its company")
-def compared_with_the_word(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other * (noise != words[:, None])))
+@wrong("02.4", "equals the word, not its context")
+def compared_with_the_word(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other * (noise != words[:, None])))
 
 
-@wrong("02.4", "the company of another pair")
-def nobodys_company(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other * ~torch.isin(noise, company)))
+@wrong("02.4", "the context of another pair")
+def nobodys_company(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other * ~torch.isin(noise, contexts)))
 
 
 @wrong("02.4", "loses all its noise")
-def whole_row_left_out(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    hit = (noise == company[:, None]).any(1)
-    return moved(E, U, words, company, noise, rate, (one, other.masked_fill(hit[:, None], 0)))
+def whole_row_left_out(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    hit = (noise == contexts[:, None]).any(1)
+    return moved(E, U, words, contexts, noise, rate, (one, other.masked_fill(hit[:, None], 0)))
 
 
 @wrong("02.4", "changed the input")
-def in_place(E, U, words, company, noise, rate):
-    new_E, new_U = moved(E, U, words, company, noise, rate, right_slopes(E, U, words, company, noise))
+def in_place(E, U, words, contexts, noise, rate):
+    new_E, new_U = moved(E, U, words, contexts, noise, rate, right_slopes(E, U, words, contexts, noise))
     E.copy_(new_E)
     U.copy_(new_U)
     return E, U
 
 
 @wrong("02.4", "called torch")
-def with_backward(E, U, words, company, noise, rate):
+def with_backward(E, U, words, contexts, noise, rate):
     E, U = E.clone().requires_grad_(), U.clone().requires_grad_()
-    scores = torch.einsum("nkc,nc->nk", U[noise], E[words]).masked_fill(noise == company[:, None], -math.inf)
-    (-F.logsigmoid((U[company] * E[words]).sum(1)).sum() - F.logsigmoid(-scores).sum()).backward()
+    scores = torch.einsum("nkc,nc->nk", U[noise], E[words]).masked_fill(noise == contexts[:, None], -math.inf)
+    (-F.logsigmoid((U[contexts] * E[words]).sum(1)).sum() - F.logsigmoid(-scores).sum()).backward()
     return E - rate * E.grad, U - rate * U.grad
 
 
 @right("02.4")
-def by_one_hot_matrices(E, U, words, company, noise, rate):
+def by_one_hot_matrices(E, U, words, contexts, noise, rate):
     """A lookup is a matrix product, and so is its way back."""
     eye = torch.eye(len(E), dtype=torch.float64)
     E, U, w = E.double(), U.double(), eye[words]
     scores = w @ E @ U.T  # (N, V): of all words
-    counts = torch.stack([(eye[row] * (row != c)[:, None]).sum(0) for row, c in zip(noise, company, strict=True)])
-    slope = (scores.sigmoid() - 1) * eye[company] + scores.sigmoid() * counts
+    counts = torch.stack([(eye[row] * (row != c)[:, None]).sum(0) for row, c in zip(noise, contexts, strict=True)])
+    slope = (scores.sigmoid() - 1) * eye[contexts] + scores.sigmoid() * counts
     return E - rate * w.T @ slope @ U, U - rate * slope.T @ w @ E
 
 
 @right("02.4")
-def pair_by_pair_from_the_old_tables(E, U, words, company, noise, rate):
+def pair_by_pair_from_the_old_tables(E, U, words, contexts, noise, rate):
     old_E, old_U = E.tolist(), U.tolist()
     new_E, new_U = E.tolist(), U.tolist()
-    for word, other, drawn in zip(words.tolist(), company.tolist(), noise.tolist(), strict=True):
+    for word, other, drawn in zip(words.tolist(), contexts.tolist(), noise.tolist(), strict=True):
         for target in [other, *(one for one in drawn if one != other)]:
             score = sum(a * b for a, b in zip(old_E[word], old_U[target], strict=True))
             push = rate * (1 / (1 + math.exp(-score)) - (target == other))
@@ -576,50 +460,6 @@ def pair_by_pair_from_the_old_tables(E, U, words, company, noise, rate):
                 new_E[word][c] -= push * old_U[target][c]
                 new_U[target][c] -= push * old_E[word][c]
     return new_E, new_U
-
-
-@wrong("02.1", "which row is at a place, not at which place a row is")
-def argsort_at_other(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    cosines = unit @ unit[one]
-    cosines[one] = -2
-    return cosines.sort(descending=True).indices[other].item() + 1
-
-
-@wrong("02.1", "and `one` itself is in the list")
-def argsort_with_the_row_itself(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    return (unit @ unit[one]).argsort(descending=True)[other]
-
-
-@wrong("02.1", "the rows behind it have moved up")
-def number_of_the_old_table(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    cosines = (unit @ unit[one]).tolist()
-    del cosines[one]
-    return 1 + sum(cosine > cosines[min(other, len(cosines) - 1)] for cosine in cosines)
-
-
-@wrong("02.1", "divided by the squared norms")
-def norms_squared(table, one, other):
-    rows = table - table.mean(0)
-    scores = (rows / rows.square().sum(1, keepdim=True)) @ rows[one]
-    scores[one] = -math.inf
-    return 1 + int((scores > scores[other]).sum())
-
-
-@wrong("02.1", "not from the row that asks")
-def query_as_it_came(table, one, other):
-    rows = F.normalize(table - table.mean(0), dim=1)
-    scores = rows @ table[one]
-    scores[one] = -math.inf
-    return 1 + int((scores > scores[other]).sum())
-
-
-@wrong("02.1", "A rank is a whole number")
-def the_cosine_itself(table, one, other):
-    unit = F.normalize(table - table.mean(0), dim=1)
-    return float(unit[one] @ unit[other]) + 0.001
 
 
 @wrong("02.2", "The first row is left out")
@@ -636,7 +476,7 @@ def not_only_those_looked_up(ids, upstream, pad):
     return ids[ids != pad].unique(), table
 
 
-@wrong("02.2", "The slope at an id's last place is multiplied")
+@wrong("02.2", "The slope at an id's last position is multiplied")
 def count_times_the_last(ids, upstream, pad):
     last, count = {}, Counter()
     for id, slope in real_places(ids, upstream, pad):
@@ -699,8 +539,8 @@ def at_least_one(counts, power):
 
 @wrong("02.3", "flattened before the columns are added up")
 def power_then_sum(counts, power):
-    company = (counts**power).sum(0)
-    return (counts / counts.sum(1, keepdim=True) / (company / company.sum())).log().clamp_min(0).nan_to_num()
+    contexts = (counts**power).sum(0)
+    return (counts / counts.sum(1, keepdim=True) / (contexts / contexts.sum())).log().clamp_min(0).nan_to_num()
 
 
 @wrong("02.3", "multiplied by the power")
@@ -709,66 +549,66 @@ def power_in_front_of_the_logarithm(counts, power):
 
 
 @wrong("02.4", "if not with new scores")
-def E_at_once(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    by_word = one[:, None] * U[company] + torch.einsum("nk,nkc->nc", other, U[noise])
+def E_at_once(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    by_word = one[:, None] * U[contexts] + torch.einsum("nk,nkc->nc", other, U[noise])
     E = E.index_add(0, words, -rate * by_word)
-    U = U.index_add(0, company, -rate * one[:, None] * E[words])
+    U = U.index_add(0, contexts, -rate * one[:, None] * E[words])
     by_noise = torch.einsum("nk,nc->nkc", other, E[words]).flatten(0, 1)
     return E, U.index_add(0, noise.flatten(), -rate * by_noise)
 
 
 @wrong("02.4", "E is stepped with rows of U that have moved already, if not")
-def U_at_once(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    new_U = moved(E, U, words, company, noise, rate, (one, other))[1]
-    by_word = one[:, None] * new_U[company] + torch.einsum("nk,nkc->nc", other, new_U[noise])
+def U_at_once(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    new_U = moved(E, U, words, contexts, noise, rate, (one, other))[1]
+    by_word = one[:, None] * new_U[contexts] + torch.einsum("nk,nkc->nc", other, new_U[noise])
     return E.index_add(0, words, -rate * by_word), new_U
 
 
 @wrong("02.4", "The word is looked up in U")
-def tables_mixed_up(E, U, words, company, noise, rate):
-    new_U, new_E = moved(U, E, words, company, noise, rate, right_slopes(U, E, words, company, noise))
+def tables_mixed_up(E, U, words, contexts, noise, rate):
+    new_U, new_E = moved(U, E, words, contexts, noise, rate, right_slopes(U, E, words, contexts, noise))
     return new_E, new_U
 
 
 @wrong("02.4", "In E, the part of the noise is missing")
-def word_learns_from_its_company(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    new_E = moved(E, U, words, company, noise, rate, (one, 0 * other))[0]
-    return new_E, moved(E, U, words, company, noise, rate, (one, other))[1]
+def word_learns_from_its_company(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    new_E = moved(E, U, words, contexts, noise, rate, (one, 0 * other))[0]
+    return new_E, moved(E, U, words, contexts, noise, rate, (one, other))[1]
 
 
-@wrong("02.4", "In U, the part of the company is taken with the other sign")
-def company_pushed_away(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    new_E = moved(E, U, words, company, noise, rate, (one, other))[0]
-    return new_E, moved(E, U, words, company, noise, rate, (-one, other))[1]
+@wrong("02.4", "In U, the part of the context is taken with the other sign")
+def company_pushed_away(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    new_E = moved(E, U, words, contexts, noise, rate, (one, other))[0]
+    return new_E, moved(E, U, words, contexts, noise, rate, (-one, other))[1]
 
 
 @wrong("02.4", "In E, the part of the noise is taken 0.5 times")
-def half_of_the_noise(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other / 2))
+def half_of_the_noise(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other / 2))
 
 
 @wrong("02.4", "is left out as a whole")
-def pairs_without_a_hit(E, U, words, company, noise, rate):
-    one, other = right_slopes(E, U, words, company, noise)
-    fine = (noise != company[:, None]).all(1)
-    return moved(E, U, words, company, noise, rate, (one * fine, other * fine[:, None]))
+def pairs_without_a_hit(E, U, words, contexts, noise, rate):
+    one, other = right_slopes(E, U, words, contexts, noise)
+    fine = (noise != contexts[:, None]).all(1)
+    return moved(E, U, words, contexts, noise, rate, (one * fine, other * fine[:, None]))
 
 
 @wrong("02.4", "counts as one more right pair")
-def hits_pulled_nearer(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other - (noise == company[:, None]).float()))
+def hits_pulled_nearer(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other - (noise == contexts[:, None]).float()))
 
 
 @wrong("02.4", "sigmoid(0) is a half")
-def hits_with_score_zero(E, U, words, company, noise, rate):
-    one, other = scores_of(E, U, words, company, noise)
-    return moved(E, U, words, company, noise, rate, (one, other.masked_fill(noise == company[:, None], 0.5)))
+def hits_with_score_zero(E, U, words, contexts, noise, rate):
+    one, other = scores_of(E, U, words, contexts, noise)
+    return moved(E, U, words, contexts, noise, rate, (one, other.masked_fill(noise == contexts[:, None], 0.5)))
 
 
 @wrong("02.2", "is looked up")
@@ -786,20 +626,20 @@ def one_hot_of_all_places(ids, upstream, pad):
 @wrong("02.2", "read in different orders")
 def slopes_turned_over(ids, upstream, pad):
     flat, slopes = ids.flatten(), upstream.transpose(0, 1).flatten(0, 1)
-    rows, places = flat[flat != pad].unique(return_inverse=True)
-    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, slopes[flat != pad])
+    rows, positions = flat[flat != pad].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, positions, slopes[flat != pad])
 
 
 @wrong("02.2", "read in different orders")
 def ids_turned_over(ids, upstream, pad):
     flat, slopes = ids.T.flatten(), upstream.flatten(0, 1)
-    rows, places = flat[flat != pad].unique(return_inverse=True)
-    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, slopes[flat != pad])
+    rows, positions = flat[flat != pad].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, positions, slopes[flat != pad])
 
 
 def finished(pair, counts, power, word=True):
-    company = counts.sum(0) ** power
-    logs = (pair / (counts.sum(1, keepdim=True) / counts.sum() if word else 1) / (company / company.sum())).log()
+    contexts = counts.sum(0) ** power
+    logs = (pair / (counts.sum(1, keepdim=True) / counts.sum() if word else 1) / (contexts / contexts.sum())).log()
     return torch.where(counts > 0, logs, 0.0).clamp_min(0).nan_to_num()
 
 
@@ -841,14 +681,14 @@ def word_forgotten(counts, power):
 
 
 def averaged(E_too, U_too):
-    def answer(E, U, words, company, noise, rate):
+    def answer(E, U, words, contexts, noise, rate):
         e, n = E[words], U[noise]
-        right_slope = torch.sigmoid((e * U[company]).sum(-1, keepdim=True)) - 1
-        wrong_slope = (torch.sigmoid((e[:, None] * n).sum(-1)) * (noise != company[:, None]))[..., None]
+        right_slope = torch.sigmoid((e * U[contexts]).sum(-1, keepdim=True)) - 1
+        wrong_slope = (torch.sigmoid((e[:, None] * n).sum(-1)) * (noise != contexts[:, None]))[..., None]
         K = noise.shape[1]
-        to_E = right_slope * U[company] + (wrong_slope * n).sum(1) / (K if E_too else 1)
+        to_E = right_slope * U[contexts] + (wrong_slope * n).sum(1) / (K if E_too else 1)
         to_U = (wrong_slope * e[:, None]).flatten(0, 1) / (K if U_too else 1)
-        new_U = U.index_add(0, company, right_slope * e, alpha=-rate)
+        new_U = U.index_add(0, contexts, right_slope * e, alpha=-rate)
         return E.index_add(0, words, to_E, alpha=-rate), new_U.index_add(0, noise.flatten(), to_U, alpha=-rate)
 
     return answer
@@ -857,3 +697,147 @@ def averaged(E_too, U_too):
 wrong("02.4", "In both tables, the part of the noise is averaged")(averaged(True, True))
 wrong("02.4", "In E, the part of the noise is averaged")(averaged(True, False))
 wrong("02.4", "In U, the part of the noise is averaged")(averaged(False, True))
+
+
+# 02.1 Recall at k of a compressed table
+
+
+def near(rows, k, itself=False):
+    unit = torch.nn.functional.normalize(rows, dim=1)
+    cosines = unit @ unit.T
+    if not itself:
+        cosines.fill_diagonal_(-2)
+    return cosines.topk(k, dim=1).indices.tolist()
+
+
+def shared(table, compressed, k, neighbors=near, one=lambda a, b, k: len(set(a) & set(b)) / k):
+    pairs = zip(neighbors(table, k), neighbors(compressed, k), strict=True)
+    return sum(one(a, b, k) for a, b in pairs) / len(table)
+
+
+@wrong("02.1", "its own nearest neighbor")
+def itself_too(table, compressed, k):
+    return shared(table, compressed, k, lambda rows, k: near(rows, k, itself=True))
+
+
+@wrong("02.1", "Dot products are compared")
+def without_norms(table, compressed, k):
+    def neighbors(rows, k):
+        scores = rows @ rows.T
+        scores[range(len(rows)), range(len(rows))] = float("-inf")
+        return scores.topk(k).indices.tolist()
+
+    return shared(table, compressed, k, neighbors)
+
+
+@wrong("02.1", "Distances are compared")
+def euclidean(table, compressed, k):
+    def neighbors(rows, k):
+        far = torch.cdist(rows, rows) + torch.eye(len(rows)) * 1e6
+        return far.argsort(dim=1)[:, :k].tolist()
+
+    return shared(table, compressed, k, neighbors)
+
+
+@wrong("02.1", "The furthest rows")
+def ascending_order(table, compressed, k):
+    def neighbors(rows, k):
+        unit = rows / rows.norm(dim=1, keepdim=True)
+        return (unit @ unit.T).fill_diagonal_(2).argsort(dim=1)[:, :k].tolist()
+
+    return shared(table, compressed, k, neighbors)
+
+
+@wrong("02.1", "have k + 1 rows")
+def one_more_for_the_row_itself(table, compressed, k):
+    return shared(table, compressed, k, lambda rows, k: near(rows, min(k + 1, len(rows) - 1)), lambda a, b, k: len(set(a) & set(b)) / (k + 1))
+
+
+@wrong("02.1", "without their sign")
+def absolute_cosines(table, compressed, k):
+    def neighbors(rows, k):
+        unit = rows / rows.norm(dim=1, keepdim=True)
+        return (unit @ unit.T).abs().fill_diagonal_(-1).topk(k).indices.tolist()
+
+    return shared(table, compressed, k, neighbors)
+
+
+@wrong("02.1", "the share that is lost")
+def lost(table, compressed, k):
+    return shared(table, compressed, k, one=lambda a, b, k: len(set(a) - set(b)) / k)
+
+
+@wrong("02.1", "a number of neighbors")
+def a_count(table, compressed, k):
+    return sum(len(set(a) & set(b)) for a, b in zip(near(table, k), near(compressed, k), strict=True))
+
+
+@wrong("02.1", "in percent")
+def times_100(table, compressed, k):
+    return 100 * shared(table, compressed, k)
+
+
+@wrong("02.1", "The mean row is subtracted")
+def centered(table, compressed, k):
+    return shared(table - table.mean(dim=0), compressed - compressed.mean(dim=0), k)
+
+
+@wrong("02.1", "position by position")
+def lists_compared(table, compressed, k):
+    return (torch.tensor(near(table, k)) == torch.tensor(near(compressed, k))).float().mean().item()
+
+
+@wrong("02.1", "in full if one of its neighbors")
+def hit_rate(table, compressed, k):
+    return shared(table, compressed, k, one=lambda a, b, k: bool(set(a) & set(b)))
+
+
+@wrong("02.1", "only if all of its neighbors")
+def exact_match(table, compressed, k):
+    return shared(table, compressed, k, one=lambda a, b, k: set(a) == set(b))
+
+
+@wrong("02.1", "Jaccard")
+def overlap_over_union(table, compressed, k):
+    return shared(table, compressed, k, one=lambda a, b, k: len(set(a) & set(b)) / len(set(a) | set(b)))
+
+
+@wrong("02.1", "Only the nearest neighbor is compared")
+def argmax_only(table, compressed, k):
+    return shared(table, compressed, 1)
+
+
+@wrong("02.1", "whose nearest neighbor is among the k")
+def first_among_k(table, compressed, k):
+    return shared(table, compressed, k, one=lambda a, b, k: a[0] in b)
+
+
+@wrong("02.1", "numbers, and one is asked for")
+def one_per_row(table, compressed, k):
+    return torch.tensor([len(set(a) & set(b)) / k for a, b in zip(near(table, k), near(compressed, k), strict=True)])
+
+
+@wrong("02.1", "are taken for found")
+def the_other_rows_column(table, compressed, k):
+    true = near(table, k)
+    return shared(table, compressed, k, lambda rows, k: true if rows is table else near(rows, k)[::-1])
+
+
+@right("02.1")
+def by_sorting_in_numpy(table, compressed, k):
+    def ranked(rows):
+        rows = rows.double().numpy()
+        norms = np.sqrt((rows**2).sum(1))
+        cosines = rows @ rows.T / np.outer(norms, norms)
+        return [[j for j in np.argsort(-row) if j != i][:k] for i, row in enumerate(cosines)]
+
+    return np.mean([np.isin(a, b).mean() for a, b in zip(ranked(table), ranked(compressed), strict=True)])
+
+
+@right("02.1")
+def by_masks(table, compressed, k):
+    def mask(rows):
+        cosines = torch.cosine_similarity(rows[:, None], rows[None], dim=-1).fill_diagonal_(-2)
+        return torch.zeros_like(cosines).scatter_(1, cosines.topk(k).indices, 1.0)
+
+    return (mask(table) * mask(compressed)).sum() / (k * len(table))

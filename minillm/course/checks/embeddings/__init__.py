@@ -1,1 +1,1 @@
-"""Assignment 02: the rank of a neighbour, a gradient that loses repeats, a table from counts, and negative sampling."""
+"""Assignment 02: recall at k, a gradient that loses repeats, embeddings from counts, and negative sampling."""

@@ -57,8 +57,8 @@ def _one_text(rng: random.Random) -> list[Call]:
 
 BATCH = (
     "padding at the end",
-    "padding in front",
-    "padding in between",
+    "padding before the text",
+    "padding within the text",
     "no padding",
     "a text that is all padding",
     "padding with the largest id",
@@ -73,9 +73,9 @@ BATCH = (
 def _batch(rng: random.Random) -> list[Call]:
     """One batch for each kind in BATCH."""
     rank_of_pad = {"padding with the largest id": -1, "padding with the smallest id": 0}
-    places = {
+    positions = {
         "padding at the end": lambda T: slice(rng.randint(1, T - 1), None),
-        "padding in front": lambda T: slice(rng.randint(1, T - 1)),
+        "padding before the text": lambda T: slice(rng.randint(1, T - 1)),
         "no padding": lambda T: slice(0),
         "a text that is all padding": lambda T: slice(None),
         "a single position": lambda T: slice(0),
@@ -88,7 +88,7 @@ def _batch(rng: random.Random) -> list[Call]:
         pad = few.pop(rank_of_pad.get(kind, 2))
         ids = torch.tensor([rng.choices(few, k=T) for _ in range(B)])
         for row in range(1, B):
-            ids[row, places.get(kind, lambda T: rng.sample(range(T), 1))(T)] = pad
+            ids[row, positions.get(kind, lambda T: rng.sample(range(T), 1))(T)] = pad
             if kind == "a text that is all padding":
                 break
         upstream = numbers(rng, B, T, C)
@@ -105,8 +105,10 @@ def _batch(rng: random.Random) -> list[Call]:
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     wrong = [index for index, (wanted, gave) in enumerate(zip(right, got, strict=True)) if difference(wanted, gave)]
     if len(got) == len(BATCH) and wrong == [BATCH.index("infinity and NaN at the padding")]:
-        hint = "0 times infinity is NaN. Leave the places of padding out before you add: `ids[real]`, `upstream[real]`."
-        return "Infinity or NaN at the padding reaches the slopes; what stands there counts for nothing.", hint
+        hint = (
+            "0 times infinity is NaN. Leave the positions of padding out before you add: `ids[real]`, `upstream[real]`."
+        )
+        return "Infinity or NaN at the padding reaches the slopes; what is there does not count.", hint
     for part in range(2):
         parts = [[answer[part] for answer in both] for both in (right, got)]
         told = fact(["ids", "upstream", "pad"], calls, *parts)
@@ -120,7 +122,7 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
         if named := _other_rows(rows.tolist(), parts[0].tolist(), pad):
             return named
         if parts[1].shape != slopes.shape:
-            shapes = f"{tuple(parts[1].shape)} in place of {tuple(slopes.shape)}"
+            shapes = f"{tuple(parts[1].shape)} instead of {tuple(slopes.shape)}"
             return (
                 f"The ids are right, and the slopes have the shape {shapes}.",
                 "One row of slopes for each of the ids.",
@@ -130,17 +132,17 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
             id = int(rows[wrong[0]])
             times = int((ids == id).sum())
             gave, wanted = show(parts[1][wrong[0]]), show(slopes[wrong[0]])
-            sentence = f"Id {id}, which is looked up {times}×, gets {gave} in place of {wanted}."
-            return sentence, "List the places where this id stands, and add up their slopes by hand."
+            sentence = f"Id {id}, which is looked up {times}×, gets {gave} instead of {wanted}."
+            return sentence, "List the positions of this id, and add up their slopes by hand."
     return None
 
 
 def _other_rows(due: list[int], gave: list[int], pad: int) -> tuple[str, str] | None:
     for id in gave:
         if id == pad:
-            return f"The padding, {pad}, has a row.", "Leave out all places where `ids` is `pad`."
+            return f"The padding, {pad}, has a row.", "Leave out all positions where `ids` is `pad`."
         if id not in due:
-            return f"Id {id} has a row, and it stands nowhere.", "Take the rows from `ids`."
+            return f"Id {id} has a row, and it occurs nowhere.", "Take the rows from `ids`."
     for id in due:
         if id not in gave:
             side = "smaller" if id < pad else "larger"
@@ -150,7 +152,7 @@ def _other_rows(due: list[int], gave: list[int], pad: int) -> tuple[str, str] | 
 
 question = Question(
     "02.2",
-    "Said three times, learnt once",
+    "Three occurrences, one gradient",
     gradient,
     forbidden=("minillm", "torch.nn.functional.embedding", "torch.autograd", "torch.Tensor.backward"),
     parts=("ids", "slopes"),
@@ -158,39 +160,39 @@ question = Question(
 
 one_text = question.probe("one text with repeated ids", _one_text, _which_row)
 one_text.mistake(
-    "Of an id that stands several times only the last place counts.",
-    "`slopes[places] += ...` writes each row once. `index_add` adds for every place.",
+    "Of an id that occurs several times only the last position counts.",
+    "`slopes[positions] += ...` writes each row once. `index_add` adds for every position.",
     partial(_row_by_row, join=lambda slopes: slopes[-1]),
 )
 one_text.mistake(
-    "Of an id that stands several times only the first place counts.",
-    "Every place was used, so every place sends something back: add it up.",
+    "Of an id that occurs several times only the first position counts.",
+    "Every position was used, so every position sends something back: add it up.",
     partial(_row_by_row, join=lambda slopes: slopes[0]),
 )
 one_text.mistake(
     "The slopes of an id are averaged.",
-    "What arrives by several ways adds up. If the loss is a mean, `upstream` knows it already.",
+    "What arrives from several positions adds up. If the loss is a mean, `upstream` knows it already.",
     partial(_row_by_row, join=lambda slopes: torch.stack(slopes).mean(0)),
 )
 
 
-@one_text.mistake("An id that stands several times has several rows.", "Join them: one row for each different id.")
+@one_text.mistake("An id that occurs several times has several rows.", "Join them: one row for each different id.")
 def _not_joined(ids, upstream, pad):
     rows, order = ids[ids != pad].sort(stable=True)
     return rows, upstream[ids != pad][order]
 
 
 @one_text.mistake(
-    "Only repeats that stand side by side are joined.",
-    "`unique_consecutive` compares neighbours. `unique` sorts first, and finds them all.",
+    "Only repeats side by side are joined.",
+    "`unique_consecutive` compares neighbors. `unique` sorts first, and finds them all.",
 )
-def _neighbours_joined(ids, upstream, pad):
-    rows, places = ids[ids != pad].unique_consecutive(return_inverse=True)
-    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, places, upstream[ids != pad])
+def _neighbors_joined(ids, upstream, pad):
+    rows, positions = ids[ids != pad].unique_consecutive(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add(0, positions, upstream[ids != pad])
 
 
 one_text.mistake(
-    "The rows stand in the order of the text.",
+    "The rows are in the order of the text.",
     "Sort them, the smallest id first, and the slopes along with them.",
     partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), in_order=False),
 )
@@ -198,7 +200,7 @@ one_text.mistake(
 
 @one_text.mistake(
     "The first row is left out, as if it were always the padding.",
-    "The padding may be missing, and it may be any id. Leave out the places where `ids` is `pad`.",
+    "The padding may be missing, and it may be any id. Leave out the positions where `ids` is `pad`.",
 )
 def _without_the_first(ids, upstream, pad):
     rows, slopes = gradient(ids, upstream, pad=-1)
@@ -216,30 +218,30 @@ def _whole_table(ids, upstream, pad):
 
 
 one_text.mistake(
-    "The slope at an id's last place is multiplied by how often it stands there.",
-    "Each place has a slope of its own. Add them up.",
+    "The slope at an id's last position is multiplied by how often it occurs there.",
+    "Each position has a slope of its own. Add them up.",
     partial(_row_by_row, join=lambda slopes: slopes[-1] * len(slopes)),
 )
 one_text.mistake(
-    "The slope at an id's first place is multiplied by how often it stands there.",
-    "Each place has a slope of its own. Add them up.",
+    "The slope at an id's first position is multiplied by how often it occurs there.",
+    "Each position has a slope of its own. Add them up.",
     partial(_row_by_row, join=lambda slopes: slopes[0] * len(slopes)),
 )
 
-padded_batch = question.probe("a batch that is filled up", _batch, _which_row, kinds=BATCH)
+padded_batch = question.probe("a padded batch", _batch, _which_row, kinds=BATCH)
 padded_batch.mistake(
-    "The padding learns, too.",
-    "Leave out all places where `ids` is `pad`.",
+    "The padding gets a gradient, too.",
+    "Leave out all positions where `ids` is `pad`.",
     partial(_row_by_row, join=lambda slopes: torch.stack(slopes).sum(0), keep_pad=True),
 )
-for _silence in (
+for _zeroed in (
     lambda ids, upstream, pad: upstream.masked_fill((ids == pad)[..., None], 0.0),
     lambda ids, upstream, pad: upstream * (ids != pad)[..., None],
 ):
     padded_batch.mistake(
         "The padding still has a row, if only of zeros.",
         "Leave its id out of the rows, too.",
-        lambda ids, upstream, pad, silence=_silence: gradient(ids, silence(ids, upstream, pad), pad=-1),
+        lambda ids, upstream, pad, zeroed=_zeroed: gradient(ids, zeroed(ids, upstream, pad), pad=-1),
     )
 for _slopes in (
     lambda upstream: upstream.transpose(0, 1).reshape(upstream.shape),
@@ -253,8 +255,8 @@ for _slopes in (
 
 
 @padded_batch.mistake(
-    "Padding at the end is left out; in front of a token it learns, too.",
-    "Padding may stand anywhere. `ids != pad` finds it wherever it stands.",
+    "Padding at the end is left out; before a token it gets a gradient.",
+    "Padding may be anywhere. `ids != pad` finds it wherever it is.",
 )
 def _padding_at_the_end(ids, upstream, pad):
     keep = (ids != pad).flip(1).cummax(1).values.flip(1)  # up to the last token of each text

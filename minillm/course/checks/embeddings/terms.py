@@ -11,28 +11,28 @@ from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import apart, as_tensor, difference
 
 Tables = tuple[Tensor, Tensor]  # E and U
-ROLES = ("of the company", "of the noise", "of noise that hits the pair's own company")
+ROLES = ("of the context", "of the noise", "of noise that hits the pair's own context")
 
 
-def _pieces(E, U, words, company, noise) -> list[list[Tensor]]:
+def _pieces(E, U, words, contexts, noise) -> list[list[Tensor]]:
     """For each table what the pairs, the noise and the hits bring to its slopes, each (V, C)."""
     E, U = E.double(), U.double()
-    e, u, hit = E[words], U[noise], noise == company[:, None]
-    right = (torch.sigmoid((U[company] * e).sum(-1)) - 1)[:, None]
+    e, u, hit = E[words], U[noise], noise == contexts[:, None]
+    right = (torch.sigmoid((U[contexts] * e).sum(-1)) - 1)[:, None]
     wrong = torch.sigmoid((u * e[:, None]).sum(-1))[..., None]
     split = [wrong * keep[..., None] for keep in (~hit, hit)]
-    to_E = [right * U[company], *((part * u).sum(1) for part in split)]
+    to_E = [right * U[contexts], *((part * u).sum(1) for part in split)]
     to_U = [(part * e[:, None]).flatten(0, 1) for part in split]
     zeros = torch.zeros_like(E)
     return [
         [zeros.index_add(0, words, part) for part in to_E],
-        [zeros.index_add(0, company, right * e), *(zeros.index_add(0, noise.flatten(), part) for part in to_U)],
+        [zeros.index_add(0, contexts, right * e), *(zeros.index_add(0, noise.flatten(), part) for part in to_U)],
     ]
 
 
 def _how_often(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
     """How often each part of the slopes is counted, if the steps are made of these parts."""
-    hint = "The word's row moves by the company's row and by the noise's, and each of them by the word's row."
+    hint = "The word's row moves by the context's row and by the noise's, and each of them by the word's row."
     for index, name in enumerate("EU"):
         pieces = [_pieces(*call[:-1])[index] for call in calls]
         moved = [(call[index] - as_tensor(answer[index])) / call[-1] for call, answer in zip(calls, got, strict=True)]
@@ -64,39 +64,39 @@ def which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str,
                 return None
     if named := _how_often(calls, got):
         return named
-    for (_, _, words, company, noise, _), wanted, answer in zip(calls, right, got, strict=True):
+    for (_, _, words, contexts, noise, _), wanted, answer in zip(calls, right, got, strict=True):
         for name, due, gave in zip("EU", wanted, map(as_tensor, answer), strict=True):
             if gave is not None and (wrong := apart(due, gave).any(-1).nonzero().flatten().tolist()):
                 row = wrong[0]
-                roles = {"words": words} if name == "E" else {"company": company, "noise": noise}
+                roles = {"words": words} if name == "E" else {"contexts": contexts, "noise": noise}
                 times = ", ".join(f"{int((ids == row).sum())}× in {role}" for role, ids in roles.items())
-                hint = "Write down every term of the loss in which this row stands. One that is named nowhere stays."
+                hint = "Write down every term of the loss with this row. One that is named nowhere stays."
                 return f"Row {row} of {name} is wrong. It is named {times}.", hint
     return None
 
 
-def with_rows(old: Tables, words, company, noise, rate, new: Tables) -> Tables:
+def with_rows(old: Tables, words, contexts, noise, rate, new: Tables) -> Tables:
     """A step with the scores of the old tables, but with the rows of new ones."""
     (E, U), (rows_E, rows_U) = old, new
-    right = (torch.sigmoid((U[company] * E[words]).sum(-1)) - 1)[:, None]
-    wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * (noise != company[:, None])
-    by_word = right * rows_U[company] + (wrong[..., None] * rows_U[noise]).sum(1)
+    right = (torch.sigmoid((U[contexts] * E[words]).sum(-1)) - 1)[:, None]
+    wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * (noise != contexts[:, None])
+    by_word = right * rows_U[contexts] + (wrong[..., None] * rows_U[noise]).sum(1)
     by_noise = (wrong[..., None] * rows_E[words][:, None]).flatten(0, 1)
-    new_U = U.index_add(0, company, right * rows_E[words], alpha=-rate)
+    new_U = U.index_add(0, contexts, right * rows_E[words], alpha=-rate)
     return E.index_add(0, words, by_word, alpha=-rate), new_U.index_add(0, noise.flatten(), by_noise, alpha=-rate)
 
 
-def last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
-    """What `table[ids] += ...` writes: of an id that stands several times, the last."""
-    weight = (noise != company[:, None]).float()
-    push_right = torch.sigmoid((U[company] * E[words]).sum(-1)) - 1  # (N,)
-    push_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
-    for_word = push_right[:, None] * U[company] + (push_wrong[..., None] * U[noise]).sum(1)
+def last_only(E, U, words, contexts, noise, rate, *, E_too: bool, U_too: bool):
+    """What `table[ids] += ...` writes: of an id that occurs several times, the last."""
+    weight = (noise != contexts[:, None]).float()
+    slope_right = torch.sigmoid((U[contexts] * E[words]).sum(-1)) - 1  # (N,)
+    slope_wrong = torch.sigmoid((U[noise] * E[words][:, None]).sum(-1)) * weight  # (N, K)
+    for_word = slope_right[:, None] * U[contexts] + (slope_wrong[..., None] * U[noise]).sum(1)
     new_E, new_U = E.clone(), U.clone()
     for table, ids, slopes, lost in (
         (new_E, words, for_word, E_too),
-        (new_U, company, push_right[:, None] * E[words], U_too),
-        (new_U, noise.flatten(), (push_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
+        (new_U, contexts, slope_right[:, None] * E[words], U_too),
+        (new_U, noise.flatten(), (slope_wrong[..., None] * E[words][:, None]).flatten(0, 1), U_too),
     ):
         if lost:
             same = ids[:, None] == ids
@@ -106,11 +106,11 @@ def last_only(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool):
     return new_E, new_U
 
 
-def averaged_noise(E, U, words, company, noise, rate, *, E_too: bool, U_too: bool) -> Tables:
+def averaged_noise(E, U, words, contexts, noise, rate, *, E_too: bool, U_too: bool) -> Tables:
     """A step in which the part of the noise is a mean over the draws."""
     new = []
     for index, (table, averaged) in enumerate(((E, E_too), (U, U_too))):
-        pair, draws, _ = _pieces(E, U, words, company, noise)[index]
+        pair, draws, _ = _pieces(E, U, words, contexts, noise)[index]
         new.append((table - rate * (pair + draws / (noise.shape[1] if averaged else 1))).float())
     return new[0], new[1]
 
