@@ -6,14 +6,16 @@
 An analogy "a is to b as c is to d" takes two pairs of a relation: (a, c) = man, woman and (b, d) = king, queen.
 On the table, the nearest row to a vector is compared with d, strictly and with the rows of a, b and c left out. Beside
 the sum b - a + c stand controls that do not subtract, do not add, or go the wrong way. As judge, the model reads a text
-in which the vector stands in place of one word, and says in which country that city lies, or whether the person is a
-she. Intervals are bootstraps over the pairs of a relation, since an analogy shares its words with many others.
+in which the vector stands in place of one word, and says in which country that city lies, or who the queen's king is.
+The prompts are those after which the real cities bring out their country and the countries on their own don't; no sum
+is looked at for that. Intervals are bootstraps over the pairs of a relation, since an analogy shares its words with
+many others.
 """
 
 import argparse
 import itertools
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import fmean
 
@@ -23,57 +25,42 @@ from common import write_result
 from measures import bootstrap_interval, stored
 from torch import Tensor
 
-from minillm.analysis.surgery import prompt_ids, replaced
-from minillm.analysis.surgery.meters import CAPITALS
+from minillm.analysis.analogies import analogies, promises, relations
+from minillm.analysis.surgery import read_vectors
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
-from minillm.world import experiments
 
 MODEL = "smollm2-135m-instruct"
-WORDS = {
-    "plurals": "cat cats dog dogs car cars book books house houses tree trees bird birds hand hands eye eyes king "
-    "kings river rivers door doors girl girls boy boys",
-    "past tense": "walk walked talk talked look looked play played want wanted work worked call called ask asked "
-    "go went see saw take took give gave",
-    "comparatives": "big bigger small smaller fast faster slow slower strong stronger weak weaker high higher "
-    "low lower long longer short shorter old older young younger",
-    "nationalities": "Italy Italian France French Spain Spanish Germany German Russia Russian China Chinese "
-    "Japan Japanese Egypt Egyptian Greece Greek Poland Polish Ireland Irish Sweden Swedish",
-    "adverbs": "quick quickly slow slowly quiet quietly careful carefully clear clearly easy easily strong strongly "
-    "sudden suddenly final finally real really",
-    "capital letter": "king King river River house House tree Tree dog Dog book Book water Water world World time Time "
-    "school School light Light city City",
-    "ordinals": "two second three third four fourth five fifth six sixth seven seventh eight eighth nine ninth",
-    "opposites": "hot cold big small old new good bad high low long short hard soft light dark fast slow rich poor",
-}
-COUNTRIES = 14
-CITY_PROMPTS = ("{} is a city in", "The city of {} is in", "{} is the capital of")
-PERSON_PROMPTS = ("Yesterday the {} found", "The {} lost")
-PLACEHOLDER = "<empty_output>"  # a token that no text here has; the vector takes its place
-BATCH = 64
-
-
-def relations(tokenizer: Tokenizer) -> dict[str, list[tuple[str, str]]]:
-    """The pairs of words of each relation, as far as both are one token."""
-    family = sorted({pair for a, b, c, d in experiments.quadruples("both") for pair in ((a, c), (b, d))})
-    pairs = {"family": family, "capitals": list(CAPITALS.items())}
-    for name, words in WORDS.items():
-        pairs[name] = list(zip(words.split()[::2], words.split()[1::2], strict=True))
-    single = {
-        name: [pair for pair in of if all(is_single(tokenizer, word) for word in pair)] for name, of in pairs.items()
-    }
-    return single | {"capitals": single["capitals"][:COUNTRIES]}
-
-
-def is_single(tokenizer: Tokenizer, word: str) -> bool:
-    return len(tokenizer.encode(f" {word}")) == 1
-
-
-def analogies(pairs: Sequence[tuple[str, str]], tokenizer: Tokenizer) -> Tensor:
-    """The ids of a, b, c and d for every two different pairs (a, c), (b, d), in their order: (4, n)."""
-    ids = {word: tokenizer.encode(f" {word}")[0] for pair in pairs for word in pair}
-    return torch.tensor([[ids[a], ids[b], ids[c], ids[d]] for (a, c), (b, d) in itertools.permutations(pairs, 2)]).T
+# Prompts that may ask in which country a city lies. Which of them do is decided by the real cities, and by the
+# countries on their own, never by a sum.
+CITY_PROMPTS = (
+    "??? is a city in",
+    "The city of ??? is in",
+    "??? is the capital of",
+    "??? is the capital city of",
+    "??? is the largest city in",
+    "The king lives in ???, the capital of",
+    "They took the train to ???, a city in",
+    "He opened a bakery in ???, a town in",
+    "I live in Oslo, Norway. She lives in Lima, Peru. He lives in ???,",
+    "Oslo: Norway. Peru: America. Lisbon: Portugal. Kenya: Africa. ???:",
+    "London is in England. Canada is in America. Nairobi is in Kenya. ??? is in",
+    "London is in England, and Canada is in America. Lima is in Peru, and ??? is in",
+    "Lisbon lies in Portugal, Kenya lies in Africa, Oslo lies in Norway, and ??? lies in",
+    "Lima lies in Peru, Kenya lies in Africa, Lisbon lies in Portugal, and ??? lies in",
+    "Stockholm lies in Sweden, Peru lies in America, London lies in England, and ??? lies in",
+    "Oslo belongs to Norway, Kenya belongs to Africa, Lisbon belongs to Portugal, and ??? belongs to",
+)
+PERSON_PROMPTS = (
+    "The ??? and the",
+    "Once there lived a ??? and a",
+    "The ??? was married to the",
+    "The ??? and her husband, the",
+    "nephew, niece; waitress, waiter; groom, bride; lady, lord; ???,",
+    "The waitress and the waiter, the bride and the groom, the ??? and the",
+)
+CITY_ENOUGH, PERSON_ENOUGH, ALONE = 12, 7, 1  # right answers of 14 and 11 for the words themselves; of c alone, at most
 
 
 def share(hits: Sequence[bool], words: int, drawn: Sequence[int] | None = None) -> float:
@@ -116,61 +103,32 @@ def on_table(table: Tensor, places: Tensor, words: int) -> dict:
         result["strict"][name] = counted(hits[name], words)
         result["left out"][name] = counted(cosines.scatter_(1, places[:3].T, -torch.inf).argmax(-1) == d, words)
     taken, right = table[c] - table[a], table[d] - table[b]
-    promised = promises(taken, right)
+    promised = {"past b": promises(taken, right), "past b and c": promises(taken, right, table[b] - table[a])}
+    winners = (F.normalize(table[b] + taken, dim=-1) @ unit.T).argmax(-1)
+    won = {name: int((winners == ids).sum()) for name, ids in zip("abcd", places, strict=True)}
     return result | {
-        "promised": int(promised.sum()),
-        "rule right": int((promised == hits["b - a + c"]).sum()),
-        "of": len(promised),
+        "promised": {name: int(each.sum()) for name, each in promised.items()},
+        "rule right": {name: int((each == hits["b - a + c"]).sum()) for name, each in promised.items()},
+        "of": len(winners),
+        "nearest": won | {"another": len(winners) - sum(won.values())},
         "mean cosine of steps": F.cosine_similarity(taken, right).mean().item(),
     }
-
-
-def promises(taken: Tensor, right: Tensor) -> Tensor:
-    """Whether the sum lands nearer to d than to b: |o - o'| < |o| for the step taken, o, and the right one, o'.
-
-    >>> promises(torch.tensor([[1.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.8, 0.6], [0.4, 0.9]]))
-    tensor([ True, False])
-    """
-    return (taken - right).norm(dim=-1) < taken.norm(dim=-1)
-
-
-@torch.no_grad()
-def read(model: Transformer, tokenizer: Tokenizer, prompt: str, vectors: Tensor) -> Iterator[Tensor]:
-    """The next token's logits, (up to BATCH, V) at a time, for the prompt with each vector in place of its word."""
-    hole = tokenizer.special_tokens[PLACEHOLDER]
-    before, after = prompt.split("{}")
-    ids = torch.tensor([*prompt_ids(tokenizer, before.rstrip(" ")), hole, *tokenizer.encode(after)])
-    for some in vectors.split(BATCH):
-        waiting = iter(some)
-
-        def embedding(ids: Tensor, table: Tensor, waiting: Iterator[Tensor] = waiting) -> Tensor:
-            x = table[ids].clone()
-            x[ids == hole] = next(waiting)
-            return x
-
-        with replaced(model, embedding=embedding):
-            yield model.head(model.hidden(ids.expand(len(some), -1))[:, -1])
 
 
 def controls(table: Tensor, places: Tensor, others: Sequence[int], seed: int = 0) -> dict[str, Tensor]:
     """What is put into the model: the sum, and vectors that lack one thing of it. `others` are ids to subtract."""
     a, b, c, d = (table[ids] for ids in places)
     rng = torch.Generator().manual_seed(seed)
-    wrong = table[torch.tensor(others)]
     rows = table[torch.randint(300, len(table), (len(a),), generator=rng)]
-    noise = F.normalize(torch.randn(a.shape, generator=rng), dim=-1) * (c - a).norm(dim=-1, keepdim=True)
     return {
         "d itself": d,
         "b - a + c": b - a + c,
         "b + c": b + c,
-        "(b + c) / 2": (b + c) / 2,
-        "b + c - another": b + c - wrong,
+        "b + c - another": b + c - table[torch.tensor(others)],
         "b + c - random row": b + c - rows,
-        "b + random step": b + noise,
         "c - a": c - a,
         "b": b,
         "c": c,
-        "b + a - c": b + a - c,
     }
 
 
@@ -182,40 +140,45 @@ def another(count: int) -> list[int]:
     ]
 
 
-def judge_cities(model: Transformer, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> dict:
-    """For each vector and prompt: is the country of c the likeliest of the countries, and of all tokens?"""
+def judges(
+    model: Transformer, tokenizer: Tokenizer, prompts: Sequence[str], pairs: Sequence[tuple[str, str]], enough: int
+) -> dict[str, dict[str, int]]:
+    """How often each prompt brings out the other word of a pair: asked of the second word, and of the first.
+
+    A prompt is chosen if the second words bring it out at least `enough` times and the first words at most `ALONE`
+    times. For (Italy, Rome), that is *Italy* after *Rome lies in*, but not after *Italy lies in*.
+    """
+    table, found = model.embedding.weight.detach(), {}
+    first, second = (
+        torch.tensor([tokenizer.encode(f" {word}")[0] for word in words]) for words in zip(*pairs, strict=True)
+    )
+    for prompt in prompts:
+        answers = read_vectors(model, tokenizer, prompt, table[torch.cat([second, first])]).argmax(-1)
+        right = [int((some == first).sum()) for some in answers.chunk(2)]
+        found[prompt] = {"itself": right[0], "alone": right[1], "chosen": right[0] >= enough and right[1] <= ALONE}
+        print(f"{right[0]:3} and {right[1]:2} of {len(pairs)}{' *' * found[prompt]['chosen']:2} {prompt}", flush=True)
+    return found
+
+
+def judge(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    pairs: Sequence[tuple[str, str]],
+    places: Tensor,
+    wanted: Tensor,
+    found: dict[str, dict[str, int]],
+) -> dict:
+    """For each vector and chosen prompt: is the wanted token the likeliest of all? (a, b, c, d) = `places`."""
     table = model.embedding.weight.detach()
-    places = analogies(pairs, tokenizer)[[0, 2, 1, 3]]  # a country, its city, another country and its city
-    countries, wanted = torch.tensor([tokenizer.encode(f" {country}")[0] for country, _ in pairs]), places[2]
-    others = [int(countries[k]) for k in another(len(pairs))]
+    third = torch.tensor([tokenizer.encode(f" {first}")[0] for first, _ in pairs])[torch.tensor(another(len(pairs)))]
     rows: dict[str, dict] = {}
-    for name, vectors in controls(table, places, others).items():
+    for name, vectors in controls(table, places, third.tolist()).items():
         rows[name] = {}
-        for prompt in CITY_PROMPTS:
-            logits = torch.cat(list(read(model, tokenizer, prompt, vectors)))
-            chosen = countries[logits[:, countries].argmax(-1)]
-            rows[name][prompt] = {
-                "of the countries": counted(chosen == wanted, len(pairs)),
-                "of all tokens": counted(logits.argmax(-1) == wanted, len(pairs)),
-            }
-        told = [row["of all tokens"]["hits"] for row in rows[name].values()]
-        print(f"{name:20} {told} of {len(wanted)}", flush=True)
-    return rows
-
-
-def judge_persons(model: Transformer, tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> dict:
-    """For each vector and prompt: is her likelier than his?"""
-    table, places = model.embedding.weight.detach(), analogies(pairs, tokenizer)
-    her, his = (tokenizer.encode(f" {word}")[0] for word in ("her", "his"))
-    men = [tokenizer.encode(f" {man}")[0] for man, _ in pairs]
-    rows: dict[str, dict] = {}
-    for name, vectors in controls(table, places, [men[k] for k in another(len(pairs))]).items():
-        rows[name] = {}
-        for prompt in PERSON_PROMPTS:
-            logits = torch.cat(list(read(model, tokenizer, prompt, vectors)))
-            rows[name][prompt] = counted(logits[:, her] > logits[:, his], len(pairs))
-        print(f"{name:20} {[row['hits'] for row in rows[name].values()]} of {len(places[0])}", flush=True)
-    return rows
+        for prompt in (prompt for prompt, told in found.items() if told["chosen"]):
+            answers = read_vectors(model, tokenizer, prompt, vectors).argmax(-1)
+            rows[name][prompt] = counted(answers == wanted, len(pairs))
+        print(f"{name:20} {[row['hits'] for row in rows[name].values()]} of {len(wanted)}", flush=True)
+    return {"prompts": found, "vectors": rows}
 
 
 def table_part(model: Transformer, tokenizer: Tokenizer) -> dict:
@@ -229,7 +192,8 @@ def table_part(model: Transformer, tokenizer: Tokenizer) -> dict:
         left_out = {control: found["hits"] for control, found in plain["left out"].items()}
         strict = {control: found["hits"] for control, found in plain["strict"].items()}
         print(
-            f"{name:14} of {plain['of']}: strict {strict}, left out {left_out}, promised {plain['promised']}",
+            f"{name:14} of {plain['of']}: strict {strict}, left out {left_out}, promised {plain['promised']}, "
+            f"rule right {plain['rule right']}, nearest {plain['nearest']}",
             flush=True,
         )
         print(f"{'':14} centered: strict {centered['strict']['b - a + c']['hits']}", flush=True)
@@ -237,11 +201,19 @@ def table_part(model: Transformer, tokenizer: Tokenizer) -> dict:
 
 
 def cities_part(model: Transformer, tokenizer: Tokenizer) -> dict:
-    return judge_cities(model, tokenizer, relations(tokenizer)["capitals"])
+    """Paris - France + Italy: does the model say that it lies in Italy?"""
+    pairs = relations(tokenizer)["capitals"]
+    found = judges(model, tokenizer, CITY_PROMPTS, pairs, CITY_ENOUGH)
+    places = analogies(pairs, tokenizer)[[0, 2, 1, 3]]  # a country, its city, another country and its city
+    return judge(model, tokenizer, pairs, places, places[2], found)
 
 
 def persons_part(model: Transformer, tokenizer: Tokenizer) -> dict:
-    return judge_persons(model, tokenizer, relations(tokenizer)["family"])
+    """King - man + woman: does the model name the king beside it?"""
+    pairs = relations(tokenizer)["family"]
+    found = judges(model, tokenizer, PERSON_PROMPTS, pairs, PERSON_ENOUGH)
+    places = analogies(pairs, tokenizer)
+    return judge(model, tokenizer, pairs, places, places[1], found)
 
 
 PARTS: dict[str, Callable[[Transformer, Tokenizer], dict]] = {

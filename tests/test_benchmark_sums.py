@@ -1,4 +1,4 @@
-"""Sums of word vectors: tables on which the answer is known, and a model that reads a row like its word."""
+"""Sums of word vectors: shares over pairs, a table on which the answer is known, and a judge that is chosen."""
 
 import itertools
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minillm import Tokenizer, Transformer
-from minillm.analysis.surgery import prompt_ids
+from tests.analysis.test_analogies import parallelograms
 from tests.benchmark_scripts import benchmark_script
 from tests.helpers import lively, small_config
 
@@ -17,16 +17,6 @@ WORDS = "The old goose lost her umbrella. The old umbrellas were lost, and the g
 def sums():
     with benchmark_script("sums") as module:
         yield module
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return Tokenizer.train([WORDS], vocab_size=310, special_tokens=["<|endoftext|>", "<empty_output>"])
-
-
-@pytest.fixture(scope="module")
-def model() -> Transformer:
-    return lively(Transformer(small_config(vocab_size=310, max_seq_len=64))).requires_grad_(False)
 
 
 def test_the_share_over_words_is_that_of_the_pairs(sums):
@@ -41,20 +31,32 @@ def test_the_share_over_words_is_that_of_the_pairs(sums):
 
 
 def test_a_table_of_parallelograms_closes_and_the_rule_says_so(sums):
-    rng = torch.Generator().manual_seed(0)
-    places = torch.randn(3, 16, generator=rng)
-    step = torch.randn(16, generator=rng)
-    table = torch.cat([places, places + step, torch.randn(20, 16, generator=rng)])
-    analogies = torch.tensor([[i, j, i + 3, j + 3] for i, j in itertools.permutations(range(3), 2)]).T
-    found = sums.on_table(table, analogies, words=3)
-    assert found["strict"]["b - a + c"]["hits"] == found["promised"] == found["rule right"] == 6
+    table, ids = parallelograms()
+    found = sums.on_table(table, ids, words=3)
+    assert found["strict"]["b - a + c"]["hits"] == 6
+    assert found["promised"] == found["rule right"] == {"past b": 6, "past b and c": 6}
+    assert found["nearest"] == {"a": 0, "b": 0, "c": 0, "d": 6, "another": 0}
     assert found["strict"]["b + a - c"]["hits"] == found["strict"]["b"]["hits"] == 0
     assert found["mean cosine of steps"] == pytest.approx(1)
 
 
-def test_a_row_in_place_of_its_word_reads_like_the_word(sums, model, tokenizer):
-    id = tokenizer.encode(" goose")[0]
-    logits = torch.cat(list(sums.read(model, tokenizer, "The {} lost", model.embedding.weight[[id, 5]])))
-    ids = torch.tensor([[*prompt_ids(tokenizer, "The"), id, *tokenizer.encode(" lost")]])
-    torch.testing.assert_close(logits[0], model(ids)[0, -1], rtol=1e-4, atol=1e-4)
-    assert not torch.allclose(logits[1], logits[0], atol=1e-2)
+def test_a_prompt_is_chosen_by_the_words_themselves(sums, monkeypatch):
+    """A judge that answers with the id after the one it reads: right for the second words, wrong for the first."""
+    tokenizer = Tokenizer.train([WORDS], vocab_size=310, special_tokens=["<|endoftext|>", "<empty_output>"])
+    model = lively(Transformer(small_config(vocab_size=310, max_seq_len=64))).requires_grad_(False)
+    pairs = [("goose", "old"), ("the", "lost")]
+    ids = {word: tokenizer.encode(f" {word}")[0] for pair in pairs for word in pair}
+    answers = {ids[second]: ids[first] for first, second in pairs}
+
+    def read(model, tokenizer, prompt, vectors):
+        table = model.embedding.weight
+        read = [int((table == vector).all(-1).nonzero()[0]) for vector in vectors]
+        wanted = [answers.get(id, 0) if prompt == "fair ???" else id for id in read]
+        return torch.nn.functional.one_hot(torch.tensor(wanted), 310).float()
+
+    monkeypatch.setattr(sums, "read_vectors", read)
+    found = sums.judges(model, tokenizer, ["fair ???", "echo ???"], pairs, enough=2)
+    assert found == {
+        "fair ???": {"itself": 2, "alone": 0, "chosen": True},
+        "echo ???": {"itself": 0, "alone": 2, "chosen": False},
+    }

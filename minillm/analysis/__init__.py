@@ -7,6 +7,7 @@ surgery       replace or remove parts of a model, and let it write
 ablation      remove sub-layers, at matched damage to the loss
 probes        linear probes, and how well groups of vectors separate
 geometry      nearest neighbors, analogies and PCA
+analogies     word pairs of ten relations, and where their sums land
 scaling       fit a scaling law and predict the loss of a larger run
 alignment     accuracy, reward and KL of a chat model's answers
 calibration   whether a reward model's probabilities match the true ones

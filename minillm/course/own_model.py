@@ -10,6 +10,8 @@ from contextlib import nullcontext
 from functools import cache, wraps
 from typing import Any
 
+from torch import Tensor
+
 from minillm.analysis import surgery
 from minillm.course.checks.asking import describe_error
 from minillm.course.learner.turn import Turn
@@ -92,6 +94,7 @@ def write(
     order: Sequence[int] | None = None,
     without: str | None = None,
     layers: int | Sequence[int] | None = None,
+    vector: Tensor | None = None,
     **parts: Any,
 ) -> str:
     """Let a model write with these parts, show the text and whose code ran, and return what is new (at most n tokens).
@@ -99,18 +102,25 @@ def write(
     `parts` are functions by name, such as attention, norm or softmax (all of them, with their arguments:
     `analysis.surgery.parts`). If none is given, they are yours where your workbook has some. `order` lists blocks,
     `without` leaves a part out ("attention", "feed_forward", "norm", "positions"), `layers` says where, counted from 0,
-    and `sampler` chooses a token's id from the logits. `model` is a loaded pair, by default SmolLM2. Raises `UserError`
-    where one of these functions raises an error, with its name.
+    and `sampler` chooses a token's id from the logits. A `vector` (C,) stands in place of `???` in the
+    prompt. `model` is a loaded pair, by default SmolLM2. Raises `UserError` where one of these functions raises an
+    error, with its name.
     """
     network, tokenizer = smollm2() if model is None else model
+    asked: str | list[int] = prompt
+    if vector is not None:
+        if "embedding" in parts:
+            raise UserError("give `vector` or `embedding`, not both: the vector comes in by a lookup of its own")
+        asked, parts["embedding"] = surgery.ids_around(tokenizer, prompt), surgery.embedding_with(tokenizer, vector)
     given = {part: function for part, function in parts.items() if function is not None}
     if not parts and without is None and order is None:
         given = {part: version(turn) for part, turn in turns_in_a_model().items() if is_yours(turn)}
     told = {part: _told(function) for part, function in given.items()}
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):
-        text = surgery.write(network, tokenizer, prompt, n, None if sampler is None else _told(sampler))
+        text = surgery.write(network, tokenizer, asked, n, None if sampler is None else _told(sampler))
     ran = [_part(network, part, function, layers) for part, function in given.items()]
+    ran = ran if vector is None else [f"a vector in place of {surgery.HOLE}", *ran[:-1]]
     ran += ["the blocks in another order"] if order is not None else []
     ran += [_whose("sampler", sampler)] if sampler is not None else []
     left = "" if without is None else f"without {without.replace('_', '-')}{_places(layers)}"
