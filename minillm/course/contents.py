@@ -35,6 +35,7 @@ TOPICS = {
     "00": "the_map",
     "00a": "tensors",
     "00b": "learning",
+    "02": "embeddings",
     "04": "attention",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`

@@ -6,7 +6,7 @@ calls      how a part is called, and what is said where it returns something els
 writing    `write`: continue a text, with the KV cache where the parts allow it
 reading    `next_logits`, `token_probabilities`: what a model expects of a text
 meters     `capitals` and `revenge`: two short tests of what a model can still do
-vectors    `read_vectors`: what a model reads in a vector that stands in place of a word
+vectors    `read_vectors`, `vector_states`: what a model makes of a vector that stands in place of a word
 removal    `removal`: what each part is worth, beside the size of what it adds
 
 >>> from minillm import ModelConfig, Transformer
@@ -25,7 +25,7 @@ from minillm.analysis.surgery.meters import capitals, revenge
 from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
 from minillm.analysis.surgery.reading import Read, next_logits, token_probabilities
 from minillm.analysis.surgery.removal import SORTS, Removal, rank_correlation, removal
-from minillm.analysis.surgery.vectors import HOLE, embedding_with, ids_around, read_vectors
+from minillm.analysis.surgery.vectors import HOLE, embedding_with, ids_around, read_vectors, vector_states
 from minillm.analysis.surgery.writing import continuation, prompt_ids, write
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "replaced",
     "revenge",
     "token_probabilities",
+    "vector_states",
     "without",
     "write",
 ]

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from minillm.analysis.surgery.parts import replaced
 from minillm.analysis.surgery.writing import prompt_ids
+from minillm.analysis.tracing import trace
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -55,10 +56,40 @@ def read_vectors(
     >>> read_vectors(model, tokenizer, "a ??? hi", torch.ones(3, 8)).shape
     torch.Size([3, 258])
     """
+
+    def logits(ids: Tensor) -> Tensor:
+        return model.head(model.hidden(ids)[:, -1]).float().cpu()
+
+    return _with_each(model, tokenizer, prompt, vectors, logits)
+
+
+def vector_states(
+    model: Transformer, tokenizer: Tokenizer, prompt: str, vectors: Float[Tensor, "N C"]
+) -> Float[Tensor, "N depth C"]:
+    """What the layers make of each vector in place of `???`: the residual stream there, before and after each block.
+
+    >>> from minillm import ModelConfig
+    >>> tokenizer = Tokenizer.train(["hi hi"], vocab_size=258, special_tokens=[PLACEHOLDER])
+    >>> model = Transformer(ModelConfig(vocab_size=258, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
+    >>> vector_states(model, tokenizer, "a ??? hi", torch.ones(3, 8)).shape
+    torch.Size([3, 3, 8])
+    """
+    here = ids_around(tokenizer, prompt).index(tokenizer.special_tokens[PLACEHOLDER])
+
+    def states(ids: Tensor) -> Tensor:
+        return trace(model, ids, weights=False).stream[:, :, here].transpose(0, 1).cpu()
+
+    return _with_each(model, tokenizer, prompt, vectors, states)
+
+
+def _with_each(
+    model: Transformer, tokenizer: Tokenizer, prompt: str, vectors: Tensor, read: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """What `read(ids)` returns for each vector, in their order; equal vectors are read once."""
     ids = torch.tensor(ids_around(tokenizer, prompt), device=model.device)
     model.check_length(len(ids))
     different, inverse = vectors.unique(dim=0, return_inverse=True)
-    logits = []
+    found = []
     for some in different.split(ROWS):
         waiting = iter(some)
 
@@ -66,5 +97,5 @@ def read_vectors(
             return embedding_with(tokenizer, next(waiting))(text, table)
 
         with replaced(model, embedding=embedding):
-            logits.append(model.head(model.hidden(ids.expand(len(some), -1))[:, -1]).float().cpu())
-    return torch.cat(logits)[inverse.cpu()]
+            found.append(read(ids.expand(len(some), -1)))
+    return torch.cat(found)[inverse.cpu()]

@@ -1,0 +1,218 @@
+"""02.nearest: the rows of a table with the largest cosines (Salton, Wong and Yang 1975, of documents)."""
+
+import random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import whole_numbers
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor, difference
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+
+
+def nearest(vector, table, k):
+    """The ids of the k rows with the largest cosines with a vector, nearest first."""
+    cosines = table @ vector / (table.norm(dim=1) * vector.norm())
+    return cosines.topk(k).indices
+
+
+turn = Turn(
+    "02.nearest",
+    "Nearest rows by cosine",
+    nearest,
+    minutes=8,
+    difficulty=3,
+    hints=(
+        "How do you get the dot products of all rows with one vector, all V of them at once?",
+        "Divide each dot product by the norm of its own row. `norm` takes the axis that it sums over: the columns.",
+        "`topk` finds the largest and has two parts; its `.indices` say where they are.",
+    ),
+    errors={
+        "selected index k out of range|k not in range": "`topk` was asked for more numbers than there are. Is there "
+        "one cosine per row, V in all? And `k` may be V, so ask for exactly k.",
+        "of type topk": "`topk` returns a pair: the cosines, and the ids. Return its `.indices`.",
+        "mat1 and mat2 shapes|size mismatch|1D tensors expected|inconsistent tensor size": "`table` is (V, C) and "
+        "`vector` is (C,): `table @ vector` is (V,), a dot product per row.",
+        "size of tensor a|must match the size": "Which shapes meet here? There are V dot products and V row norms. "
+        "Norms of rows run over the columns: `dim=1`.",
+        "only one element|ambiguous|converted to Python scalars|converted to a scalar": "That's a whole tensor where "
+        "one number is needed. In a loop, take one row at a time.",
+        r"name '\w+' is not defined": "The arguments are `vector`, `table` and `k`. For torch's functions, import F in "
+        "your cell: `import torch.nn.functional as F`.",
+        "Dimension out of range": "`vector` has one axis, `table` has two; axes are counted from 0.",
+        "no attribute|not subscriptable": "`topk` and `sort` return a pair, whose second part is `.indices`. `argsort` "
+        "returns ids alone.",
+    },
+    debrief=Debrief(
+        "Search engines and chatbots with documents do this over millions of rows. They normalize the rows once, and "
+        "approximate libraries such as FAISS look at a fraction of them.",
+        "Why may you leave out the norm of `vector`, and not those of the rows?",
+    ),
+)
+
+
+def _tables(rng: random.Random) -> list[Call]:
+    """Rows of very different norms; a vector that is a row, one that is none; all rows, and one."""
+    calls = []
+    for V, C, k, own in ((4, 2, 2, False), (6, 3, 3, True), (5, 5, 2, False), (7, 4, 7, False), (9, 3, 1, False)):
+        table = numbers(rng, V, C) * torch.tensor([0.5, 1.0, 3.0, 2.0, 0.7, 4.0, 1.5, 6.0, 0.4])[:V, None]
+        table[:, 0] += 0.5  # like a real table, it leans one way
+        vector = table[rng.randrange(V)].clone() if own else numbers(rng, C)
+        if not vector.any():
+            vector[0] = 1.0
+        calls.append((vector, table, k))
+    return calls
+
+
+def _cosines(vector: Tensor, table: Tensor) -> Tensor:
+    return F.cosine_similarity(table, vector[None], dim=-1)
+
+
+def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Cosines or rows in place of ids, too many or too few, or something that isn't a list of numbers."""
+    for index, ((vector, table, k), answer) in enumerate(zip(calls, got, strict=True)):
+        cosines = _cosines(vector, table)
+        if type(answer) in (tuple, list) and len(answer) == 2 and as_tensor(answer[0]) is not None:
+            first, second = map(as_tensor, answer)
+            if first is not None and second is not None and first.dim() == 1 and first.is_floating_point():
+                return "That's a pair: cosines and ids.", "Return the ids alone: `.indices`.", index
+        if type(answer) in (tuple, list) and answer and type(answer[0]) in (tuple, list):
+            return "That's a list of pairs.", "Return the ids alone, one number per neighbor.", index
+        gave = as_tensor(answer)
+        if gave is None:
+            return None
+        if gave.dtype == torch.bool:
+            return "That's a mask: True where a row is near.", "Return the ids, nearest first: `topk`.", index
+        if gave.dim() == 1 and gave.is_floating_point():
+            if difference(cosines.topk(k).values, gave) is None:
+                return "These are the cosines of the right rows.", "Return where they are: `.indices`.", index
+            if difference(cosines, gave) is None:
+                return "These are the cosines of all rows.", "Return the ids of the k largest: `topk`.", index
+        if gave.dim() == 2 and gave.shape[1:] == table.shape[1:]:
+            return "These are rows of the table.", "Return their ids.", index
+        if gave.dim() == 0 and not gave.is_floating_point():
+            return "That's a single number.", "k ids are asked for, also if k is 1: `topk`.", index
+    ids = [each for each in map(as_tensor, got) if each is not None and each.dim() == 1]
+    if len(ids) < len(calls):
+        return None
+    if len({len(each) for each in ids}) == 1:
+        return f"There are always {len(ids[0])} ids.", "`k` says how many.", 0
+    wrong = [n for n, each in enumerate(ids) if len(each) != calls[n][2]]
+    if wrong:
+        begins = [each[: call[2]] for call, each in zip(calls, ids, strict=True)]
+        fine = all(difference(*pair) is None for pair in zip(begins, right, strict=True))
+        which = "They begin with the right ones, but there" if fine else "There"
+        text = f"{which} are {len(ids[wrong[0]])} ids where k is {calls[wrong[0]][2]}."
+        return text, "`k` says how many.", wrong[0]
+    return None
+
+
+def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Another order of the right ids, or rows that are near by no rule that is known."""
+    ids = [each for each in map(as_tensor, got) if each is not None and each.dim() == 1]
+    if len(ids) < len(calls) or any(each.is_floating_point() for each in ids):
+        return None
+    if all(difference(a.sort().values, b.sort().values) is None for a, b in zip(ids, right, strict=True)):
+        return "The right ids, but in another order.", "The nearest comes first."
+    return "Other rows have larger cosines.", "cosine = dot product / (norm of the row · norm of the vector)."
+
+
+tables = turn.probe("several tables", _tables, _form, demand=whole_numbers)
+tables.at_last = _last
+
+
+def _by(scores: Any) -> Any:
+    """An answer that takes the k largest of other scores."""
+    return lambda vector, table, k: scores(vector, table).topk(k).indices
+
+
+tables.mistake(
+    "These are the largest dot products: long rows win.",
+    "Divide each dot product by the norm of its own row.",
+    _by(lambda vector, table: table @ vector),
+)
+tables.mistake(
+    "The norms are those of the columns.",
+    "A norm per row sums over the columns: `dim=1`, or `dim=-1`.",
+    _by(lambda vector, table: F.normalize(table, dim=0) @ vector),
+)
+tables.mistake(
+    "These rows are nearest by distance, not by cosine.",
+    "The cosine compares directions: dot product / norms.",
+    _by(lambda vector, table: -(table - vector).norm(dim=1)),
+)
+tables.mistake(
+    "These are the smallest cosines: the rows farthest away.",
+    "A large cosine is near: `topk`, or sort in descending order.",
+    _by(lambda vector, table: -_cosines(vector, table)),
+)
+tables.mistake(
+    "The right rows, but the nearest comes last.",
+    "Turn the order round: the nearest comes first.",
+    lambda vector, table, k: _cosines(vector, table).topk(k).indices.flip(0),
+)
+tables.mistake(
+    "The right rows, sorted by their ids.",
+    "The nearest comes first.",
+    lambda vector, table, k: _cosines(vector, table).topk(k).indices.sort().values,
+)
+tables.mistake(
+    "The nearest row is left out.",
+    "If the vector is itself a row, that row belongs to the answer. Leave nothing out here.",
+    lambda vector, table, k: _cosines(vector, table).argsort(descending=True)[1 : k + 1],
+)
+tables.mistake(
+    "Opposite directions count as near: the cosines have lost their signs.",
+    "No `abs`, no square: -1 is as far away as it gets.",
+    _by(lambda vector, table: _cosines(vector, table).abs()),
+)
+tables.mistake(
+    "The dot products are divided by squared norms.",
+    "The norm is the root of the sum of squares: `norm`.",
+    _by(lambda vector, table: table @ vector / table.square().sum(1)),
+)
+tables.mistake(
+    "The dot products are divided by the sums of the rows, not by their norms.",
+    "The norm is the root of the sum of squares: `norm`.",
+    _by(lambda vector, table: table @ vector / (table.sum(1) * vector.sum())),
+)
+tables.mistake(
+    "The dot products are divided by the sums of absolute values.",
+    "The norm is the root of the sum of squares: `norm`.",
+    _by(lambda vector, table: table @ vector / table.abs().sum(1)),
+)
+tables.mistake(
+    "The dot products are multiplied by the norms of the rows.",
+    "Divide by both norms. Parentheses?",
+    _by(lambda vector, table: table @ vector * table.norm(dim=1)),
+)
+tables.mistake(
+    "The mean of each row and of the vector is subtracted first: that's a correlation.",
+    "The cosine takes the numbers as they are.",
+    _by(lambda vector, table: _cosines(vector - vector.mean(), table - table.mean(1, keepdim=True))),
+)
+tables.mistake(
+    "The mean row of the table is subtracted first.",
+    "The cosine takes the rows as they are.",
+    _by(lambda vector, table: _cosines(vector, table - table.mean(0))),
+)
+tables.mistake(
+    "The longest rows are returned, wherever they point.",
+    "The dot product with `vector` is missing.",
+    _by(lambda vector, table: table.norm(dim=1)),
+)
+tables.mistake(
+    "The first k ids are returned: nothing is compared.",
+    "`.indices`, not a count; and sort by the cosine.",
+    lambda vector, table, k: torch.arange(k),
+)
+tables.mistake(
+    "These ids count along the sorted list, not along the table.",
+    "After sorting the rows, their places are no ids. Sort the ids by the cosines: `argsort`, or `topk`.",
+    lambda vector, table, k: _cosines(vector, table).argsort(descending=True).argsort()[:k],
+)

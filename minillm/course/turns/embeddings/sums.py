@@ -1,0 +1,266 @@
+"""02.analogy: b - a + c, with and without the query words (Mikolov, Yih and Zweig 2013; Linzen 2016)."""
+
+import random
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import whole_numbers
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor, difference
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.embeddings.neighbors import nearest
+
+
+def analogy(a, b, c, table, leave_out):
+    """The id nearest to row b - row a + row c; with `leave_out`, a, b and c may not answer."""
+    total = table[b] - table[a] + table[c]
+    found = [int(id) for id in nearest(total, table, 4)]
+    if leave_out:
+        found = [id for id in found if id not in (a, b, c)]
+    return found[0]
+
+
+turn = Turn(
+    "02.analogy",
+    "King - man + woman",
+    analogy,
+    minutes=8,
+    difficulty=3,
+    hints=(
+        "`a`, `b` and `c` are ids. What do you add and subtract: the ids, or something that they name?",
+        "`nearest` finds the rows near your sum. If three ids may not answer, how many must you ask it for?",
+        "Ask for four. Go through them in order, and return the first one that may answer, as one number.",
+    ),
+    errors={
+        "index out of range|out of bounds": "A list was empty, or too short. Three ids may be barred, so ask `nearest` "
+        "for four.",
+        "StopIteration": "No id was left. Three may be barred, so ask `nearest` for four.",
+        "changed the input": "Nothing may be written into `table`. Pick from a list of ids, or copy with `.clone()`.",
+        "'int' object|'float' object": "`a`, `b` and `c` are ids, plain numbers. The vectors are the rows of `table`.",
+        r"name '\w+' is not defined": "The arguments are `a`, `b`, `c`, `table` and `leave_out`. For torch's "
+        "functions, import F in your cell: `import torch.nn.functional as F`.",
+        "mat1|mat2|1D tensors expected|size of tensor|inconsistent|must match": "`nearest` takes the vector first, "
+        "then the table: `nearest(total, table, 4)`.",
+        "only one element|ambiguous": "That's a whole tensor where one number is needed. `.tolist()` makes a plain "
+        "list of the ids.",
+        "no attribute": "What `nearest` returns depends on how you wrote it: `list(...)` and `int(...)` take a tensor "
+        "and a list.",
+    },
+    debrief=Debrief(
+        "Gensim's `most_similar` normalizes the rows first, and always leaves out the query words. So does nearly "
+        "every published score.",
+        "If b wins without leaving anything out, how large can the step c - a be?",
+    ),
+)
+
+KINDS = ("d", "b", "c", "another", "b", "c", "c and b", "all three", "a first", "d")  # who is near the sum
+BARRED = (False, False, False, False, True, True, True, True, True, True)
+
+
+def _calls(rng: random.Random) -> list[Call]:
+    """Sums whose nearest rows are the query words in every order, with and without leaving them out."""
+    calls = []
+    for kind, leave_out in zip(KINDS, BARRED, strict=True):
+        calls.append((*_with(rng, kind), leave_out))
+    return calls
+
+
+def _with(rng: random.Random, kind: str) -> tuple[int, int, int, Tensor]:
+    """Three ids and a small table in which the nearest rows to their sum are of this kind."""
+    while True:
+        table = numbers(rng, 7, 3)
+        a, b, c = rng.sample(range(7), 3)
+        near = _order(table[b] - table[a] + table[c], table)
+        fits = {
+            "d": near[0] not in (a, b, c),
+            "another": near[0] not in (a, b, c) and near[1] in (b, c),
+            "b": near[0] == b and near[1] not in (a, c),
+            "c": near[0] == c and near[1] not in (a, b),
+            "c and b": near[:2] == [c, b] and near[2] != a,
+            "all three": set(near[:3]) == {a, b, c},
+            "a first": near[0] in (b, c) and near[1] == a,
+        }
+        if fits[kind]:
+            return a, b, c, table
+
+
+def _order(total: Tensor, table: Tensor) -> list[int]:
+    return _cosines(total, table).argsort(descending=True).tolist()
+
+
+def _cosines(total: Tensor, table: Tensor) -> Tensor:
+    return F.cosine_similarity(table, total[None], dim=-1)
+
+
+def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """A vector, several ids, or a cosine in place of one id."""
+    for index, ((_, _, _, table, _), answer) in enumerate(zip(calls, got, strict=True)):
+        if answer is None:
+            hint = "Return it. And if three ids are barred, are there four to choose from?"
+            return "Nothing is returned in some cases." if index else "Nothing is returned.", hint, index
+        gave = as_tensor(answer)
+        if gave is None:
+            return None
+        if gave.is_floating_point() and gave.numel() == table.shape[1]:
+            return "That's the vector of the sum.", "Return the id of the row that is nearest to it.", index
+        if gave.is_floating_point() and gave.numel() == 1:
+            return "That's a fraction, no id.", "Return which row is nearest, not how near it is.", index
+        if gave.dim() == 1 and not gave.is_floating_point():
+            if gave.numel() == 1:
+                return "That's a list with one id in it.", "Return the id itself: `[0]`.", index
+            return f"That's a list of {len(gave)} ids.", "Return one id: the nearest that may answer.", index
+        if gave.dim() >= 1:
+            return "That's more than one number.", "Return one id.", index
+    return None
+
+
+def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """A query word where none may answer, or another one where all may."""
+    for index, ((a, b, c, _, leave_out), answer) in enumerate(zip(calls, got, strict=True)):
+        if leave_out and int(answer) in (a, b, c):
+            which = "abc"[(a, b, c).index(int(answer))]
+            return (
+                f"With `leave_out`, {which} answers.",
+                "All three ids are barred then, and the next best answers.",
+                index,
+            )
+    wrong = [difference(*pair) is not None for pair in zip(right, got, strict=True)]
+    if not any(bad for bad, call in zip(wrong, calls, strict=True) if not call[-1]):
+        return "Right where all may answer; with `leave_out`, the wrong row answers.", "Bar a, b and c, nothing else."
+    return None
+
+
+sums = turn.probe("sums with and without leaving out", _calls, _form, demand=whole_numbers)
+sums.at_last = _last
+
+
+def _answer(total: Any = None, barred: Any = None, score: Any = _cosines) -> Any:
+    """An answer with another sum, other barred ids or another score."""
+
+    def answer(a: int, b: int, c: int, table: Tensor, leave_out: bool) -> int:
+        vector = table[b] - table[a] + table[c] if total is None else total(table[a], table[b], table[c])
+        scores = score(vector, table).clone()
+        out = ([a, b, c] if leave_out else []) if barred is None else barred(a, b, c, leave_out)
+        scores[out] = -torch.inf
+        return int(scores.argmax())
+
+    return answer
+
+
+def _place(n: int) -> Any:
+    """An answer that takes the n-th nearest if words are left out."""
+
+    def answer(a: int, b: int, c: int, table: Tensor, leave_out: bool) -> int:
+        return _order(table[b] - table[a] + table[c], table)[n if leave_out else 0]
+
+    return answer
+
+
+sums.mistake(
+    "The sum is a - b + c.",
+    "King - man + woman: b comes in, a goes out.",
+    _answer(lambda a, b, c: a - b + c),
+)
+sums.mistake(
+    "The sum is b - c + a.",
+    "A man goes out and a woman comes in: subtract a, add c.",
+    _answer(lambda a, b, c: b - c + a),
+)
+sums.mistake("c isn't added: the sum is b - a.", "Add row c.", _answer(lambda a, b, c: b - a))
+sums.mistake("b isn't added: the sum is c - a.", "Start from row b.", _answer(lambda a, b, c: c - a))
+sums.mistake("All three are added.", "Subtract row a.", _answer(lambda a, b, c: a + b + c))
+sums.mistake("Nothing is subtracted: the sum is b + c.", "Subtract row a.", _answer(lambda a, b, c: b + c))
+sums.mistake(
+    "The ids are added, and the row of that id is used.",
+    "An id is only a name. Add rows: `table[b]` and so on.",
+    lambda a, b, c, table, leave_out: _answer(lambda *rows: table[(b - a + c) % len(table)])(a, b, c, table, leave_out),
+)
+sums.mistake(
+    "The ids themselves are added.",
+    "An id is only a name. Add the rows, then ask `nearest`.",
+    lambda a, b, c, table, leave_out: b - a + c,
+)
+sums.mistake(
+    "`leave_out` has no effect: a query word may always answer.",
+    "If it is True, a, b and c are barred.",
+    _answer(barred=lambda a, b, c, leave_out: []),
+)
+sums.mistake(
+    "The query words are left out always.",
+    "Only if `leave_out` is True.",
+    _answer(barred=lambda a, b, c, leave_out: [a, b, c]),
+)
+sums.mistake(
+    "`leave_out` works the wrong way round.",
+    "If it is True, a, b and c may not answer.",
+    _answer(barred=lambda a, b, c, leave_out: [] if leave_out else [a, b, c]),
+)
+sums.mistake(
+    "Only b is left out.", "a and c are barred as well.", _answer(barred=lambda a, b, c, out: [b] if out else [])
+)
+sums.mistake(
+    "Only c is left out.", "a and b are barred as well.", _answer(barred=lambda a, b, c, out: [c] if out else [])
+)
+sums.mistake(
+    "Only b and c are left out.", "a is barred as well.", _answer(barred=lambda a, b, c, out: [b, c] if out else [])
+)
+sums.mistake(
+    "With `leave_out`, the second nearest row answers, whoever that is.",
+    "Bar a, b and c by their ids; one, two or three of them may be in front.",
+    _place(1),
+)
+sums.mistake(
+    "With `leave_out`, the fourth nearest row answers, whoever that is.",
+    "Bar a, b and c by their ids; not all of them need be in front.",
+    _place(3),
+)
+sums.mistake(
+    "The largest dot product answers: long rows win.",
+    "Cosines, as `nearest` takes them.",
+    _answer(score=lambda total, table: table @ total),
+)
+sums.mistake(
+    "The nearest row by distance answers.",
+    "Cosines, as `nearest` takes them.",
+    _answer(score=lambda total, table: -(table - total).norm(dim=1)),
+)
+sums.mistake(
+    "The row farthest away answers.",
+    "The largest cosine is the nearest.",
+    _answer(score=lambda total, table: -_cosines(total, table)),
+)
+sums.mistake(
+    "The rows are brought to norm 1 before they are added.",
+    "Gensim does that, and it's a fair choice. Here the rows are added as they are.",
+    _answer(lambda *rows: _unit(rows[1]) - _unit(rows[0]) + _unit(rows[2])),
+)
+
+
+def _unit(row: Tensor) -> Tensor:
+    return F.normalize(row, dim=0)
+
+
+@sums.mistake(
+    "The barred rows are removed from the table, so all ids after them have moved.",
+    "Keep the table, and bar the ids.",
+)
+def _removed(a, b, c, table, leave_out):
+    total = table[b] - table[a] + table[c]
+    kept = [id for id in range(len(table)) if not leave_out or id not in (a, b, c)]
+    return int(_cosines(total, table[kept]).argmax())
+
+
+@sums.mistake(
+    "A barred row gets the cosine 1, so it wins.",
+    "To bar a row, make its cosine as small as can be.",
+)
+def _ones(a, b, c, table, leave_out):
+    scores = _cosines(table[b] - table[a] + table[c], table).clone()
+    if leave_out:
+        scores[[a, b, c]] = 1.0
+    return int(scores.argmax())
