@@ -102,7 +102,35 @@ class OnlyTheOneHot:
         return out
 
 
+@wrong("02.embed", "too many indices")
+class AListOfTensors:
+    def embed(ids, table):
+        return table[list(ids)]
+
+
+@wrong("02.embed", "The expanded size of the tensor")
+class WidthOfSmolLM2:
+    def embed(ids, table):
+        out = torch.zeros(len(ids), 576)
+        for t, id in enumerate(ids):
+            out[t] = table[id]
+        return out
+
+
+@wrong("02.embed", "'weight' must be 2-D")
+class TableBeforeIds:
+    def embed(ids, table):
+        return F.embedding(table, ids)
+
+
 # --- 02.nearest
+
+
+@wrong("02.nearest", "One id comes several times")
+class NeverBarsTheBest:
+    def nearest(vector, table, k):
+        best = [F.cosine_similarity(table, vector).argmax() for _ in range(k)]
+        return torch.stack(best)
 
 
 @wrong("02.nearest", "selected index k out of range")
@@ -315,3 +343,35 @@ class MisreadsTheOrder:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - (table[c] - table[a]), table, 4).tolist()
         return next(id for id in found if not leave_out or id not in (a, b, c))
+
+
+@wrong("02.analogy", "list.remove(x)")
+class RemovesAllThree:
+    def analogy(a, b, c, table, leave_out):
+        found = nearest(table[b] - table[a] + table[c], table, 4).tolist()
+        if leave_out:
+            for id in (a, b, c):
+                found.remove(id)
+        return found[0]
+
+
+@wrong("02.analogy", "'Tensor' and 'int'")
+class AddsIds:
+    def analogy(a, b, c, table, leave_out):
+        return nearest(b - a + c, table, 4)[0]
+
+
+@wrong("02.analogy", "one of the three still answers")
+class ZeroRowsInACopy:
+    def analogy(a, b, c, table, leave_out):
+        total, copy = table[b] - table[a] + table[c], table.clone()
+        if leave_out:
+            copy[[a, b, c]] = 0
+        return int(nearest(total, copy, 1)[0])
+
+
+@wrong("02.analogy", "")
+class AGlobalInPlaceOfB:
+    def analogy(a, b, c, table, leave_out):
+        b = 5
+        return int(nearest(table[b] - table[a] + table[c], table, 1)[0])

@@ -39,6 +39,10 @@ turn = Turn(
         "one dtype, and ids are whole numbers. `.float()` makes floats; picking rows needs no product.",
         "shapes cannot be multiplied|size mismatch|inconsistent tensor size|size of tensor": "Do the shapes fit? A "
         "one-hot row must be V numbers wide, as wide as the table is long: `len(table)`.",
+        "too many indices": "A list of tensors is taken as one index per axis. `ids` is a tensor already: take it "
+        "as it is.",
+        "expanded size|existing size": "Every table has a width of its own: `table.shape[1]`, not 576.",
+        "'weight' must be 2-D": "`F.embedding` takes the ids first, then the table.",
         "can't convert|only integer tensors|only one element|converted to Python scalars": "`ids` holds T numbers. A "
         "loop takes one at a time; square brackets take them all.",
         "must be Tensor, not|expected Tensor as element|'list' object has no attribute": "`torch.stack` makes one "

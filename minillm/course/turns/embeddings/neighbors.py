@@ -119,6 +119,8 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         return None
     if all(difference(a.sort().values, b.sort().values) is None for a, b in zip(ids, right, strict=True)):
         return "The right ids, but in another order.", "The nearest comes first."
+    if any(len(each.unique()) < len(each) for each in ids):
+        return "One id comes several times.", "Each row is found once: `topk`, or bar the ones that you have."
     return "Other rows have larger cosines.", "cosine = dot product / (norm of the row · norm of the vector)."
 
 

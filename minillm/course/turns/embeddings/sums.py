@@ -41,7 +41,10 @@ turn = Turn(
         "for four.",
         "StopIteration": "No id was left. Three may be barred, so ask `nearest` for four.",
         "changed the input": "Nothing may be written into `table`. Pick from a list of ids, or copy with `.clone()`.",
-        "'int' object|'float' object": "`a`, `b` and `c` are ids, plain numbers. The vectors are the rows of `table`.",
+        r"list\.remove": "An id that isn't among the four can't be removed. Go through them, and skip those that are "
+        "barred.",
+        "'int' object|'float' object|'Tensor' and 'int'": "`a`, `b` and `c` are ids, plain numbers. The vectors are "
+        "the rows of `table`.",
         r"name '\w+' is not defined": "The arguments are `a`, `b`, `c`, `table` and `leave_out`. For torch's "
         "functions, import F in your cell: `import torch.nn.functional as F`.",
         "mat1|mat2|1D tensors expected|size of tensor|inconsistent|must match": "`nearest` takes the vector first, "
@@ -106,16 +109,20 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         gave = as_tensor(answer)
         if gave is None:
             return None
-        if gave.is_floating_point() and gave.numel() == table.shape[1]:
+        if type(answer) is Tensor and answer.is_floating_point() and gave.numel() == table.shape[1]:
             return "That's the vector of the sum.", "Return the id of the row that is nearest to it.", index
-        if gave.is_floating_point() and gave.numel() == 1:
+        if gave.numel() == 1 and (type(answer) is float or (type(answer) is Tensor and answer.is_floating_point())):
             return "That's a fraction, no id.", "Return which row is nearest, not how near it is.", index
-        if gave.dim() == 1 and not gave.is_floating_point():
+        if gave.dim() == 1:
             if gave.numel() == 1:
                 return "That's a list with one id in it.", "Return the id itself: `[0]`.", index
             return f"That's a list of {len(gave)} ids.", "Return one id: the nearest that may answer.", index
         if gave.dim() >= 1:
             return "That's more than one number.", "Return one id.", index
+    barred = [(call[:3], int(answer)) for call, answer in zip(calls, got, strict=True) if call[-1]]
+    if all(id in query for query, id in barred):
+        hint = "Is a barred cosine as small as can be? A row of zeros has none: it's NaN, and `topk` takes NaN first."
+        return "With `leave_out`, one of the three still answers, always.", hint, BARRED.index(True)
     return None
 
 
