@@ -4,7 +4,7 @@ Each function takes lists or tensors and returns a matplotlib `Figure`; `show` d
 subject:
 
     style      the style, `new_figure`, `png`, `show`         labels     labels that do not overlap
-    tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip, equation
+    tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip
     shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
     curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
@@ -16,7 +16,6 @@ subject:
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
 from minillm.viz.figures.attention import attention_arcs, attention_grid
 from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
-from minillm.viz.figures.equations import equation
 from minillm.viz.figures.graph import computation_graph
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
@@ -61,7 +60,6 @@ __all__ = [
     "bars",
     "computation_graph",
     "embedding_map",
-    "equation",
     "grouped_bars",
     "heat_map",
     "in_style",

@@ -72,7 +72,6 @@ FIGURES = {
     "heat_map, large": lambda: figures.heat_map(torch.randn(60, 64), "T C", unit="value"),
     "heat_map, panels": lambda: figures.heat_map(torch.randn(4, 2, 3), "B T C"),
     "vector_strip": lambda: figures.vector_strip(torch.randn(9, 576), AWKWARD),
-    "equation": lambda: figures.equation(torch.randn(2, 3), "@", torch.randn(3, 2), "softmax →", [[1, -math.inf]]),
     "embedding_map": lambda: figures.embedding_map(torch.randn(9, 2), AWKWARD, groups=list("aabbccdde")),
     "embedding_map of one": lambda: figures.embedding_map([[0.0, 0.0]], ["a"]),
     "rotation": lambda: figures.rotation(torch.randn(40, 8, 2), titles=[f"pair {i}: 0.0001 rad" for i in range(8)]),

@@ -88,33 +88,6 @@ def test_heat_map_needs_one_label_for_each_row_and_column():
         figures.heat_map(torch.ones(2, 3), "T C", column_labels=["a"])
 
 
-def test_an_equation_shows_the_copies_that_broadcasting_pretends_to_make():
-    a, b = torch.tensor([[1.0], [2.0]]), torch.tensor([10.0, 20.0, 30.0])
-    axes = figures.equation(a, "+", b, "=", a + b, stretch=True).axes[0]
-    dotted = [box.get_linestyle() == ":" for box in axes.patches]
-    assert dotted == [False, True, True] * 2 + [False] * 3 + [True] * 3 + [False] * 6
-    texts = [text.get_text() for text in axes.texts]
-    assert texts[:8] == ["1", "1", "1", "2", "2", "2", "(2, 1)", "+"]
-    assert texts[-8:] == ["=", "11", "21", "31", "12", "22", "32", "(2, 3)"]
-
-
-def test_an_equation_keeps_shapes_without_stretching_and_takes_captions():
-    axes = figures.equation(torch.ones(2, 3), "@", torch.ones(3, 1), captions=["x", "W"]).axes[0]
-    assert len(axes.patches) == 2 * 3 + 3
-    assert [text.get_text() for text in axes.texts if text.get_text() in "xW@"] == ["x", "@", "W"]
-
-
-def test_equation_refuses_what_it_cannot_draw():
-    with pytest.raises(ValueError, match=r"at most two dimensions; the shapes here are \[\(1, 1, 1\)\]"):
-        figures.equation(torch.ones(1, 1, 1))
-    with pytest.raises(ValueError, match="at most two dimensions"):
-        figures.equation("=")
-    with pytest.raises(ValueError, match="2 captions for 1 tensors"):
-        figures.equation(torch.ones(1), captions=["a", "b"])
-    with pytest.raises(ValueError, match="inches wide and the page 7.5; show fewer columns"):
-        figures.equation(torch.ones(40), "+", torch.ones(40))
-
-
 def test_vector_strip_refuses_what_is_no_matrix():
     with pytest.raises(ValueError, match=r"1 labels for vectors of shape \(3,\)"):
         figures.vector_strip(torch.ones(3), ["a"])
