@@ -137,9 +137,9 @@ word[0] = LETTERS.index("l")
 print(spell(word), "in the table:", spell(names[0]))
 
 # %% [markdown]
-# Mira was renamed in the table, too. `names[0]` is a **view**, another look at the same numbers. Slices, `view`,
-# `transpose` and `.T` give views. A list or a tensor as an index, and all arithmetic, give copies. `reshape` gives a
-# view where it can and a copy where it must.
+# Trap one: Mira was renamed in the table, too. `names[0]` is a **view**, another look at the same numbers. Slices,
+# `view`, `transpose` and `.T` give views. A list or a tensor as an index, and all arithmetic, give copies. `reshape`
+# gives a view where it can and a copy where it must.
 #
 # Now turn the rows into columns. Two lines suggest themselves, and both give (4, 3):
 
@@ -150,7 +150,7 @@ print("as rows:   ", *(spell(row) for row in refilled))
 
 # %% [markdown]
 # `.T` swaps the axes: each word is a column. `reshape` reads all numbers in order, *m i r a b r a m n e l l*, and fills
-# them into the new shape: *mir, abr, amn, ell*. Your first trap, and the one from the beginning. Here it is with T = 3
+# them into the new shape: *mir, abr, amn, ell*. Trap two, and the one from the beginning. Here it is with T = 3
 # tokens, C = 6 and H = 2. The number 25 is column 5 of token 2:
 
 # %%
@@ -249,7 +249,7 @@ puzzles.solve(
 # </details>
 
 # %% [markdown]
-# And the second trap. A network gives one answer per text, shape (4, 1). The right answers are a row, shape (4,). It
+# Trap three. A network gives one answer per text, shape (4, 1). The right answers are a row, shape (4,). It
 # got all of them right:
 
 # %%
@@ -278,7 +278,7 @@ diagrams.flow(
 # Sixteen: every answer was compared with every right one. The perfect network gets an error of 2.5, and the slacker
 # that says 2.5 to everything gets half of that. Nothing crashes. **Before you subtract, check both shapes.**
 #
-# The third trap is its cousin. `x.mean(dim=1)` of a (T, C) tensor is (T,): flush right, it stands below the *columns*.
+# It has a cousin. `x.mean(dim=1)` of a (T, C) tensor is (T,): flush right, it stands below the *columns*.
 # With `keepdim=True` it's (T, 1), one number per row.
 
 # %% [markdown]
@@ -404,7 +404,7 @@ puzzles.solve(
 # %% [markdown]
 # ### Your turn: a batched product
 #
-# Do it without `@` on the whole. Entry (h, t, s) is the dot product of row t of `a[h]` and column s of `b[h]`: line up
+# This time without `@`. Entry (h, t, s) is the dot product of row t of `a[h]` and column s of `b[h]`: line up
 # the axes so that `*` makes all products at once, then sum.
 
 
@@ -652,7 +652,8 @@ mine.map(lesson="00a")
 # %% [markdown]
 # **What you wrote**: ten one-liners, and three functions that ran in all 30 layers.
 #
-# **What you measured**: of 35 slips in an attention layer, PyTorch catches 20 at best, and 4 if all sizes are equal.
+# **What you measured**: of 35 slips in an attention layer, PyTorch catches 20 at SmolLM2's sizes, and 4 if all are
+# equal.
 #
 # **Yours to keep**: `mine/tensors.py` in your workbook.
 #

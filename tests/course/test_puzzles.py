@@ -212,6 +212,18 @@ def test_a_cell_is_judged_puzzle_by_puzzle_and_counts(capsys):
     assert "Solved so far: 2 of 10" in capsys.readouterr().out
 
 
+def test_any_function_is_an_answer(capsys):
+    def table(a, b):
+        return a[:, None] * b
+
+    solve(outer=table)
+    solve(outer=torch.outer)
+    assert table.__name__ == "table"
+    told = capsys.readouterr().out
+    assert "Solved so far: 1 of 10" in told
+    assert "by torch's own `outer`. And without it?" in told
+
+
 def test_what_is_no_answer_is_told(capsys):
     with pytest.raises(UserError, match="there is no puzzle 'inner'; there are pick, "):
         solve(inner=lambda a, b: a)

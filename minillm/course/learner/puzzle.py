@@ -9,6 +9,7 @@ import inspect
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from minillm.course.learner.box import Box, Fold, Hints, Part, show
@@ -58,8 +59,7 @@ def judge(puzzles: dict[str, Puzzle], answers: dict[str, Any]) -> None:
 
 
 def _box(puzzle: Puzzle, answer: Any, n: int) -> Box:
-    if getattr(answer, "__name__", "") == "<lambda>":
-        answer.__name__ = puzzle.name
+    answer = _under(puzzle.name, answer)
     verdict = UNWRITTEN if _is_unwritten(answer) else try_out(puzzle, answer)
     code = getattr(answer, "__code__", None)
     tried = (code.co_code, code.co_names, repr(code.co_consts)) if code else (repr(answer),)
@@ -82,6 +82,20 @@ def _body(puzzle: Puzzle, verdict: Verdict, n: int) -> list[Part]:
     advice = "" if verdict.advice == UNKNOWN else verdict.advice
     body: list[Part] = [" ".join(filter(None, [verdict.sentence, advice]))]
     return [*body, *([Fold("The smallest case", (verdict.case,), is_open=True)] if verdict.case else []), hints]
+
+
+def _under(name: str, answer: Any) -> Any:
+    """A function under another name; what is no function stays as it is."""
+    if isinstance(answer, FunctionType):
+        return FunctionType(answer.__code__, answer.__globals__, name, answer.__defaults__, answer.__closure__)
+    if isinstance(answer, type) or not callable(answer):
+        return answer
+
+    def call(*arguments: Any) -> Any:  # one of torch, which does not tell its parameters
+        return answer(*arguments)
+
+    call.__name__ = name
+    return call
 
 
 def _is_unwritten(answer: Any) -> bool:

@@ -7,7 +7,7 @@ subject:
     tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip
     shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
-    curves     lines, scatter, loss_curve, loss_surface       graph      computation_graph
+    curves     lines, scatter, loss_curve, loss_surface
     places     embedding_map, rotation                        attention  attention_grid, attention_arcs
     stream     model_sketch, logit_lens                       training   training_curve
     timetables  timetable                                     removal    size_and_cost
@@ -16,7 +16,6 @@ subject:
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
 from minillm.viz.figures.attention import attention_arcs, attention_grid
 from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
-from minillm.viz.figures.graph import computation_graph
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
 from minillm.viz.figures.shades import shaded_strips
@@ -58,7 +57,6 @@ __all__ = [
     "attention_arcs",
     "attention_grid",
     "bars",
-    "computation_graph",
     "embedding_map",
     "grouped_bars",
     "heat_map",

@@ -86,9 +86,6 @@ FIGURES = {
     "model_sketch": lambda: figures.model_sketch(**{name: getattr(GPT3, name) for name in SIZES}),
     "logit_lens": lambda: figures.logit_lens([AWKWARD] * 30, torch.rand(30, 9), AWKWARD),
     "logit_lens of one": lambda: figures.logit_lens([["a"]], [[1.0]], ["The"]),
-    "computation_graph": lambda: figures.computation_graph(
-        {"x": "", "w": "", "z": "w * x"}, {"x": 1e-9, "w": -12345.678, "z": -0.5}, {"x": 1, "w": 2, "z": 3}
-    ),
 }  # fmt: skip
 
 
