@@ -36,6 +36,7 @@ TOPICS = {
     "00a": "tensors",
     "00b": "learning",
     "02": "embeddings",
+    "03": "positional_encoding",
     "04": "attention",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`

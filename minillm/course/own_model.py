@@ -23,12 +23,18 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
 REAL_MODEL = "smollm2-135m-instruct"
-NAMES = {"causal_mask": "causal_mask", "attention": "attention"}  # part of a model: the turn that asks for it
+# part of a model: the turn that asks for it
+NAMES = {"rotation": "rotate", "causal_mask": "causal_mask", "attention": "attention"}
 
 
-def turns_in_a_model() -> dict[str, Turn]:
-    """The turns whose functions a model can run, by the part that they are; each takes what `surgery` gives it."""
+def turns_in_a_model(model: Transformer | None = None) -> dict[str, Turn]:
+    """The turns whose functions this model, or SmolLM2, can run, by the part that they are.
+
+    Each takes what `surgery` gives it. A rotation is left out where a model has other positions.
+    """
     found = {part: turn_of(name) for part, name in NAMES.items()}
+    if model is not None and (model.config.position != "rotary" or model.config.rope_scaling is not None):
+        del found["rotation"]
     return {part: turn for part, turn in found.items() if turn is not None}
 
 
@@ -70,7 +76,7 @@ def use_mine(model: Transformer) -> Transformer:
     >>> torch.allclose(use_mine(model)(ids), expected, atol=1e-6)
     True
     """
-    surgery.replace(model, **{part: _told(version(turn)) for part, turn in turns_in_a_model().items()})
+    surgery.replace(model, **{part: _told(version(turn)) for part, turn in turns_in_a_model(model).items()})
     return model
 
 
@@ -114,7 +120,7 @@ def write(
         asked, parts["embedding"] = surgery.ids_around(tokenizer, prompt), surgery.embedding_with(tokenizer, vector)
     given = {part: function for part, function in parts.items() if function is not None}
     if not parts and without is None and order is None:
-        given = {part: version(turn) for part, turn in turns_in_a_model().items() if is_yours(turn)}
+        given = {part: version(turn) for part, turn in turns_in_a_model(network).items() if is_yours(turn)}
     told = {part: _told(function) for part, function in given.items()}
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):

@@ -420,6 +420,15 @@ def test_the_meters_count_right_answers():
     assert surgery.capitals(knowing(tokenizer, known), tokenizer) == 3
 
 
+def test_preferred_compares_two_words_after_texts_of_any_length():
+    text = " ".join(NAMES)
+    tokenizer = Tokenizer.train([f"{text} {text} and"], 400, special_tokens=[END])
+    model = knowing(tokenizer, {"Bob": "Tom", "Bob and Tom": "Anna", "Anna": "Lucy"})
+    questions = [("Bob", "Tom", "Mary"), ("Bob and Tom", "Bob", "Anna"), ("Anna", "Lucy", "Tom"), ("Tom", "Bob", "Tom")]
+    assert surgery.preferred(model, tokenizer, questions) == 2  # the last one is a tie
+    assert surgery.preferred(model, tokenizer, []) == 0
+
+
 def test_a_model_without_numbers_knows_nothing(tokenizer):
     model = of_vocabulary(tokenizer)
     with surgery.replaced(model, norm=lambda x, weight, eps: x * math.nan):

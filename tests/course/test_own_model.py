@@ -116,12 +116,14 @@ def test_it_is_trained_as_the_packages_model_is():
 
 def test_a_line_says_whose_parts_these_are():
     assert (
-        whose() == "In this model everything is the course's so far. In lesson 04 you write causal_mask and attention."
+        whose()
+        == "In this model everything is the course's so far. In lesson 03 you write rotate, in lesson 04 you write "
+        "causal_mask and attention."
     )
     write("04.attention")
-    assert whose() == "In this model attention is yours. The rest, causal_mask included, is the course's."
+    assert whose() == "In this model attention is yours. The rest, rotate and causal_mask included, is the course's."
     write("04.causal_mask")
-    assert whose() == "In this model causal_mask and attention are yours. The rest is the course's."
+    assert whose() == ("In this model causal_mask and attention are yours. The rest, rotate included, is the course's.")
 
 
 def test_an_error_in_a_part_names_it_and_its_file(folder):

@@ -23,6 +23,8 @@ from minillm.course.workbook import course_pages, number_of
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_loops
 from minillm.model.attention import causal_mask as package_mask
+from minillm.model.position import SinusoidalPosition, rotary_angles
+from minillm.model.position import rotate as package_rotate
 from minillm.posttraining import verifiers
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
 from minillm.world.instructions import Instructions
@@ -263,6 +265,18 @@ def test_the_courses_versions_of_learning_equal_torch():
         torch.testing.assert_close(mine, torchs)
     for mine, torchs in zip(sgd_step(start(), [torch.ones_like(w) for w in start()], 4.0), start(), strict=True):
         torch.testing.assert_close(mine, torchs - 4)
+
+
+def test_the_courses_versions_of_positions_equal_the_package():
+    """Oracles: the package's sinusoids and its rotation, and complex multiplication."""
+    sinusoids, rotate_pair, rotate = (turn.course for turn in turns("03"))
+    where, x = torch.tensor([0, 3, 57, 1_000]), torch.randn(4, 6)
+    torch.testing.assert_close(sinusoids(where, 6), SinusoidalPosition(6)(where))
+    turned = torch.complex(x[:, 0], x[:, 1]) * torch.exp(1j * where)
+    new_x, new_y = rotate_pair(x[:, 0], x[:, 1], where.float())
+    torch.testing.assert_close(torch.complex(new_x, new_y), turned, rtol=1e-4, atol=1e-4)
+    theirs = package_rotate(x[None, None], *rotary_angles(where, 6, 500.0))[0, 0]
+    torch.testing.assert_close(rotate(x, where, 500.0), theirs, rtol=1e-4, atol=1e-4)
 
 
 def test_gradients_are_those_by_hand():

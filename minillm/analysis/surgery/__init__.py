@@ -5,7 +5,7 @@ attending  an attention layer computed by other functions: whole heads, or their
 calls      how a part is called, and what is said where it returns something else than a part should
 writing    `write`: continue a text, with the KV cache where the parts allow it
 reading    `next_logits`, `token_probabilities`: what a model expects of a text
-meters     `capitals` and `revenge`: two short tests of what a model can still do
+meters     `capitals`, `revenge`, `preferred`: short tests of what a model can still do
 vectors    `read_vectors`, `vector_states`: what a model makes of a vector that stands in place of a word
 removal    `removal`: what each part is worth, beside the size of what it adds
 
@@ -21,7 +21,7 @@ removal    `removal`: what each part is worth, beside the size of what it adds
 False
 """
 
-from minillm.analysis.surgery.meters import capitals, revenge
+from minillm.analysis.surgery.meters import capitals, preferred, revenge
 from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
 from minillm.analysis.surgery.reading import Read, next_logits, token_probabilities
 from minillm.analysis.surgery.removal import SORTS, Removal, rank_correlation, removal
@@ -39,6 +39,7 @@ __all__ = [
     "embedding_with",
     "ids_around",
     "next_logits",
+    "preferred",
     "prompt_ids",
     "rank_correlation",
     "read_vectors",

@@ -1,6 +1,7 @@
 """How the parts of a model are called: text by text and head by head, as the parts of a lesson are written.
 
-A part sees one text, so `norm` and `feed_forward` get (T, C), and `attention` and `rotation` one head of it, (T, D).
+A part sees one text, so `norm` and `feed_forward` get (T, C), and `attention` one head of it, (T, D). `rotation` treats
+each row by itself, so it gets those of all heads and texts in one call, with their positions.
 What a part returns is checked at once, since the error that it causes later, inside torch, would name something else.
 """
 
@@ -66,14 +67,13 @@ def by_head(function: Function, query: Tensor, key: Tensor, value: Tensor, visib
 
 
 def rotated(function: Function, x: Tensor, positions: Tensor, base: float) -> Tensor:
-    """`rotation(x, positions, base)` of one head of one text after the other: (B, H, T, D).
+    """`rotation(x, positions, base)` of all heads of all texts in one call, a row per token and head: (B, H, T, D).
 
     `positions` is (T,), or (B, T) where the texts differ.
     """
-    positions = positions.expand(len(x), x.shape[2])
-    return torch.stack(
-        [by_text("rotation", function, heads, where, base) for heads, where in zip(x, positions, strict=True)]
-    )
+    B, H, T, _D = x.shape
+    rows, where = x.flatten(0, 2), positions.expand(B, T)[:, None].expand(B, H, T).flatten()
+    return call("rotation", function, (rows, where, base), tuple(rows.shape), x.dtype).view_as(x)
 
 
 class MaskRows:

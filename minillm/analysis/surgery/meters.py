@@ -1,10 +1,10 @@
-"""Two short tests of what is left of a model: does it know capitals, and does it keep track of who did what?"""
+"""Short tests of what is left of a model: does it know capitals, who hit whom, and which of two answers it prefers?"""
 
 import itertools
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from minillm.analysis.surgery.writing import prompt_ids
@@ -31,12 +31,32 @@ def capitals(model: Transformer, tokenizer: Tokenizer) -> int:
 def revenge(model: Transformer, tokenizer: Tokenizer) -> int:
     """Of 84 texts such as "Tom hit Bob. Then Bob hit", after how many the likeliest token is " Tom".
 
-    They are 28 pairs of names, in one order each, with three verbs. Only a model that knows who came first, and who
-    second, can be right more often than half the time.
+    They are 28 pairs of names, in one order each, with three verbs. The name that is right stands there once, the other
+    one twice, so a model that counts names and knows no order could be right, too; SmolLM2 without positions is not.
     """
     pairs = list(itertools.permutations(NAMES, 2))[::2]
     texts = {f"{a} {verb} {b}. Then {b} {verb}": a for verb in VERBS for a, b in pairs}
     return _right(model, tokenizer, texts)
+
+
+@torch.no_grad()
+def preferred(model: Transformer, tokenizer: Tokenizer, questions: Sequence[tuple[str, str, str]]) -> int:
+    """Of questions (text, right, wrong), after how many texts the right word is likelier, by the words' first tokens.
+
+    A model that guesses is right in half of them, and so is any rule that gives two texts with swapped answers the same
+    one; so ask each question both ways.
+    """
+    by_length: dict[int, list[tuple[list[int], int, int]]] = {}
+    for text, right, wrong in questions:
+        ids, (first, second) = prompt_ids(tokenizer, text), [tokenizer.encode(f" {word}")[0] for word in (right, wrong)]
+        by_length.setdefault(len(ids), []).append((ids, first, second))
+    found = 0
+    for alike in by_length.values():
+        for start in range(0, len(alike), ROWS):
+            rows, right, wrong = zip(*alike[start : start + ROWS], strict=True)
+            logits, picked = _logits(model, rows), torch.arange(len(rows))
+            found += int((logits[picked, torch.tensor(right)] > logits[picked, torch.tensor(wrong)]).sum())
+    return found
 
 
 @torch.no_grad()
@@ -56,7 +76,11 @@ def _right(model: Transformer, tokenizer: Tokenizer, answers: dict[str, str]) ->
 
 def _likeliest(model: Transformer, rows: Sequence[Sequence[int]]) -> Int[Tensor, "B"]:
     """The likeliest next token of texts of one length; -1 where the logits are no numbers."""
+    logits = _logits(model, rows)
+    return logits.argmax(-1).where(logits.isfinite().all(-1), -1)
+
+
+def _logits(model: Transformer, rows: Sequence[Sequence[int]]) -> Float[Tensor, "B V"]:
     if len(rows[0]) > model.config.max_seq_len:
         raise UserError(f"this model reads at most {model.config.max_seq_len} tokens, the test has {len(rows[0])}")
-    logits = model.head(model.hidden(torch.tensor(rows, device=model.device))[:, -1])
-    return logits.argmax(-1).where(logits.isfinite().all(-1), -1).cpu()
+    return model.head(model.hidden(torch.tensor(rows, device=model.device))[:, -1]).float().cpu()

@@ -3,7 +3,7 @@
 A part is a function of plain tensors, as a lesson writes it (T tokens, S tokens seen, one text, one head):
 
     embedding(ids, table)                    (T,), (V, C)              -> (T, C)
-    rotation(x, positions, base)             (T, D), (T,), number      -> (T, D), of queries and of keys
+    rotation(x, positions, base)             (T, D), (T,), number      -> (T, D), of queries and of keys, row by row
     causal_mask(T)                                                     -> (T, T), True where a query may see a key
     attention(query, key, value, visible)    (T, D), 2 x (S, D), (T, S)  -> (T, D)
     linear(x, weight)                        (T, C), (F, C)            -> (T, F), of all seven matrices of a block

@@ -1,0 +1,263 @@
+"""03.sinusoids: the vector of sines and cosines of each position (Vaswani et al. 2017, section 3.5)."""
+
+import math
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+
+
+def sinusoids(positions, C):
+    """C numbers for each position, sines and cosines in turn: (T, C)."""
+    frequency = 10_000 ** (-torch.arange(0, C, 2) / C)  # (C/2,)
+    angle = positions[:, None] * frequency  # (T, C/2)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+turn = Turn(
+    "03.sinusoids",
+    "Sines and cosines of a position",
+    sinusoids,
+    minutes=8,
+    difficulty=3,
+    hints=(
+        "How many hands does the clock have if a row holds C numbers, and which angle has hand i at position t?",
+        "First make all angles, a table (T, C/2): the positions as a column, with `[:, None]`, times one frequency per "
+        "hand across.",
+        "Then every hand gives two numbers that stand side by side: its sine, its cosine. Fill the even columns, "
+        "`[:, 0::2]`, and the odd ones of an empty table, or stack the two and flatten.",
+    ),
+    errors={
+        "must be a real number|only one element tensors|can only convert|only be converted": (
+            "`math.sin` and `torch.tensor([...])` want single numbers. `angle.sin()` takes a whole table, and "
+            "`torch.stack` joins tables."
+        ),
+        "out of bounds|out of range": "Rows are numbered 0, 1, 2, but a position may be 7. `enumerate(positions)` "
+        "gives both.",
+        "size of tensor a|must match|broadcast": "Positions go down and frequencies across: "
+        "`positions[:, None]` has one column, so the product is a table.",
+        "name '(d_model|max_len|D|T|base|theta|n|dim|position|t)' is not defined": "The arguments are `positions` and "
+        "`C`. There are `len(positions)` rows.",
+        "invalid for input of size": "There are `len(positions)` rows of C numbers, and both change from case to case.",
+    },
+    debrief=Debrief(
+        "The first transformer added this table to its word vectors, which it had multiplied by √C before, so that "
+        "they weren't drowned. BERT and GPT-2 learn a table instead, which ends at its last row.",
+        "What goes wrong if all hands turn at the same speed?",
+    ),
+)
+
+
+def _by(step: float = 2, base: float = 10_000.0, sign: int = -1) -> Callable[[Tensor, int], Tensor]:
+    """The frequencies of C/2 hands with one thing done differently."""
+    return lambda pair, C: base ** (sign * step * pair / C)
+
+
+_RIGHT = _by()
+
+
+def _table(
+    positions: Tensor,
+    C: int,
+    *,
+    frequencies: Callable[[Tensor, int], Tensor] = _RIGHT,
+    counted: Callable[[Tensor], Tensor] = lambda p: p,
+    join: Callable[[Tensor, Tensor], Tensor] = lambda s, c: torch.stack([s, c], -1).flatten(1),
+) -> Tensor:
+    """The table with one thing done differently."""
+    angle = counted(positions.float())[:, None] * frequencies(torch.arange(C // 2), C)
+    return join(angle.sin(), angle.cos())
+
+
+def _in_order(rng: random.Random) -> list[Call]:
+    sizes = [(3, 4), (5, 6), (rng.randint(3, 6), 8), (1, 4), (4, 2)]
+    return [(torch.arange(T), C) for T, C in sizes]
+
+
+def _with_gaps(rng: random.Random) -> list[Call]:
+    calls: list[Call] = []
+    for T, C in ((2, 4), (3, 6), (1, 4), (4, 8)):
+        calls.append((torch.tensor(rng.sample(range(3, 60), T)), C))
+    return calls
+
+
+def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Rows and columns that are not (T, C)."""
+    if any(type(result) is not Tensor for result in got):
+        return None
+    if all(result.shape == (1, *wanted.shape) for wanted, result in zip(right, got, strict=True)):
+        return "The result has a batch axis in front.", "Return (T, C), without it."
+    if any(result.numel() < wanted.numel() for wanted, result in zip(right, got, strict=True)):
+        return (
+            "The result holds too few numbers.",
+            "It needs C numbers for each position: a sine and a cosine per hand.",
+        )
+    return None
+
+
+in_order = turn.probe("positions from 0", _in_order, _shape)
+in_order.mistake(
+    "All sines come first, then all cosines.",
+    "Here they take turns: sine, cosine, sine, cosine.",
+    partial(_table, join=lambda s, c: torch.cat([s, c], -1)),
+)
+in_order.mistake(
+    "All cosines come first, then all sines.",
+    "Here they take turns: sine, cosine, sine, cosine.",
+    partial(_table, join=lambda s, c: torch.cat([c, s], -1)),
+)
+in_order.mistake(
+    "Each cosine stands before its sine.",
+    "The sine is first: position 0 gives 0, 1, 0, 1.",
+    partial(_table, join=lambda s, c: torch.stack([c, s], -1).flatten(1)),
+)
+in_order.mistake(
+    "Each sine stands there twice, and no cosine.",
+    "Even columns are sines, odd ones cosines.",
+    partial(_table, join=lambda s, c: torch.stack([s, s], -1).flatten(1)),
+)
+in_order.mistake(
+    "Each cosine stands there twice, and no sine.",
+    "Even columns are sines, odd ones cosines.",
+    partial(_table, join=lambda s, c: torch.stack([c, c], -1).flatten(1)),
+)
+
+
+@in_order.mistake(
+    "Each column has a frequency of its own.",
+    "Columns 2i and 2i + 1 are the two sides of one hand, so they share its frequency.",
+)
+def _own_frequencies(positions, C):
+    angle = positions.float()[:, None] * 10_000 ** (-torch.arange(C) / C)
+    return torch.where(torch.arange(C) % 2 == 0, angle.sin(), angle.cos())
+
+
+@in_order.mistake(
+    "There are only sines, each column with a frequency of its own.",
+    "There are C/2 hands, and each gives two columns: its sine and its cosine.",
+)
+def _sines(positions, C):
+    return (positions.float()[:, None] * 10_000 ** (-torch.arange(C) / C)).sin()
+
+
+in_order.mistake(
+    "The exponent is i/C, half of what it should be.",
+    "Hand i has the frequency 10,000^(-2i/C).",
+    partial(_table, frequencies=_by(step=1)),
+)
+in_order.mistake(
+    "The exponent is 4i/C, twice what it should be.",
+    "Does i count hands, or columns? With `arange(0, C, 2)` it's 2i already.",
+    partial(_table, frequencies=_by(step=4)),
+)
+in_order.mistake(
+    "The hands get faster, not slower.",
+    "The exponent is negative: 10,000^(-2i/C). Or divide the position by 10,000^(2i/C).",
+    partial(_table, frequencies=_by(sign=1)),
+)
+in_order.mistake(
+    "The frequencies are in reverse order.",
+    "The fastest hand comes first: hand 0 has the frequency 1.",
+    partial(_table, frequencies=lambda i, C: 10_000.0 ** (-2 * i.flip(0) / C)),
+)
+in_order.mistake(
+    "The exponent is rounded to a whole number.",
+    "`//` drops the fraction. Use `/`.",
+    partial(_table, frequencies=lambda i, C: 10_000.0 ** (-2 * i // C)),
+)
+in_order.mistake(
+    "Only the first hand moves.",
+    "`//` drops the fraction of the exponent, and what is left is 0 or very small. Use `/`.",
+    partial(_table, frequencies=lambda i, C: (i == 0).float()),
+)
+in_order.mistake(
+    "All hands have the frequency 1.",
+    "Hand i is slower: 10,000^(-2i/C).",
+    partial(_table, frequencies=lambda i, C: torch.ones(C // 2)),
+)
+in_order.mistake(
+    "The last hand is the first one that's 10,000 times slower: the steps divide by C/2 - 1.",
+    "So does tensor2tensor's code. The paper's exponent is 2i/C.",
+    partial(_table, frequencies=lambda i, C: 10_000.0 ** (-i / max(C / 2 - 1, 1))),
+)
+for wrong_base in (1_000, 100_000):
+    in_order.mistake(
+        f"The base is {wrong_base:,}.",
+        "It's 10,000 in the paper, and here.",
+        partial(_table, frequencies=_by(base=float(wrong_base))),
+    )
+in_order.mistake(
+    "Positions are counted from 1.",
+    "Use `positions` as they are: 0 gives 0, 1, 0, 1.",
+    partial(_table, counted=lambda p: p + 1),
+)
+in_order.mistake(
+    "The angles are in degrees.",
+    "`sin` and `cos` take radians, and so does the formula.",
+    partial(_table, counted=lambda p: p * math.pi / 180),
+)
+in_order.mistake(
+    "The angles are multiplied by 2π.",
+    "The frequency is in radians per position already.",
+    partial(_table, counted=lambda p: p * 2 * math.pi),
+)
+in_order.mistake(
+    "Rows and columns are exchanged.",
+    "A row per position: (T, C).",
+    lambda positions, C: sinusoids(positions, C).T,
+)
+in_order.mistake(
+    "Sines and cosines are in an axis of their own.",
+    "Flatten the last two axes, to get (T, C).",
+    partial(_table, join=lambda s, c: torch.stack([s, c], -1)),
+)
+in_order.mistake(
+    "Sines and cosines lie one table on the other, and a reshape mixed the positions.",
+    "Stack along the last axis, `dim=-1`, so that each sine has its cosine beside it.",
+    lambda positions, C: _table(positions, C, join=lambda s, c: torch.stack([s, c])).reshape(len(positions), C),
+)
+
+
+@in_order.mistake(
+    "Only the first row is filled.", "Is `return` inside the loop? It ends the function in the first round."
+)
+def _first_row(positions, C):
+    table = torch.zeros(len(positions), C)
+    table[0] = sinusoids(positions[:1], C)[0]
+    return table
+
+
+in_order.mistake(
+    "Every position gets the row of the first one.",
+    "Each position has angles of its own: position times frequency.",
+    lambda positions, C: sinusoids(positions[:1], C).expand(len(positions), -1),
+)
+
+with_gaps = turn.probe("positions with gaps", _with_gaps, _shape)
+with_gaps.mistake(
+    "The number of the row is used in place of its position.",
+    "`positions` says where each token stands: 7, say, in row 0.",
+    lambda positions, C: sinusoids(torch.arange(len(positions)), C),
+)
+with_gaps.mistake(
+    "Counting begins at the first position and goes on by ones.",
+    "There may be gaps: use each position as it is given.",
+    lambda positions, C: sinusoids(positions[0] + torch.arange(len(positions)), C),
+)
+with_gaps.mistake(
+    "Positions are counted from the first one.",
+    "Use each position as it is given.",
+    lambda positions, C: sinusoids(positions - positions[0], C),
+)
+with_gaps.mistake(
+    "The positions are sorted.",
+    "Row t belongs to `positions[t]`, whatever its size.",
+    lambda positions, C: sinusoids(positions.sort().values, C),
+)

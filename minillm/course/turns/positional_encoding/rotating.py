@@ -1,0 +1,348 @@
+"""03.rotate: rotary positions (Su et al. 2021), with the pairs of Hugging Face's Llama files."""
+
+import math
+import random
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.positional_encoding.pair import rotate_pair
+
+
+def rotate(x, positions, base):
+    """Each row of x, turned by its position, in pairs of a number and one half a row further: (T, D)."""
+    half = x.shape[-1] // 2
+    frequency = base ** (-torch.arange(half) / half)  # (D/2,)
+    angle = positions[:, None] * frequency  # (T, D/2)
+    first, second = rotate_pair(x[:, :half], x[:, half:], angle)
+    return torch.cat([first, second], dim=-1)
+
+
+turn = Turn(
+    "03.rotate",
+    "Rotary positions",
+    rotate,
+    minutes=9,
+    difficulty=3,
+    constants=("positions", "base"),
+    long_call=(torch.ones(100, 64), torch.arange(100), 10_000.0),
+    slow=(
+        "The result is right, but it takes one step per number.",
+        "The model's layers hold millions of them. Turn all pairs of a row, or of all rows, at once: `rotate_pair` "
+        "takes whole tables.",
+    ),
+    hints=(
+        "Which numbers of a row make pair 0, if the row has D numbers and the pairs are half a row apart?",
+        "The angles are a table as in `sinusoids`, (T, D/2), with `base` in place of 10,000.",
+        "Cut x into its left half and its right half. They are the x and the y of all pairs, for `rotate_pair`. Then "
+        "put the two new halves side by side again.",
+    ),
+    errors={
+        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x: (T, D/2). Positions go down, "
+        "`positions[:, None]`, frequencies across.",
+        "not enough values to unpack|too many values to unpack|Dimension out of range|too many indices": "There's no "
+        "batch and no head here: x is (T, D), a row per token.",
+        "changed the input": "Make new halves, and don't write into `x`: the second line would need the old one.",
+        "name '(theta|cos|sin|D|T|C|H|B|freqs|freqs_cis|rotate_half|half|dim|angle)' is not defined": (
+            "The arguments are `x`, `positions` and `base`; make everything else of them."
+        ),
+        "dtype|Long|Float|can't be cast|result type": "Positions are whole numbers. Times a frequency, they become "
+        "floating-point numbers by themselves.",
+        "out of bounds|out of range": "Rows are numbered 0, 1, 2, but a position may be 1,000. Use "
+        "`zip(x, positions)`, or all rows at once.",
+    },
+    debrief=Debrief(
+        "Production code computes cosines and sines once per forward pass, for all layers and heads, and a fused "
+        "kernel turns queries and keys as they come out of the projection.",
+        "SmolLM2's base is 100,000. Does a larger base make the slowest pair slower, or faster?",
+    ),
+)
+
+
+def _step(times: float = 1, sign: int = -1) -> Callable[[int, float], Tensor]:
+    return lambda half, base: base ** (sign * times * torch.arange(half) / half)
+
+
+_RIGHT = _step()
+
+
+def _halves(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[:, : x.shape[1] // 2], x[:, x.shape[1] // 2 :]
+
+
+def _neighbors(x: Tensor) -> tuple[Tensor, Tensor]:
+    return x[:, 0::2], x[:, 1::2]
+
+
+def _side_by_side(first: Tensor, second: Tensor) -> Tensor:
+    return torch.cat([first, second], -1)
+
+
+def _in_turn(first: Tensor, second: Tensor) -> Tensor:
+    return torch.stack([first, second], -1).flatten(1)
+
+
+def _rotated(
+    x: Tensor,
+    positions: Tensor,
+    base: float,
+    *,
+    cut: Callable[[Tensor], tuple[Tensor, Tensor]] = _halves,
+    join: Callable[[Tensor, Tensor], Tensor] = _side_by_side,
+    frequencies: Callable[[int, float], Tensor] = _RIGHT,
+    counted: Callable[[Tensor], Tensor] = lambda p: p,
+    turned: Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]] = rotate_pair,
+) -> Tensor:
+    """The rotation with one thing done differently."""
+    angle = counted(positions.float())[:, None] * frequencies(x.shape[1] // 2, base)
+    return join(*turned(*cut(x), angle))
+
+
+def _rows(rng: random.Random) -> list[Call]:
+    calls: list[Call] = []
+    for T, D, base in (
+        (2, 4, 100.0),
+        (3, 6, 500.0),
+        (4, 8, 1_000.0),
+        (5, 4, 50_000.0),
+        (2, 2, 10_000.0),
+        (3, 3 * 4, 10.0),
+    ):
+        calls.append((numbers(rng, T, D), torch.arange(T), base))
+    return calls
+
+
+def _with_gaps(rng: random.Random) -> list[Call]:
+    calls: list[Call] = []
+    for T, D in ((2, 4), (1, 4), (3, 6), (4, 8)):
+        calls.append((numbers(rng, T, D), torch.tensor(rng.sample(range(3, 90), T)), 100.0))
+    return calls
+
+
+def _late(rng: random.Random) -> list[Call]:
+    """Positions that 8 bits can't hold, and neither can 11."""
+    first = 2 * rng.randint(1_100, 1_300) + 1
+    return [
+        (numbers(rng, 2, 4), torch.tensor([first, first + 2]), 10_000.0),
+        (numbers(rng, 1, 8), torch.tensor([first]), 100.0),
+    ]
+
+
+def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Two halves that were not put together, or only one of them."""
+    pairs = list(zip(right, got, strict=True))
+    if all(type(result) in (tuple, list) and len(result) == 2 for result in got):
+        return "Two halves are returned.", "Put them side by side in one tensor, with `torch.cat`."
+    if any(type(result) is not Tensor for result in got):
+        return None
+    if all(result.shape == (2, len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
+        return "The halves lie one on the other.", "Put them side by side: `torch.cat` along the last axis."
+    if all(result.shape == (1, *wanted.shape) for wanted, result in pairs):
+        return "The result has a batch axis in front.", "Return (T, D), without it."
+    if all(result.shape == (len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
+        return "Only half of the numbers are returned.", "The result has the shape of x: put both halves side by side."
+    return None
+
+
+rows = turn.probe("positions from 0", _rows, _shape)
+rows.mistake(
+    "The pairs are neighbors, 0 with 1: a rotary encoding, but not the one of these weights.",
+    "Pair i is made of the numbers i and i + D/2: the left half is x, the right half is y.",
+    partial(_rotated, cut=_neighbors, join=_in_turn),
+)
+rows.mistake(
+    "Neighbors make the pairs, and their results are put back as halves.",
+    "Take halves on the way in, too: the left half is x, the right half is y.",
+    partial(_rotated, cut=_neighbors),
+)
+rows.mistake(
+    "Halves make the pairs, and their results are put back as neighbors.",
+    "What came from the left half belongs into the left half: `torch.cat`.",
+    partial(_rotated, join=_in_turn),
+)
+rows.mistake(
+    "The base is 10,000, whatever the argument says.",
+    "Use the argument `base`. SmolLM2's is 100,000.",
+    lambda x, positions, base: rotate(x, positions, 10_000.0),
+)
+rows.mistake(
+    "The base is 100,000, whatever the argument says.",
+    "Use the argument `base`. SmolLM2's is 100,000, but another model has another one.",
+    lambda x, positions, base: rotate(x, positions, 100_000.0),
+)
+rows.mistake(
+    "The exponent is i/D, half of what it should be.",
+    "Pair i has the frequency base^(-2i/D).",
+    partial(_rotated, frequencies=_step(0.5)),
+)
+rows.mistake(
+    "The exponent is 4i/D, twice what it should be.",
+    "Does i count pairs, or numbers? With `arange(0, D, 2)` it's 2i already.",
+    partial(_rotated, frequencies=_step(2)),
+)
+rows.mistake(
+    "The pairs get faster, not slower.",
+    "The exponent is negative: base^(-2i/D).",
+    partial(_rotated, frequencies=_step(sign=1)),
+)
+rows.mistake(
+    "The frequencies are in reverse order.",
+    "Pair 0 is the fastest: its frequency is 1.",
+    partial(_rotated, frequencies=lambda half, base: _step()(half, base).flip(0)),
+)
+rows.mistake(
+    "The exponent is rounded to a whole number.",
+    "`//` drops the fraction. Use `/`.",
+    partial(_rotated, frequencies=lambda half, base: base ** (-torch.arange(half) // half)),
+)
+rows.mistake(
+    "All pairs turn at the same speed.",
+    "Pair i turns by position times base^(-2i/D).",
+    partial(_rotated, frequencies=lambda half, base: torch.ones(half)),
+)
+rows.mistake(
+    "It turns the other way.",
+    "A minus is in the wrong half, or in the angle: new left = left · cos - right · sin.",
+    partial(_rotated, counted=lambda p: -p),
+)
+rows.mistake(
+    "The minus is missing, so the lengths change.",
+    "new left = left · cos - right · sin.",
+    partial(_rotated, turned=lambda a, b, t: (a * t.cos() + b * t.sin(), b * t.cos() + a * t.sin())),
+)
+rows.mistake(
+    "There's a minus in both halves, so the lengths change.",
+    "new right = right · cos + left · sin.",
+    partial(_rotated, turned=lambda a, b, t: (a * t.cos() - b * t.sin(), b * t.cos() - a * t.sin())),
+)
+
+
+@rows.mistake(
+    "Halves make the pairs, but the angles are repeated for neighbors.",
+    "Both numbers of a pair need one angle: put the table of angles beside itself, `torch.cat([angle, angle], -1)`.",
+)
+def _angles_of_neighbors(x, positions, base):
+    half = x.shape[1] // 2
+    angle = (positions[:, None] * _step()(half, base)).repeat_interleave(2, dim=-1)
+    first, second = _halves(x)
+    return x * angle.cos() + torch.cat([-second, first], -1) * angle.sin()
+
+
+rows.mistake(
+    "The right half stays as it was.",
+    "A turn changes both: `rotate_pair` returns two tensors.",
+    partial(_rotated, turned=lambda a, b, t: (rotate_pair(a, b, t)[0], b)),
+)
+rows.mistake(
+    "The left half stays as it was.",
+    "A turn changes both: `rotate_pair` returns two tensors.",
+    partial(_rotated, turned=lambda a, b, t: (a, rotate_pair(a, b, t)[1])),
+)
+rows.mistake(
+    "The two halves are exchanged.",
+    "What came from the left half goes back to the left.",
+    partial(_rotated, join=lambda a, b: torch.cat([b, a], -1)),
+)
+rows.mistake(
+    "The right half is made of the new left half.",
+    "The old one is needed for both. Give the new one another name.",
+    partial(_rotated, turned=lambda a, b, t: _left_first(a, b, t)),
+)
+rows.mistake(
+    "The sines and cosines are added to x.",
+    "Here nothing is added: each pair of x is turned.",
+    lambda x, positions, base: x + _in_turn(*_waves(x, positions, base)),
+)
+rows.mistake(
+    "The sines and cosines are added to x, all sines first.",
+    "Here nothing is added: each pair of x is turned.",
+    lambda x, positions, base: x + torch.cat(_waves(x, positions, base), -1),
+)
+rows.mistake(
+    "x is multiplied by cosines only.",
+    "A turn mixes the two numbers of a pair: cosine of one, sine of the other.",
+    partial(_rotated, turned=lambda a, b, t: (a * t.cos(), b * t.cos())),
+)
+rows.mistake(
+    "Positions are counted from 1.",
+    "Use `positions` as they are. At position 0 nothing turns.",
+    partial(_rotated, counted=lambda p: p + 1),
+)
+rows.mistake(
+    "The angles are in degrees.",
+    "`sin` and `cos` take radians, and so does the formula.",
+    partial(_rotated, counted=lambda p: p * math.pi / 180),
+)
+rows.mistake(
+    "The angles are multiplied by 2π.",
+    "The frequency is in radians per position already.",
+    partial(_rotated, counted=lambda p: p * 2 * math.pi),
+)
+
+
+@rows.mistake("Only the first row is there.", "Is `return` inside the loop? It ends the function in the first round.")
+def _first_row(x, positions, base):
+    made = torch.zeros_like(x)
+    made[0] = rotate(x[:1], positions[:1], base)[0]
+    return made
+
+
+@rows.mistake(
+    "The angles are rounded to bfloat16.",
+    "It has 8 bits, so the last turns are lost. Compute angles in float32.",
+)
+def _rounded_angles(x, positions, base):
+    angle = (positions[:, None] * _step()(x.shape[1] // 2, base)).bfloat16().float()
+    return torch.cat(rotate_pair(*_halves(x), angle), -1)
+
+
+def _left_first(a: Tensor, b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+    a = a * t.cos() - b * t.sin()
+    return a, a * t.sin() + b * t.cos()
+
+
+def _waves(x: Tensor, positions: Tensor, base: float) -> tuple[Tensor, Tensor]:
+    angle = positions.float()[:, None] * _step()(x.shape[1] // 2, base)
+    return angle.sin(), angle.cos()
+
+
+with_gaps = turn.probe("positions with gaps", _with_gaps, _shape)
+with_gaps.mistake(
+    "Rows are counted 0, 1, 2, and `positions` isn't used.",
+    "While a model writes, it turns one row at a time: row 0 may stand at position 57.",
+    lambda x, positions, base: rotate(x, torch.arange(len(x)), base),
+)
+with_gaps.mistake(
+    "Counting begins at the first position and goes on by ones.",
+    "There may be gaps: use each position as it is given.",
+    lambda x, positions, base: rotate(x, positions[0] + torch.arange(len(x)), base),
+)
+with_gaps.mistake(
+    "All rows are turned by the first position.",
+    "Each row has a position of its own.",
+    lambda x, positions, base: rotate(x, positions[:1].expand(len(x)), base),
+)
+with_gaps.mistake(
+    "Positions are counted from the first one.",
+    "Use each position as it is given.",
+    lambda x, positions, base: rotate(x, positions - positions[0], base),
+)
+
+late = turn.probe("positions above 2,000", _late, _shape)
+late.mistake(
+    "The positions are rounded to bfloat16, which counts to 256 without gaps.",
+    "Compute angles in float32, whatever the model runs in.",
+    partial(_rotated, counted=lambda p: p.bfloat16().float()),
+)
+late.mistake(
+    "The positions are rounded to float16, which counts to 2,048 without gaps.",
+    "Compute angles in float32, whatever the model runs in.",
+    partial(_rotated, counted=lambda p: p.half().float()),
+)
