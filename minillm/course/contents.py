@@ -35,6 +35,7 @@ TOPICS = {
     "00": "the_map",
     "00a": "tensors",
     "00b": "learning",
+    "01": "tokenizer",
     "02": "embeddings",
     "03": "positional_encoding",
     "04": "attention",

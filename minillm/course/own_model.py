@@ -101,37 +101,61 @@ def write(
     without: str | None = None,
     layers: int | Sequence[int] | None = None,
     vector: Tensor | None = None,
+    encode: surgery.EncodeWord | None = None,
     **parts: Any,
 ) -> str:
     """Let a model write with these parts, show the text and whose code ran, and return what is new (at most n tokens).
 
     `parts` are functions by name, such as attention, norm or softmax (all of them, with their arguments:
-    `analysis.surgery.parts`). If none is given, they are yours where your workbook has some. `order` lists blocks,
-    `without` leaves a part out ("attention", "feed_forward", "norm", "positions"), `layers` says where, counted from 0,
-    and `sampler` chooses a token's id from the logits. A `vector` (C,) stands in place of `???` in the
-    prompt. `model` is a loaded pair, by default SmolLM2. Raises `UserError` where one of these functions raises an
-    error, with its name.
+    `analysis.surgery.parts`). If none is given, they are yours where your workbook has some. `encode` cuts each word of
+    the prompt, from the ids of its bytes and the merges; it's yours, too, if it passed. `order` lists blocks, `without`
+    leaves a part out ("attention", "feed_forward", "norm", "positions"), `layers` says where, counted from 0, and
+    `sampler` chooses a token's id from the logits. A `vector` (C,) stands in place of `???` in the prompt. `model` is a
+    loaded pair, by default SmolLM2. Raises `UserError` where one of these functions raises an error, with its name.
     """
     network, tokenizer = smollm2() if model is None else model
     asked: str | list[int] = prompt
     if vector is not None:
-        if "embedding" in parts:
-            raise UserError("give `vector` or `embedding`, not both: the vector comes in by a lookup of its own")
+        if "embedding" in parts or encode is not None:
+            raise UserError("give `vector` alone, without `embedding` and `encode`: it comes in by a lookup of its own")
         asked, parts["embedding"] = surgery.ids_around(tokenizer, prompt), surgery.embedding_with(tokenizer, vector)
     given = {part: function for part, function in parts.items() if function is not None}
     if not parts and without is None and order is None:
         given = {part: version(turn) for part, turn in turns_in_a_model(network).items() if is_yours(turn)}
+        encode = encode or _own_encode(tokenizer)
+    if encode is not None:
+        asked = _cut(tokenizer, prompt, encode)
     told = {part: _told(function) for part, function in given.items()}
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):
         text = surgery.write(network, tokenizer, asked, n, None if sampler is None else _told(sampler))
     ran = [_part(network, part, function, layers) for part, function in given.items()]
     ran = ran if vector is None else [f"a vector in place of {surgery.HOLE}", *ran[:-1]]
+    ran = ran if encode is None else [_whose("encode", encode), *ran]
     ran += ["the blocks in another order"] if order is not None else []
     ran += [_whose("sampler", sampler)] if sampler is not None else []
     left = "" if without is None else f"without {without.replace('_', '-')}{_places(layers)}"
     _show(prompt, text, _ran(ran, left, "SmolLM2" if model is None else "the model"))
     return Written(text)
+
+
+def _own_encode(tokenizer: Tokenizer) -> Any:
+    """The learner's function that encodes a word, if it passed and fits the tokenizer."""
+    turn = turn_of("encode")
+    if turn is None or not is_yours(turn):
+        return None
+    try:
+        surgery.merges_of(tokenizer)
+    except UserError:
+        return None
+    return version(turn)
+
+
+def _cut(tokenizer: Tokenizer, prompt: str, encode: Any) -> list[int]:
+    """The ids of a prompt, as `surgery.prompt_ids`, but each word encoded by a function."""
+    start = tokenizer.special_tokens.get("<|endoftext|>", tokenizer.bos_id)
+    ids = surgery.cut(tokenizer, prompt, _told(encode))
+    return ids if start is None else [start, *ids]
 
 
 @cache

@@ -212,6 +212,31 @@ def test_what_is_saved_runs_where_no_part_is_given(toy, capsys):
     assert capsys.readouterr().out.splitlines()[1] == "Ran without attention; everything else the model's own."
 
 
+def test_a_function_may_cut_the_prompt(toy, capsys):
+    model, tokenizer = toy
+    start = tokenizer.special_tokens["<|endoftext|>"]
+    expected = surgery.write(model, tokenizer, [start, *surgery.byte_ids(tokenizer, "the bank")], 6)
+
+    def letters(ids, merges):
+        return ids
+
+    assert mine.write("the bank", 6, encode=letters) == expected
+    assert capsys.readouterr().out.splitlines()[1] == (
+        "Ran on: letters from this page as encode; everything else SmolLM2's own."
+    )
+    assert mine.write("the bank", 6, encode=mine.encode) == surgery.write(*toy, "the bank", 6)
+    with pytest.raises(UserError, match="^`encode` made 5 of 'the'"):
+        mine.write("the", encode=lambda ids, merges: 5)
+
+
+def test_the_learners_encode_cuts_every_prompt_once_it_passed(toy, capsys):
+    write("01.count_pairs", "01.merge", "01.learn", "01.encode")
+    assert mine.write("the bank", 6) == surgery.write(*toy, "the bank", 6)
+    assert capsys.readouterr().out.splitlines()[1] == "Ran on: your encode; everything else SmolLM2's own."
+    mine.write("the bank", 2, order=[1])  # other settings: nothing else is changed
+    assert "encode" not in capsys.readouterr().out
+
+
 def test_an_error_in_a_function_of_the_page_names_it(toy):
     def attention(query, key, value, visible):
         return query @ key

@@ -27,6 +27,10 @@ from minillm.model.position import SinusoidalPosition, rotary_angles
 from minillm.model.position import rotate as package_rotate
 from minillm.posttraining import verifiers
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
+from minillm.tokenizer import Tokenizer, split
+from minillm.tokenizer.merging import merge_pair
+from minillm.tokenizer.training import ID_OF_BYTE
+from minillm.tokenizer.training import count_pairs as package_pairs
 from minillm.world.instructions import Instructions
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
@@ -265,6 +269,21 @@ def test_the_courses_versions_of_learning_equal_torch():
         torch.testing.assert_close(mine, torchs)
     for mine, torchs in zip(sgd_step(start(), [torch.ones_like(w) for w in start()], 4.0), start(), strict=True):
         torch.testing.assert_close(mine, torchs - 4)
+
+
+def test_the_courses_versions_of_the_tokenizer_equal_the_package():
+    """Oracles: the package's counting, merging and training, and its tokenizer on words that it never saw."""
+    count_pairs, merge, learn, encode = (turn.course for turn in turns("01"))
+    text = "low low lower slow news newest widest aaa aaaa, the goose sold the cold gold"
+    words = [[ID_OF_BYTE[byte] for byte in word.encode()] for word in split(text)]
+    assert count_pairs(words) == package_pairs(words, [1] * len(words))
+    assert merge([7, 7, 7, 1], (7, 7), 8) == merge_pair([7, 7, 7, 1], (7, 7), 8)
+    tokenizer = Tokenizer.train([text], 256 + 30)
+    merges = learn(words, 30)
+    ids = {token: id for id, token in tokenizer.vocab.items()}
+    assert list(merges) == [(ids[left], ids[right]) for left, right in tokenizer.merges]
+    for word in ("lowest", " golden", " aaaaaaa", "the", "x", ""):
+        assert encode([ID_OF_BYTE[byte] for byte in word.encode()], merges) == tokenizer.encode(word)
 
 
 def test_the_courses_versions_of_positions_equal_the_package():

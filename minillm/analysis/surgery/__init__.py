@@ -4,6 +4,7 @@ parts      `replaced` and `without`: the model with other parts, inside a `with`
 attending  an attention layer computed by other functions: whole heads, or their steps
 calls      how a part is called, and what is said where it returns something else than a part should
 writing    `write`: continue a text, with the KV cache where the parts allow it
+cutting    `cut`: let a function that encodes one word cut whole texts
 reading    `next_logits`, `token_probabilities`: what a model expects of a text
 meters     `capitals`, `revenge`, `preferred`: short tests of what a model can still do
 vectors    `read_vectors`, `vector_states`: what a model makes of a vector that stands in place of a word
@@ -21,6 +22,7 @@ removal    `removal`: what each part is worth, beside the size of what it adds
 False
 """
 
+from minillm.analysis.surgery.cutting import EncodeWord, byte_ids, cut, merges_of
 from minillm.analysis.surgery.meters import capitals, preferred, revenge
 from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
 from minillm.analysis.surgery.reading import Read, next_logits, token_probabilities
@@ -32,12 +34,16 @@ __all__ = [
     "HOLE",
     "PARTS",
     "SORTS",
+    "EncodeWord",
     "Read",
     "Removal",
+    "byte_ids",
     "capitals",
     "continuation",
+    "cut",
     "embedding_with",
     "ids_around",
+    "merges_of",
     "next_logits",
     "preferred",
     "prompt_ids",

@@ -7,6 +7,7 @@ from types import FrameType
 from typing import Any
 
 WHOLE = (sum, max, min, sorted, math.fsum)  # built-in functions that go through all of a list
+METHODS = ("count", "index")  # of a list, which go through all of it
 LINEAR = 50  # steps per item; an answer that goes through a list five times takes twenty
 
 
@@ -17,7 +18,7 @@ def starts_over(function: Callable[..., Any], arguments: tuple) -> bool:
 
 
 def steps(function: Callable[..., Any], arguments: tuple, size: int) -> int:
-    """The lines that a function runs and the calls that it makes, where one of `sum` and its like counts `size`.
+    """The lines that a function runs and the calls that it makes; `sum`, `list.count` and the like count `size`.
 
     >>> def shares(numbers):
     ...     return [number / sum(numbers) for number in numbers]
@@ -34,7 +35,8 @@ def steps(function: Callable[..., Any], arguments: tuple, size: int) -> int:
     def see_call(frame: FrameType, event: str, target: Any) -> None:
         nonlocal done
         if event == "c_call":
-            done += size if target in WHOLE else 1
+            whole = target in WHOLE or (type(getattr(target, "__self__", None)) is list and target.__name__ in METHODS)
+            done += size if whole else 1
 
     tracing, profiling = sys.gettrace(), sys.getprofile()
     sys.setprofile(see_call)

@@ -1,0 +1,256 @@
+"""01.encode: cut a new word by replaying the merges in the order in which they were learned."""
+
+import random
+from itertools import pairwise
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import a_list
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.tokenizer.encoding_variants import (
+    Ids,
+    Merges,
+    by_pair,
+    bytes_of,
+    in_order,
+    known,
+    learned_anew,
+    longest,
+    one_place,
+    passes,
+    replay,
+    stops_at_two,
+    sweep,
+)
+from minillm.course.turns.tokenizer.learning import learn
+from minillm.course.turns.tokenizer.merging import merge
+
+MANY = 2000  # merges, in the call that counts steps
+
+
+def encode(ids, merges):
+    """The ids of a word after all merges: of the pairs that are known, the one learned first goes first."""
+    while True:
+        known = [pair for pair in pairwise(ids) if pair in merges]
+        if not known:
+            return list(ids)
+        pair = min(known, key=lambda pair: merges[pair])
+        ids = merge(ids, pair, merges[pair])
+
+
+turn = Turn(
+    "01.encode",
+    "Encode a word",
+    encode,
+    minutes=8,
+    difficulty=3,
+    hints=(
+        "New ids were given out in order. What does the smallest of `merges[pair]` tell you about a pair?",
+        "In each round, list the pairs of the word that are in `merges`. None left: you're done.",
+        "`min` with the key `merges.get` picks the known pair that was learned first. `merge` it, then look at the "
+        "*new* list of ids again.",
+    ),
+    long_call=([7 * n for n in range(20)], {(n, n + 1): 256 + n for n in range(MANY)}),
+    slow=(
+        "The result is right, but `encode` goes through all merges for each word.",
+        "GPT-2 has 50,000 merges, and a word has a handful of pairs. Look those up: `pair in merges`.",
+    ),
+    errors={
+        "changed the input": "`ids` belongs to the caller. `merge` makes a new list; or begin with `ids = list(ids)`.",
+        "^KeyError|raised KeyError": "That pair isn't in `merges`. minbpe's `min` with `float('inf')` returns such a "
+        "pair where none is known: check `pair in merges`, and stop.",
+        "(min|max)\\(\\).*(empty|iterable argument)|arg is an empty": "No known pair is left: return the ids before "
+        "you ask for the smallest.",
+        "has not finished": "Does the loop end when no pair of the word is in `merges`? And does each round use the "
+        "merged ids?",
+        "unhashable type": "The keys of `merges` are tuples. `ids[i : i + 2]` is a list; `tuple(...)` makes one of it.",
+        "index out of range": "The last id has no right neighbor. A word may be a single id, or empty.",
+        "object is not iterable|is not subscriptable|has no len": "`merge(ids, pair, new)` takes a list of ids, a "
+        "pair, and one new id: `merges[pair]`.",
+        "name '(inf|ranks|rank|vocab|get_stats|stats|text|word|words|tokens)' is not defined": "The arguments are "
+        "`ids` and `merges`, which holds a new id for each pair.",
+        "no attribute '(encode|index|find|replace|split)'": "`ids` is a list of numbers, and `merges` a dictionary.",
+    },
+    debrief=Debrief(
+        "GPT-2's own encoder is this loop, with a cache of the words that it has seen. tiktoken does it in Rust, and "
+        "words are where the work can be shared out.",
+        "Why is it enough to encode each different word once?",
+    ),
+)
+
+
+def _letters(rng: random.Random, kinds: int, least: int, most: int) -> Ids:
+    return [97 + rng.randrange(kinds) for _ in range(rng.randint(least, most))]
+
+
+def _learned(rng: random.Random, kinds: int, n: int, count: int, least: int = 3) -> list[Call]:
+    """Words, the shortest first, each with merges that were learned from other words."""
+
+    def merges() -> Merges:
+        return learn([_letters(rng, kinds, 2, 7) for _ in range(2 * n)], n)
+
+    return [(ids, merges()) for ids in sorted((_letters(rng, kinds, least, 9) for _ in range(count)), key=len)]
+
+
+def _few(rng: random.Random) -> list[Call]:
+    first: Call = ([97, 98, 99], {(98, 99): 256, (97, 98): 257})
+    return [first, *_learned(rng, 2, 5, 14, least=4)]
+
+
+def _more(rng: random.Random) -> list[Call]:
+    return _learned(rng, 3, 14, 14, least=4)
+
+
+def _odd(rng: random.Random) -> list[Call]:
+    """One id, none, nothing known, no merges, and ids in a row that are equal."""
+    return [
+        ([97], {(97, 98): 256}),
+        ([], {(97, 98): 256}),
+        ([97, 98], {(97, 98): 256}),
+        ([98, 97], {(97, 98): 256}),
+        ([97, 98], {}),
+        ([97] * 7, {(97, 97): 256, (256, 256): 257}),
+        ([97] * 3, {(97, 97): 256}),
+        ([1, 97, 98], {(97, 98): 256, (1, 256): 257}),
+    ]
+
+
+def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    for index, answer in enumerate(got):
+        if type(answer) is int:
+            return "That's a number, and a list of ids is asked for.", "Return the ids themselves.", index
+        if type(answer) is dict:
+            return "That's a dictionary, and a list of ids is asked for.", "Return the ids themselves.", index
+        if type(answer) is list and any(type(id) is not int for id in answer):
+            hint = "`merges[pair]` is the id that takes the pair's place."
+            return "Not everything in the list is an id.", hint, index
+    return None
+
+
+def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """What is true of wrong ids that no known mistake explains."""
+    for index, ((ids, merges), wanted, answer) in enumerate(zip(calls, right, got, strict=True)):
+        if type(answer) is not list or answer == wanted:
+            continue
+        spelled = [byte for id in answer for byte in bytes_of(id, merges)]
+        if spelled != ids:
+            return "Spelled out, the result isn't the word that came in.", "Merging must lose nothing.", index
+        if any(pair in merges for pair in pairwise(answer)):
+            pair = next(pair for pair in pairwise(answer) if pair in merges)
+            return f"{pair} is still in the result, and it's known: it ends too early.", "Until none is left.", index
+    return None
+
+
+few = turn.probe("a handful of merges", _few, _form, demand=a_list)
+few.at_last = _why
+
+
+few.mistake(
+    "Any known pair is merged, pass by pass from the left, whatever the order of learning.",
+    "Of all known pairs in the word, merge the one with the smallest new id. Then look again.",
+    passes,
+)
+few.mistake(
+    "It goes over the word once, and joins each id to what stands before it.",
+    "Of all known pairs in the word, merge the one with the smallest new id. Then look again.",
+    sweep,
+)
+few.mistake(
+    "The leftmost known pair goes first, not the one learned first.",
+    "Compare all known pairs: the smallest `merges[pair]` goes first.",
+    by_pair(lambda known, merges: known[0]),
+)
+few.mistake(
+    "The leftmost known pair goes first, one position at a time.",
+    "Compare all known pairs: the smallest `merges[pair]` goes first.",
+    replay(lambda known: min(known, key=lambda one: one[1])),
+)
+few.mistake(
+    "The rightmost known pair goes first, not the one learned first.",
+    "Compare all known pairs: the smallest `merges[pair]` goes first.",
+    by_pair(lambda known, merges: known[-1]),
+)
+few.mistake(
+    "The pair that was learned last goes first.",
+    "A small new id means learned early, and that goes first: `min`, not `max`.",
+    by_pair(lambda known, merges: max(known, key=lambda pair: merges[pair])),
+)
+few.mistake(
+    "The pair that was learned last goes first, one position at a time.",
+    "A small new id means learned early, and that goes first: `min`, not `max`.",
+    replay(max),
+)
+few.mistake(
+    "The pair with the smallest ids goes first.",
+    "`min(known)` compares the pairs. Give it a key: `key=merges.get`.",
+    by_pair(lambda known, merges: min(known)),
+)
+few.mistake(
+    "The pair with the largest ids goes first.",
+    "`max(known)` compares the pairs. The smallest new id goes first.",
+    by_pair(lambda known, merges: max(known)),
+)
+few.mistake(
+    "The pair that is most frequent in this word goes first.",
+    "That's how merges are learned. Encoding takes the known pair with the smallest new id.",
+    by_pair(lambda known, merges: max(dict.fromkeys(known), key=known.count)),
+)
+few.mistake(
+    "It stops after one merge.",
+    "A merge makes new neighbors. Look at the word again until no pair is known.",
+    in_order(lambda ids, merges: sorted(known(ids, merges), key=merges.__getitem__)[:1]),
+)
+few.mistake(
+    "Only the pairs that were known at the start are merged.",
+    "A merge makes new neighbors. List the known pairs again after each one.",
+    in_order(lambda ids, merges: sorted(dict.fromkeys(known(ids, merges)), key=merges.__getitem__)),
+)
+
+
+few.mistake(
+    "The longest entry that fits is taken, again and again.",
+    "That's another algorithm (WordPiece). Here the merge that was learned first goes first.",
+    longest,
+)
+few.mistake(
+    "Each merge is used at one position only.",
+    "A pair may stand at several positions; `merge` replaces all of them.",
+    one_place,
+)
+few.mistake(
+    "Equal ids in a row are merged from the right: 97, 97, 97 became 97, 256.",
+    "From the left: 256, 97. `merge` does that.",
+    replay(lambda known: min(known, key=lambda one: (one[0], -one[1]))),
+)
+few.mistake(
+    "Nothing is merged: the ids come back as they were.",
+    "`merge` returns a new list. Keep it: `ids = merge(...)`.",
+    lambda ids, merges: list(ids),
+)
+few.mistake(
+    "New merges are learned from this one word.",
+    "Learning is over. Use the `merges` that come in.",
+    learned_anew,
+)
+few.mistake(
+    "Where a pair was, its number in the list is put, counted from 0.",
+    "`merges[pair]` is the id that takes the pair's place.",
+    lambda ids, merges: [id - 256 if id >= 256 else id for id in encode(ids, merges)],
+)
+
+
+more = turn.probe("a small vocabulary", _more, _form, demand=a_list)
+more.at_last = _why
+odd = turn.probe("short words, and nothing to merge", _odd, _form, demand=a_list)
+odd.at_last = _why
+odd.mistake(
+    "A word of two ids is left as it is.",
+    "Two ids have one pair. Let the list of known pairs decide when to stop.",
+    lambda ids, merges: list(ids) if len(ids) == 2 else encode(ids, merges),
+)
+odd.mistake(
+    "It ends one merge too early where two ids are left.",
+    "Two ids have one pair. Let the list of known pairs decide when to stop.",
+    stops_at_two,
+)

@@ -1,0 +1,123 @@
+"""Other ways to encode a word than the right one, for the mistakes of 01.encode."""
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from minillm.course.turns.tokenizer.counting import count_pairs
+from minillm.course.turns.tokenizer.merging import merge
+
+Ids = list[int]
+Pair = tuple[int, int]
+Merges = dict[Pair, int]
+
+
+def bytes_of(id: int, merges: Merges) -> Ids:
+    """The bytes that an id stands for."""
+    pair = next((pair for pair, new in merges.items() if new == id), None)
+    return [id] if pair is None else [byte for half in pair for byte in bytes_of(half, merges)]
+
+
+def replay(choose: Callable[[list[tuple[int, int]]], tuple[int, int]]) -> Callable[[Ids, Merges], Ids]:
+    """Of the known pairs as (new id, position), merge one; one position at a time."""
+
+    def answer(ids: Ids, merges: Merges) -> Ids:
+        ids = list(ids)
+        while known := [(merges[pair], at) for at, pair in enumerate(pairwise(ids)) if pair in merges]:
+            new, at = choose(known)
+            ids[at : at + 2] = [new]
+        return ids
+
+    return answer
+
+
+def by_pair(choose: Callable[[list[Pair], Merges], Pair]) -> Callable[[Ids, Merges], Ids]:
+    """Of the known pairs, merge one, wherever it stands."""
+
+    def answer(ids: Ids, merges: Merges) -> Ids:
+        while known := [pair for pair in pairwise(ids) if pair in merges]:
+            pair = choose(known, merges)
+            ids = merge(ids, pair, merges[pair])
+        return list(ids)
+
+    return answer
+
+
+def in_order(pairs: Callable[[Ids, Merges], Iterable[Pair]]) -> Callable[[Ids, Merges], Ids]:
+    """Merge these pairs, in this order, each once."""
+
+    def answer(ids: Ids, merges: Merges) -> Ids:
+        for pair in pairs(ids, merges):
+            ids = merge(ids, pair, merges[pair])
+        return list(ids)
+
+    return answer
+
+
+def known(ids: Ids, merges: Merges) -> list[Pair]:
+    """The pairs of neighbors that are in the merges, from left to right."""
+    return [pair for pair in pairwise(ids) if pair in merges]
+
+
+def passes(ids: Ids, merges: Merges) -> Ids:
+    """Any known pair, from left to right, pass by pass, no id twice in a pass."""
+    while True:
+        out, i = [], 0
+        while i < len(ids):
+            pair = tuple(ids[i : i + 2])
+            out.append(merges.get(pair, ids[i]))  # pyright: ignore[reportArgumentType, reportCallIssue]
+            i += 2 if pair in merges else 1
+        if out == ids:
+            return list(ids)
+        ids = out
+
+
+def sweep(ids: Ids, merges: Merges) -> Ids:
+    """Once over the word, each id joined to what stands before it where that is known."""
+    out: Ids = []
+    for id in ids:
+        if out and (out[-1], id) in merges:
+            out[-1] = merges[out[-1], id]
+        else:
+            out.append(id)
+    return out
+
+
+def longest(ids: Ids, merges: Merges) -> Ids:
+    """The longest entry that fits, again and again."""
+    spelled = {tuple(bytes_of(new, merges)): new for new in merges.values()}
+    out, start = [], 0
+    while start < len(ids):
+        end = next(end for end in range(len(ids), start, -1) if end == start + 1 or tuple(ids[start:end]) in spelled)
+        out.append(spelled.get(tuple(ids[start:end]), ids[start]))
+        start = end
+    return out
+
+
+def one_place(ids: Ids, merges: Merges) -> Ids:
+    """Each merge once, at its first place."""
+    ids = list(ids)
+    for pair, new in merges.items():
+        pairs = list(pairwise(ids))
+        if pair in pairs:
+            at = pairs.index(pair)
+            ids[at : at + 2] = [new]
+    return ids
+
+
+def learned_anew(ids: Ids, merges: Merges) -> Ids:
+    """New merges, learned from this one word."""
+    for new in range(256, 256 + len(merges)):
+        counts = count_pairs([ids])
+        if not counts:
+            break
+        ids = merge(ids, min(counts, key=lambda pair: (-counts[pair], pair)), new)
+    return list(ids)
+
+
+def stops_at_two(ids: Ids, merges: Merges) -> Ids:
+    """The right way, but it stops where two ids are left."""
+    ids = list(ids)
+    while len(ids) > 2 and (found := known(ids, merges)):
+        pair = min(found, key=merges.__getitem__)
+        ids = merge(ids, pair, merges[pair])
+    return ids

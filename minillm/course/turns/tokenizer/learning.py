@@ -1,0 +1,300 @@
+"""01.learn: byte-pair encoding, the most frequent pair again and again (Gage 1994; Sennrich et al. 2016)."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.tokenizer.counting import count_pairs
+from minillm.course.turns.tokenizer.merging import merge
+
+Words = list[list[int]]
+Pair = tuple[int, int]
+Merges = dict[Pair, int]
+BYTES = 256
+
+
+def learn(words, n):
+    """The first n merges of byte-pair encoding, in order: {pair: new id}; the new ids are 256, 257, ..."""
+    merges = {}
+    while len(merges) < n:
+        counts = count_pairs(words)
+        if not counts:
+            break
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges[pair] = 256 + len(merges)
+        words = [merge(ids, pair, merges[pair]) for ids in words]
+    return merges
+
+
+turn = Turn(
+    "01.learn",
+    "Learn a vocabulary",
+    learn,
+    minutes=9,
+    difficulty=3,
+    hints=(
+        "One round: count, choose, write down, merge. Which of these four change what the next round counts?",
+        "`max(counts, key=counts.get)` takes the first of several equally frequent pairs. To get the smallest, give "
+        "`min` a key that is a tuple: minus the count, then the pair.",
+        "Collect `merges[pair] = new`, and make a new list of words with your own `merge`. Stop early if there's no "
+        "pair left to count.",
+    ),
+    errors={
+        "changed the input": "`words` belongs to the caller. Make a new list in each round: `words = [... for ids in "
+        "words]`.",
+        "(min|max)\\(\\).*(empty|iterable argument)|arg is an empty": "After enough merges, each word is a single id, "
+        "and no pair is left: stop then.",
+        "has not finished": "Does each round add one merge? And does the loop end when no pair is left?",
+        "object is not iterable|has no len|'int' object is not subscriptable": "`words` is a list of lists of ids. "
+        "Merge word by word: `merge(ids, pair, new) for ids in words`.",
+        "name '(Counter|defaultdict|get_stats)' is not defined": "Your own `count_pairs` does the counting.",
+        "name '(vocab|vocab_size|num_merges|text|ids)' is not defined": "The arguments are `words` and `n`.",
+        "unhashable type": "The keys of `merges` are pairs, tuples of two ids.",
+        "index out of range|pop from": "No pair may be left before n merges are found: stop then.",
+        "missing \\d required positional|takes \\d positional": "`count_pairs(words)` takes the words, `merge(ids, "
+        "pair, new)` takes one word at a time.",
+    },
+    debrief=Debrief(
+        "`tokenizers` does the same in Rust on gigabytes: it counts once and keeps the counts right. Ties are settled "
+        "as you did; minbpe takes the pair it saw first.",
+        "Two libraries settle ties differently. Whose model breaks if you swap their vocabularies?",
+    ),
+)
+
+
+def _word(rng: random.Random, most: int = 3) -> list[int]:
+    return [96 + rng.randint(1, most) for _ in range(rng.randint(2, 6))]
+
+
+def _clear(words: Words, n: int) -> bool:
+    """Whether no round has a tie for the most frequent pair, or too few pairs."""
+    for new in range(BYTES, BYTES + n):
+        ranked = sorted(count_pairs(words).items(), key=lambda item: -item[1])
+        if len(ranked) < 2 or ranked[0][1] == ranked[1][1]:
+            return False
+        words = [merge(ids, ranked[0][0], new) for ids in words]
+    return True
+
+
+def _untied(rng: random.Random) -> list[Call]:
+    calls: list[Call] = [([[7, 8, 9], [7, 8], [7, 8, 9], [7, 8, 3]], 2)]
+    sizes = [(6, 2), (8, 3), (10, 3), (12, 4), (14, 4)]
+    for size, n in sizes:
+        while True:
+            words = [_word(rng) for _ in range(size)]
+            if _clear(words, n + 1):
+                break
+        calls.append((words, n))
+    return calls
+
+
+def _tied(rng: random.Random) -> list[Call]:
+    """Equally frequent pairs, the smaller of which isn't the first; ids of one and of several digits."""
+    return [
+        ([[8, 9], [7, 8], [8, 9], [7, 8]], 1),
+        ([[10, 9], [9, 10], [100, 9], [10, 9], [9, 10], [100, 9]], 2),
+        ([[5, 9], [6, 1], [5, 9], [6, 1]], 2),
+        ([[1, 9], [1, 4], [1, 9], [1, 4]], 1),
+        *(([_word(rng, 4) for _ in range(size)], 6) for size in (4, 5, 6, 8, 9)),
+    ]
+
+
+def _ended(rng: random.Random) -> list[Call]:
+    """Fewer pairs than merges that are asked for."""
+    return [([[7, 8]], 3), ([[7]], 2), ([], 1), ([[1, 2, 3], [1, 2]], 9), ([[7, 8, 9]], 0), ([[4, 4, 4, 4]], 5)]
+
+
+def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Not a dictionary from pairs to ids."""
+    for index, answer in enumerate(got):
+        if answer is None or not right[index]:
+            continue
+        if type(answer) in (list, tuple, set):
+            hint = "Return `{pair: new id}`. The first merge makes 256."
+            return "That's a list, and a dictionary is asked for.", hint, index
+        if type(answer) is dict and answer and all(type(key) is int for key in answer):
+            return "The ids are the keys.", "The other way round: `merges[pair] = new`.", index
+        if type(answer) is dict and any(type(value) is not int for value in answer.values()):
+            return "Not every value is an id.", "`merges[pair] = new`, and `new` is a number from 256 on.", index
+    return None
+
+
+def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Which merge is the first to differ."""
+    for index, (wanted, answer) in enumerate(zip(right, got, strict=True)):
+        if type(answer) is not dict or answer == wanted:
+            continue
+        if len(answer) != len(wanted):
+            return f"There are {len(answer)} merges, and {len(wanted)} are right.", "Count your rounds.", index
+        for (pair, new), (other, other_new) in zip(wanted.items(), answer.items(), strict=True):
+            if pair != other:
+                hint = "Print the counts of that round."
+                return f"The merge number {new - BYTES + 1} is {other}, and {pair} is right.", hint, index
+            if new != other_new:
+                return f"{pair} gets the id {other_new}, and {new} is right.", "256, 257, and so on.", index
+    return None
+
+
+def _rounds(
+    choose: Callable[[dict[Pair, int]], Pair] = lambda counts: min(counts, key=lambda pair: (-counts[pair], pair)),
+    number: Callable[[int], int] = lambda done: BYTES + done,
+    rounds: Callable[[int], int] = lambda n: n,
+    least: int = 1,
+    after: Callable[[Words, Pair, int], Words] = lambda words, pair, new: [merge(ids, pair, new) for ids in words],
+) -> Callable[[Words, int], Merges]:
+    """The course's version with another choice, other ids, another number of rounds or another merge."""
+
+    def answer(words: Words, n: int) -> Merges:
+        merges: Merges = {}
+        for done in range(rounds(n)):
+            counts = count_pairs(words)
+            if not counts or max(counts.values()) < least:
+                break
+            pair = choose(counts)
+            merges[pair] = number(done)
+            words = after(words, pair, merges[pair])
+        return merges
+
+    return answer
+
+
+def _merged_then(number: Callable[[int, dict[Pair, int], Pair], int]) -> Callable[[Words, int], Merges]:
+    """Right merges, told with other numbers than their ids."""
+
+    def answer(words: Words, n: int) -> Merges:
+        told: Merges = {}
+        for pair, new in learn(words, n).items():
+            told[pair] = number(new, count_pairs(words), pair)
+            words = [merge(ids, pair, new) for ids in words]
+        return told
+
+    return answer
+
+
+def _first_round(words: Words, n: int) -> Merges:
+    counts = count_pairs(words)
+    ranked = sorted(counts, key=lambda pair: (-counts[pair], pair))
+    return {pair: BYTES + done for done, pair in enumerate(ranked[:n])}
+
+
+untied = turn.probe("one pair is always the most frequent", _untied, _form)
+untied.at_last = _why
+untied.mistake(
+    "The pairs are counted once, and the n most frequent are taken.",
+    "A merge changes what its neighbors are: merge, then count again.",
+    _first_round,
+)
+untied.mistake(
+    "The words never change, so every round counts the same and finds the same pair.",
+    "`merge` returns a new list: `words = [merge(ids, pair, new) for ids in words]`.",
+    _rounds(after=lambda words, pair, new: words),
+)
+untied.mistake(
+    "It ends after the first merge.",
+    "Is `return` inside the loop? It ends the loop in its first round.",
+    lambda words, n: learn(words, min(n, 1)),
+)
+untied.mistake("There's one merge too many.", "n rounds: `range(n)`.", lambda words, n: learn(words, n + 1))
+untied.mistake("There's one merge too few.", "n rounds: `range(n)`.", lambda words, n: learn(words, n - 1))
+for _start, _sentence in (
+    (0, "The new ids begin at 0. Those are bytes already."),
+    (1, "The new ids begin at 1. Those are bytes already."),
+    (255, "The new ids begin at 255, which is a byte. The first free id is 256."),
+    (257, "The new ids begin at 257, so 256 is never used."),
+):
+    untied.mistake(_sentence, "The first merge makes 256.", _rounds(number=lambda done, start=_start: start + done))
+untied.mistake(
+    "The merges are numbered from 0.",
+    "They have ids: 256 for the first, 257 for the second.",
+    _merged_then(lambda new, counts, pair: new - BYTES),
+)
+untied.mistake(
+    "Each pair has its count, not its id.",
+    "`merges[pair]` is the new id: 256 for the first.",
+    _merged_then(lambda new, counts, pair: counts[pair]),
+)
+untied.mistake(
+    "Every merge makes the same id, 256.",
+    "Each merge needs an id of its own: 256, 257, ...",
+    _rounds(number=lambda done: BYTES),
+)
+untied.mistake(
+    "The rarest pair is merged.",
+    "`min` of the counts is the rarest. Put a minus before the count, or take `max`.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (counts[pair], pair))),
+)
+untied.mistake(
+    "The pair with the largest ids is merged, whatever its count.",
+    "`max(counts)` compares the keys. Give it a key: `key=...`.",
+    _rounds(max),
+)
+untied.mistake(
+    "The pair with the smallest ids is merged, whatever its count.",
+    "`min(counts)` compares the keys. Give it a key: `key=...`.",
+    _rounds(min),
+)
+untied.mistake(
+    "The pair that was seen first is merged, whatever its count.",
+    "Look at the counts: `counts[pair]`.",
+    _rounds(lambda counts: next(iter(counts))),
+)
+untied.mistake(
+    "Only the first word is merged.",
+    "`words = [merge(ids, pair, new) for ids in words]` merges all of them.",
+    _rounds(after=lambda words, pair, new: [merge(words[0], pair, new), *words[1:]]),
+)
+
+tied = turn.probe("ties", _tied, _form)
+tied.at_last = _why
+tied.mistake(
+    "Among equally frequent pairs it takes the one that it saw first.",
+    "`max(counts, key=counts.get)` does that, and so does minbpe. The rule here: the smaller pair.",
+    _rounds(lambda counts: max(counts, key=counts.__getitem__)),
+)
+tied.mistake(
+    "Among equally frequent pairs it takes the one that it saw last.",
+    "`>=` lets a later pair take over. The rule is: the smaller pair.",
+    _rounds(lambda counts: max(reversed(counts), key=counts.__getitem__)),
+)
+tied.mistake(
+    "Among equally frequent pairs it takes the larger one.",
+    "`max` with the key (count, pair) does that. `min` with (-count, pair) takes the smaller.",
+    _rounds(lambda counts: max(counts, key=lambda pair: (counts[pair], pair))),
+)
+tied.mistake(
+    "Ties are settled by the right id.",
+    "Compare the left ids first, as tuples do by themselves.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], pair[1], pair[0]))),
+)
+tied.mistake(
+    "In ties, ids are compared as text, where '10' comes before '9'.",
+    "Compare the pairs themselves, tuples of numbers.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], str(pair)))),
+)
+tied.mistake(
+    "In ties, the smaller sum of ids wins.",
+    "Compare the left ids first, and the right ids where those are equal.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], sum(pair), pair))),
+)
+tied.mistake(
+    "In ties with one left id, the larger right id wins.",
+    "The smaller pair is asked for: the smaller right id wins, too.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], pair[0], -pair[1]))),
+)
+
+tied.mistake(
+    "A pair that occurs once isn't merged.",
+    "Stop only when there's no pair at all.",
+    _rounds(least=2),
+)
+
+ended = turn.probe("no pair is left", _ended, _form)
+ended.at_last = _why
+ended.mistake(
+    "At least one merge is made, even where none is asked for.",
+    "n may be 0: check before the first round.",
+    lambda words, n: learn(words, max(n, 1)),
+)

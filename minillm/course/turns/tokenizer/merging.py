@@ -1,0 +1,310 @@
+"""01.merge: one new id in place of each occurrence of a pair, from left to right (Gage 1994)."""
+
+import random
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.demands import a_list
+from minillm.course.checks.probe import Explanation
+from minillm.course.learner.turn import Debrief, Turn
+
+Ids = list[int]
+Pair = tuple[int, int]
+
+
+def merge(ids, pair, new):
+    """The ids as a new list, with the id `new` in place of each occurrence of the pair, from left to right."""
+    merged = []
+    position = 0
+    while position < len(ids):
+        if tuple(ids[position : position + 2]) == pair:
+            merged.append(new)
+            position += 2
+        else:
+            merged.append(ids[position])
+            position += 1
+    return merged
+
+
+turn = Turn(
+    "01.merge",
+    "Merge a pair",
+    merge,
+    minutes=6,
+    difficulty=2,
+    hints=(
+        "How far do you step after a pair was found, and how far after anything else?",
+        "A `for` loop can't skip an id. A `while` loop with a position of your own can: plus 2 or plus 1.",
+        "Append to a new list: `new` where the pair begins, else the id itself. The last id has no right neighbor, but "
+        "it must come out, too.",
+    ),
+    errors={
+        "changed the input": "`ids` belongs to the caller. Build a new list, or begin with `ids = list(ids)`.",
+        "index out of range": "The last id has no right neighbor: look at `ids[position + 1]` only if it exists. A "
+        "slice, `ids[position : position + 2]`, never fails.",
+        "has not finished": "Does the position grow in every round, by 2 after a pair and by 1 otherwise?",
+        "name '(idx|i|id|position|pos|merged|out|result|newids|new_ids)' is not defined": "The arguments are `ids`, "
+        "`pair` and `new`. Everything else must begin in your function.",
+        "unsupported operand|can only concatenate|must be str": "`ids` is a list of numbers, `pair` a tuple of two, "
+        "and `new` a number. `[new]` is a list with it.",
+        "no attribute '(replace|join|split|encode)'": "`ids` is a list of numbers, not text.",
+    },
+    debrief=Debrief(
+        "Fast tokenizers keep a word as a linked list and a queue of pairs, so that a merge touches only neighbors.",
+        "After this merge, how many pairs can be in the word that weren't there before?",
+    ),
+)
+
+
+def _ids(rng: random.Random, n: int, most: int = 4) -> Ids:
+    return [rng.randint(1, most) for _ in range(n)]
+
+
+def _plain(rng: random.Random) -> list[Call]:
+    """The pair is of two different ids."""
+    two = rng.sample([1, 2, 3], 2)
+    return [
+        ([5, 7, 8, 5], (7, 8), 256),
+        ([7, 8, 5, 7, 8], (7, 8), 256),
+        ([8, 7, 3, 7, 8, 3], (7, 8), 300),
+        *((_ids(rng, rng.randint(5, 12), 3), (two[0], two[1]), 256 + n) for n in range(12)),
+    ]
+
+
+def _odd(rng: random.Random) -> list[Call]:
+    """The pair is of equal ids, at an edge, or not there; large ids, of which Python makes new objects."""
+    big = 40_000 + rng.randint(0, 9)
+    return [
+        ([7, 7, 7], (7, 7), 256),
+        ([7, 7, 7, 7, 7, 1], (7, 7), 256),
+        ([7], (7, 8), 256),
+        ([], (7, 8), 256),
+        ([1, 2, 3], (2, 1), 256),
+        ([big, int(str(big)), 3], (big, int(str(big))), 50_000),
+        ([17, 8, 3, 7, 80, 7, 8], (7, 8), 256),
+        *(([1] * n + [2] + [1] * (n + 1), (1, 1), 256) for n in range(1, 5)),
+    ]
+
+
+def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    for index, answer in enumerate(got):
+        if type(answer) is str:
+            return "That's text, and a list of ids is asked for.", "Append to a new list, and return it.", index
+        if type(answer) is int:
+            return "That's a number, and a list of ids is asked for.", "Append to a new list, and return it.", index
+        if type(answer) is list and any(type(id) is not int for id in answer):
+            if any(id == list(calls[index][1]) or id == calls[index][1] for id in answer):
+                return "The pair itself is in the list.", "Append `new` in its place.", index
+            return "Not everything in the list is an id.", "Append numbers; `+= [new]` adds one.", index
+    return None
+
+
+def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """What is true of a wrong list that no known mistake explains."""
+    for index, ((ids, pair, _), wanted, answer) in enumerate(zip(calls, right, got, strict=True)):
+        if answer != wanted and type(answer) is list:
+            if answer == ids and wanted != ids:
+                return "Nothing is merged here.", "Is the comparison ever true in this case?", index
+            if pair in pairwise(answer):
+                return f"The pair {pair} is still there.", "Look at every position.", index
+            if len(answer) < len(wanted):
+                return "An id is lost.", "Every id that's not in a pair must come out, the last one, too.", index
+    return None
+
+
+def _walk(hit: Callable[[Ids, int, Pair], bool], put: Callable[..., Ids] = lambda ids, i, pair, new: [new]) -> Any:
+    """The course's version with another condition, or with other ids in place of a pair."""
+
+    def answer(ids: Ids, pair: Pair, new: int) -> Ids:
+        merged, position = [], 0
+        while position < len(ids):
+            found = hit(ids, position, pair)
+            merged += put(ids, position, pair, new) if found else [ids[position]]
+            position += 2 if found else 1
+        return merged
+
+    return answer
+
+
+def _here(ids: Ids, i: int, pair: Pair) -> bool:
+    return tuple(ids[i : i + 2]) == tuple(pair)
+
+
+plain = turn.probe("a pair of two ids", _plain, _form, demand=a_list)
+plain.at_last = _why
+plain.mistake(
+    "Nothing is merged.",
+    "Is your comparison ever true? `ids[i : i + 2]` is a list, which never equals a tuple. Compare tuples.",
+    lambda ids, pair, new: list(ids),
+)
+
+
+@plain.mistake(
+    "The right id of a pair is used, and comes out once more.",
+    "After a pair go on by two. A `for` loop can't: changing its `i` has no effect on the next round.",
+)
+def _right_stays(ids: Ids, pair: Pair, new: int) -> Ids:
+    return [new if _here(ids, i, pair) else id for i, id in enumerate(ids)]
+
+
+@plain.mistake(
+    "The last id is lost, unless it's part of a pair.",
+    "A loop up to `len(ids) - 1` ends before the last id. Append it after the loop, or go on to `len(ids)`.",
+)
+def _last_lost(ids: Ids, pair: Pair, new: int) -> Ids:
+    merged = merge(ids, pair, new)
+    return merged if tuple(ids[-2:]) == tuple(pair) else merged[:-1]
+
+
+@plain.mistake(
+    "Both mistakes of a `for` loop over pairs: the right id of a pair comes out, and the last id doesn't.",
+    "Use a `while` loop with a position of your own: plus 2 after a pair, else plus 1.",
+)
+def _for_pairs(ids: Ids, pair: Pair, new: int) -> Ids:
+    return [new if both == tuple(pair) else both[0] for both in pairwise(ids)]
+
+
+@plain.mistake(
+    "It stops after the first pair: what comes after isn't looked at.",
+    "The pair may be there several times. Go on behind each of them.",
+)
+def _first_only(ids: Ids, pair: Pair, new: int) -> Ids:
+    for i in range(len(ids) - 1):
+        if _here(ids, i, pair):
+            return [*ids[:i], new, *ids[i + 2 :]]
+    return list(ids)
+
+
+@plain.mistake(
+    "It goes in steps of two, so a pair that begins at an odd position is missed.",
+    "Go on by two only after a pair; by one in all other cases.",
+)
+def _twos(ids: Ids, pair: Pair, new: int) -> Ids:
+    twos = [ids[i : i + 2] for i in range(0, len(ids), 2)]
+    return [id for two in twos for id in ([new] if tuple(two) == tuple(pair) else two)]
+
+
+@plain.mistake(
+    "It goes on by two everywhere, so ids in between are lost.",
+    "Go on by two only after a pair; by one in all other cases.",
+)
+def _always_two(ids: Ids, pair: Pair, new: int) -> Ids:
+    return [new if _here(ids, i, pair) else ids[i] for i in range(0, len(ids), 2)]
+
+
+plain.mistake(
+    "The pair in reverse is merged, too.",
+    "Compare in order: the left id with the left one, the right with the right.",
+    _walk(lambda ids, i, pair: sorted(ids[i : i + 2]) == sorted(pair)),
+)
+plain.mistake(
+    "The pair in reverse is merged, and the pair itself isn't.",
+    "Compare in order: the left id with the left one, the right with the right.",
+    _walk(lambda ids, i, pair: ids[i : i + 2] == [pair[1], pair[0]]),
+)
+plain.mistake(
+    "Only the left id is compared, so any right neighbor is swallowed.",
+    "Both must fit: `ids[i]` and `ids[i + 1]`.",
+    _walk(lambda ids, i, pair: ids[i] == pair[0]),
+)
+plain.mistake(
+    "Only the right id is compared, so any left neighbor is swallowed.",
+    "Both must fit: `ids[i]` and `ids[i + 1]`.",
+    _walk(lambda ids, i, pair: ids[i + 1 : i + 2] == [pair[1]]),
+)
+plain.mistake(
+    "The left id of a pair stays, and `new` comes after it.",
+    "Append `new` in place of both ids.",
+    _walk(_here, lambda ids, i, pair, new: [pair[0], new]),
+)
+plain.mistake(
+    "The pair stays, and `new` comes after it.",
+    "Append `new` in place of both ids.",
+    _walk(_here, lambda ids, i, pair, new: [*pair, new]),
+)
+plain.mistake(
+    "The pair vanishes, and nothing comes in its place.",
+    "Append `new`, then go on by two.",
+    _walk(_here, lambda ids, i, pair, new: []),
+)
+plain.mistake(
+    "`new` comes twice, once for each id of the pair.",
+    "One id takes the place of two: that's how the list gets shorter.",
+    _walk(_here, lambda ids, i, pair, new: [new, new]),
+)
+plain.mistake(
+    "The sum of the two ids is put in place of the pair.",
+    "An id is a name, not a quantity. Append `new`.",
+    _walk(_here, lambda ids, i, pair, new: [sum(pair)]),
+)
+plain.mistake(
+    "Only the pairs come out; all other ids are lost.",
+    "Append the id itself where no pair begins.",
+    lambda ids, pair, new: [new] * merge(ids, pair, new).count(new),
+)
+plain.mistake(
+    "Only the first id comes out.",
+    "Is `return` inside the loop? It ends the loop in its first round.",
+    lambda ids, pair, new: merge(ids, pair, new)[:1],
+)
+plain.mistake(
+    "The result is in reverse order.",
+    "If you begin at the end, turn the list around before you return it.",
+    lambda ids, pair, new: merge(ids, pair, new)[::-1],
+)
+plain.mistake(
+    "Each id of the pair becomes `new`, wherever it stands.",
+    "Both must stand side by side, in order.",
+    lambda ids, pair, new: [new if id in pair else id for id in ids],
+)
+
+odd = turn.probe("equal ids, edges, nothing to merge", _odd, _form, demand=a_list)
+odd.at_last = _why
+
+
+@odd.mistake(
+    "An id is used twice: 7, 7, 7 became two new ids.",
+    "After a pair go on by two: both of its ids are used.",
+)
+def _twice(ids: Ids, pair: Pair, new: int) -> Ids:
+    merged, taken = [], False
+    for i, id in enumerate(ids):
+        if _here(ids, i, pair):
+            merged.append(new)
+            taken = True
+        elif not taken:
+            merged.append(id)
+        else:
+            taken = False
+    return merged
+
+
+@odd.mistake(
+    "It merges from the right: 7, 7, 7 became 7, 256.",
+    "Go from the left: 256, 7. Another order gives other ids, which the model wasn't trained on.",
+)
+def _from_right(ids: Ids, pair: Pair, new: int) -> Ids:
+    return merge(ids[::-1], (pair[1], pair[0]), new)[::-1]
+
+
+odd.mistake(
+    "Ids above 256 are compared by `is`, which asks for the same object.",
+    "Two equal numbers may be two objects. Compare with `==`.",
+    _walk(lambda ids, i, pair: _here(ids, i, pair) and max(pair) <= 256),
+)
+odd.mistake(
+    "The ids are searched as text, where 17, 8 holds 7, 8.",
+    "Digits aren't ids. Compare the numbers.",
+    lambda ids, pair, new: [
+        int(part) for part in " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new)).split()
+    ],
+)
+odd.mistake(
+    "The ids are searched as text, where 7, 80 holds 7, 8.",
+    "Digits aren't ids. Compare the numbers.",
+    lambda ids, pair, new: [
+        int(part) for part in f" {' '.join(map(str, ids))}".replace(f" {pair[0]} {pair[1]}", f" {new}").split()
+    ],
+)
