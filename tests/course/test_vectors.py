@@ -52,5 +52,5 @@ def test_a_vector_stands_in_place_of_a_word(capsys):
     assert text == " her crown"
     said = capsys.readouterr().out.splitlines()[-1]
     assert said == "Ran on: a vector in place of ???; everything else SmolLM2's own."
-    with pytest.raises(UserError, match="give `vector` or `embedding`, not both"):
+    with pytest.raises(UserError, match="give `vector` alone"):
         mine.write("The ??? lost", vector=vectors.row("king"), embedding=embed)
