@@ -404,14 +404,14 @@ for first in (0, 100, 1_000, 10_000, 48_900):  # change this
     print(f"{first:6,} merges: {bits:5.2f} bits per byte")
 
 # %% [markdown]
-# One story proves little. Here are 50 texts, of four kinds:
+# One story proves little. Here are 50 texts, of three kinds:
 
 # %%
 bpe.show_costs(title="Nothing is lost in any of these cuts, except the model")
 
 # %% [markdown]
-# Same model, same letters, and the cost goes from 1.42 to 9.40 bits per byte. But look at the top: longest match cuts
-# 7 % of the pieces in another way and costs 0.16 more. On a good day you wouldn't notice, and that's the dangerous
+# Same model, same letters, and the cost goes from 1.44 to 9.54 bits per byte. But look at the top: longest match cuts
+# 5 % of the pieces in another way and costs 0.12 more. On a good day you wouldn't notice, and that's the dangerous
 # bug.
 #
 # One of these ways isn't even a cut of our own: GPT-2's ids, fed to SmolLM2. Right numbers, wrong list.
@@ -421,7 +421,7 @@ bpe.misread("The capital of France is")  # change this
 
 # %% [markdown]
 # **Verdict: false.** The cut is part of the model. Of ten other ways, none was cheaper than the one it was trained on,
-# in any of four kinds of text. Eight of ten cost more in each kind; leaving out the cut into words cost nothing in two.
+# in any of three kinds of text, and nine cost more in each. Leaving out the cut into words costs 0.02 on average.
 # You may choose any cut you like, *before* you train.
 
 # %% [markdown]
@@ -548,7 +548,7 @@ mine.map(lesson="01")
 # **What you wrote**: byte-pair encoding, from counting pairs to cutting words. Your code learned what a Rust library
 # learns, and gave GPT-2's ids on 1,000 of 1,000 lines.
 #
-# **What you measured**: a cut that loses nothing can cost a model everything, from 1.4 to 9.4 bits per byte; a space at
+# **What you measured**: a cut that loses nothing can cost a model everything, from 1.4 to 9.5 bits per byte; a space at
 # the end takes 17 capitals down to 0.
 #
 # **Yours to keep**: `mine/tokenizer.py` in your workbook. From now on, `mine.write` cuts its prompts with your
