@@ -116,7 +116,8 @@ the_map.diagrams.journey(**the_map.traced(prompt)).show()
 # - the **feed-forward** network works on each vector by itself;
 # - both read a copy that a **norm** has brought to a standard size.
 #
-# The last vector meets the table again: one score per token, called [logit](../teaching/glossary.md#l).
+# The last vector is compared with each row of the table. That gives one score per token, called
+# [logit](../teaching/glossary.md#l).
 #
 # Every model has a list of its own. Here are two lists:
 
@@ -173,7 +174,7 @@ def next_token(logits, temperature):
 # </details>
 
 # %% [markdown]
-# Diagrams of language models like to show *Hello*, with *World* as the next word, at 0.9.
+# Diagrams of language models often show *Hello*, with *World* as the next word, at 0.9.
 
 # %%
 world = predict_number("What probability does SmolLM2 give to World after Hello?")

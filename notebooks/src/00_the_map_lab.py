@@ -107,7 +107,7 @@ assert other != NEW
 # **Result**. The file is as long as the surprise says, within a byte, and the text comes back. With a model that is off
 # by 0.1%, not even the first word survives: *Mrs* is an unlikely beginning, so its part of the interval is narrow, and
 # a tiny shift puts the number into another one. What comes out is fluent, and about something else. At 1.00001, *Mrs*
-# survives, and *Abernathy* becomes *Lukas*.
+# survives, but *Abernathy* doesn't.
 #
 # **Verdict**: true, with a condition. Both sides must compute the *same* probabilities, to the last bit. That's why
 # sender and receiver both feed one token at a time: a pass over the whole text rounds differently.
@@ -183,7 +183,7 @@ show(
 )
 
 # %% [markdown]
-# A clean sweep, even on noise: after a handful of digits the model has noticed that only digits come. But don't send
+# A clean sweep, even on noise: after a handful of digits, the model predicts little but digits. But don't send
 # out the press release yet. Three objections:
 #
 # 1. **The race is short.** gzip and xz know nothing at the start and learn as they read. 350 bytes teach them little,

@@ -10,7 +10,7 @@
 # **You will write** the three functions that a network learns by: the loss, the way back through two layers, and the
 # step. Then a network of 7,003 numbers learns on them while you watch.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 00a (matrix products, softmax). No calculus beyond "the slope of
+# **Time**: 75 minutes. **Before you start**: lesson 00a (matrix products, softmax). No calculus beyond "the slope of
 # a curve". Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a
 # hint.
 
@@ -179,7 +179,7 @@ def logit_gradient(logits, targets):
 # %% [markdown]
 # ## Back through two layers
 #
-# So we know what each logit should do. But training changes the weights, two layers down. Nudging all 7,003 of them,
+# So we know how each logit should change. But training changes the weights, two layers down. Nudging all 7,003 of them,
 # twice each, would take 14,006 runs per step. [Backpropagation](../teaching/glossary.md#b) gets all slopes at the
 # cost of about two more runs. It walks back from the loss, and four rules are enough. We write d_h for the slopes of
 # the loss at the numbers of h; together they are its [gradient](../teaching/glossary.md#g), and it has h's shape.
