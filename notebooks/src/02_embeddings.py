@@ -345,8 +345,8 @@ closes.answer(best, show=lambda: print(shares))
 
 # %% [markdown]
 # 4 of 110, or 112 of 132: it's the same table and the same sum. What decides? Some geometry. Call the step that we
-# take o = c - a, and the step that would be right o′ = d - b. We land at b + o. The way back to b is |o| long.
-# The way to d is |o - o′| long. So d is nearer than b if
+# take o = c - a, and the step that would be right o′ = d - b. We land at b + o. The way back to b is |o| long. The
+# way to d is |o - o′| long. So d is nearer than b if
 #
 # **|o - o′| < |o|**
 #
@@ -393,8 +393,8 @@ for a, b, c in [
 # %% [markdown]
 # ## Ask the model
 #
-# All this time, *we* decided what a vector means: the nearest row. But the one who has to read it is the model. By
-# the table, *Paris - France + Italy* is *Rome* in 2 of 182 sums of this kind. What does the model read?
+# So far, the nearest row decided what a vector means. But a model has to read it. By the table, *Paris - France +
+# Italy* is *Rome* in 2 of 182 sums of this kind. What does the model read?
 #
 # We need a question that *Italy* alone fails. Here's one: a city lies in a country, a country in Europe.
 
@@ -450,8 +450,8 @@ for who, counts in couples.items():
 #
 # **Verdict: true, with a catch.** Directions in the table carry meaning: strictly, from 0 of 90 (opposites) to 112 of
 # 132 (nationalities), and a rule of one line predicts which sums close, 1,209 of 1,238 against 946 for *never*. For
-# capitals the model understands what the table can't say. For the couples that made the sum famous, neither the table
-# (4 of 110) nor the model (11 to 16) agrees.
+# capitals, the model reads right what the nearest row gets wrong. For the couples that made the sum famous, neither
+# the table (4 of 110) nor the model (11 to 16) agrees.
 
 # %% [markdown]
 # > **Where the picture simplifies.** A row belongs to a token, not to a word: *duchess* has none, and *king* has
@@ -511,7 +511,7 @@ mine.map(lesson="02")
 # **What you wrote**: the lookup, which SmolLM2 ran on, the nearest rows, and the sum.
 #
 # **What you measured**: the control b + c; a rule that promises the sum, and who gets in its way; 16 words that can't
-# be said; and that the model, not the table, has the last word on what a vector means.
+# be said; and sums that the model reads right though the nearest row is wrong.
 #
 # **Yours to keep**: `mine/embeddings.py` in your workbook.
 #
