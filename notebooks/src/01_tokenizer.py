@@ -285,8 +285,14 @@ print("Hello ->", gpt2.cut("Hello", encode))
 plural.answer(gpt2.shown(gpt2.cut(" umbrellas", encode)))
 
 # %% [markdown]
-# *Hello* is 15496, in your code as in OpenAI's. The plural has nothing in common with its singular: *a* and *s* were
-# merged early (*as* is frequent), and took the *a* away before ` umbrella` could use it.
+# *Hello* is 15496, in your code as in OpenAI's. And the plural has nothing in common with its singular. Here's why;
+# read from the bottom up, the lowest rank first:
+
+# %%
+gpt2.show_tree(" umbrellas")  # change this
+
+# %% [markdown]
+# Only 36 merges were learned before *a* + *s*. So it takes the *a* away, long before ` umbrella` could use it.
 #
 # Once is luck. So take 1,000 lines of the manual that comes with Python, full of code and odd characters, and compare
 # every id:
@@ -322,8 +328,8 @@ print(f"in SmolLM2: {other}; of the texts of Ottermere:", end=" ")
 print(len(documents) - smollm2.equal(documents, encode, in_words=False))
 
 # %% [markdown]
-# Hardly any in GPT-2. In SmolLM2 a third of them, nearly all with runs of spaces. So is the cut good for nothing? Learn
-# *without* it, each document as one word:
+# Hardly any in GPT-2. In SmolLM2 it's a third of this manual, all of them lines with two or more spaces in a row, and
+# no text of Ottermere. So is the cut good for nothing? Learn *without* it, each document as one word:
 
 # %%
 whole = learn([list(document.encode()) for document in documents], 100)
@@ -333,7 +339,7 @@ print(f"{len(across)} of 100 merges cross the edge of a word: {across[:8]}")
 
 # %% [markdown]
 # The cut shapes what is *learned*. Without it, entries go to `'e '` and `', and '`, and to the neighbors that words
-# happen to have. After it has shaped the merges, it's hardly needed to apply them.
+# happen to have. Where it has shaped the merges, little is left for it to do when they're applied.
 
 # %% [markdown]
 # ## Your encode feeds the real model
@@ -388,8 +394,9 @@ spelled_out = predict_number(
 )
 
 # %% tags=["nbval-ignore-output"]
+# change this: a sentence of yours
 story = "Mrs Abernathy kept her umbrella in the piano, the only dry place in the house."
-for way in ways:  # change the story
+for way in ways:
     print(f"{bpe.bits_per_byte(story, way):5.2f} {way.__name__}")
 spelled_out.answer(round(bpe.bits_per_byte(story, letter_by_letter), 1))
 
@@ -451,7 +458,7 @@ print("without the space:", bpe.capitals_after("")[0])
 
 # %% [markdown]
 # So the model read your space correctly, as a sign that a number comes next. In 50 texts, such a space in the middle
-# cost 22 bits on average, and more than none in 49 of them. Never end a prompt in a space.
+# cost 22 bits on average; only in one it cost nothing. Never end a prompt in a space.
 
 # %% [markdown]
 # ## Marks are not text

@@ -53,11 +53,12 @@ def cut(
     encode: EncodeWord,
     merges: Mapping[Pair, int] | None = None,
     in_words: bool = True,
+    known: dict[str, list[int]] | None = None,
 ) -> list[int]:
     """The ids of a text, each of its words encoded by `encode(ids of its bytes, merges)`.
 
-    Without `in_words`, the whole text is one word. Raises `UserError` where `encode` doesn't return ids of the
-    vocabulary.
+    Without `in_words`, the whole text is one word. `known` keeps the words that were encoded. Raises `UserError` where
+    `encode` doesn't return ids of the vocabulary.
 
     >>> tokenizer = Tokenizer.train(["low lower lowest"], 260)
     >>> cut(tokenizer, "slow", lambda ids, merges: ids) == byte_ids(tokenizer, "slow")
@@ -65,9 +66,10 @@ def cut(
     """
     merges = merges_of(tokenizer) if merges is None else merges
     words = split(text, tokenizer.model.pre_tokenizer) if in_words else [text]  # pyright: ignore[reportAttributeAccessIssue]
-    known: dict[str, list[int]] = {}
+    known = {} if known is None else known
     for word in dict.fromkeys(words):
-        known[word] = _checked(tokenizer, word, encode(byte_ids(tokenizer, word), merges))
+        if word not in known:
+            known[word] = _checked(tokenizer, word, encode(byte_ids(tokenizer, word), merges))
     return [id for word in words for id in known[word]]
 
 

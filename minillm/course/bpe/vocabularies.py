@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from minillm.analysis.surgery import EncodeWord
@@ -10,6 +11,7 @@ from minillm.assets import fetch
 from minillm.course import own_model
 from minillm.course.versions import origin
 from minillm.tokenizer import Tokenizer
+from minillm.viz.figures import merge_tree, show
 
 Merges = Mapping[Pair, int]
 LONGEST = 64  # bytes of an entry that `longest_match` tries
@@ -50,7 +52,21 @@ class Vocabulary:
 
     def equal(self, lines: Sequence[str], encode: EncodeWord, in_words: bool = True) -> int:
         """On how many of these lines `encode` gives the ids that the tokenizer itself gives."""
-        return sum(self.cut(line, encode, in_words) == self.tokenizer.encode(line) for line in lines)
+        known: dict[str, list[int]] = {}
+        cuts = (cut(self.tokenizer, line, encode, self.merges, in_words, known) for line in lines)
+        return sum(ids == self.tokenizer.encode(line) for ids, line in zip(cuts, lines, strict=True))
+
+    def show_tree(self, word: str) -> None:
+        """Draw how the merges of a word follow one another, each with its rank: how many were learned before it."""
+        ranks = {pair: rank for rank, pair in enumerate(self.merges)}
+        ids, steps = self.bytes(word), []
+        leaves = [self.tokenizer.vocab[id] for id in ids]
+        while found := [(ranks[pair], place) for place, pair in enumerate(pairwise(ids)) if pair in ranks]:
+            rank, place = min(found)
+            ids[place : place + 2] = [self.merges[ids[place], ids[place + 1]]]
+            steps.append((place, rank))
+        told = f"A tree from {len(leaves)} bytes up to {len(ids)} pieces: {self.shown(ids)}."
+        show(merge_tree(leaves, steps), title=f"How {self.name} cuts {word!r}", alt=told)
 
     def __repr__(self) -> str:
         return f"{self.name}: {len(self.merges):,} merges, {self.tokenizer.vocab_size:,} ids"

@@ -294,8 +294,9 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
 
 def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
     """Whether the cells below, where the list is much longer, would ever end."""
-    with asked.limit(turn.long_call), redirect_stdout(StringIO()):
-        if not starts_over(answer, plain(turn.long_call)):
+    call = turn.long_call or ()
+    with asked.limit(call), redirect_stdout(StringIO()):
+        if not starts_over(answer, plain(call)):
             return None
     again = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."
     return Verdict("not right yet", *(turn.slow or (again, ONCE)))

@@ -131,7 +131,51 @@ class ReturnsAtOnce:
         return counts
 
 
+@wrong("01.count_pairs", "The keys are numbers, not pairs.")
+class AddsTheIds:
+    def count_pairs(words):
+        counts = {}
+        for ids in words:
+            for a, b in pairwise(ids):
+                counts[a + b] = counts.get(a + b, 0) + 1
+        return counts
+
+
+@wrong("01.count_pairs", "A word that comes twice is counted once.")
+class DifferentWordsOnly:
+    def count_pairs(words):
+        counts, seen = {}, []
+        for ids in words:
+            if ids not in seen:
+                seen.append(ids)
+                for pair in pairwise(ids):
+                    counts[pair] = counts.get(pair, 0) + 1
+        return counts
+
+
 # --- 01.merge
+
+
+@wrong("01.merge", "The last id comes out once more")
+class AppendsTheLast:
+    def merge(ids, pair, new):
+        out, i = [], 0
+        while i < len(ids) - 1:
+            hit = (ids[i], ids[i + 1]) == pair
+            out.append(new if hit else ids[i])
+            i += 2 if hit else 1
+        return out + ids[-1:]
+
+
+@wrong("01.merge", "The new id is 256, whatever `new` says.")
+class Always256:
+    def merge(ids, pair, new):
+        out, i = [], 0
+        while i < len(ids):
+            hit = tuple(ids[i : i + 2]) == pair
+            out.append(256 if hit else ids[i])
+            i += 2 if hit else 1
+        return out
 
 
 @wrong("01.merge", "changed the input")
@@ -417,6 +461,20 @@ class OneWordOnly:
             pair = min(counts, key=lambda pair: (-counts[pair], pair))
             merges[pair] = 256 + i
             words[0] = merge(words[0], pair, 256 + i)
+        return merges
+
+
+@wrong("01.learn", "In ties with one left id, the pair that was seen first wins.")
+class LeftIdOnly:
+    def learn(words, n):
+        merges = {}
+        for i in range(n):
+            counts = count_pairs(words)
+            if not counts:
+                break
+            pair = min(counts, key=lambda pair: (-counts[pair], pair[0]))
+            merges[pair] = 256 + i
+            words = [merge(ids, pair, 256 + i) for ids in words]
         return merges
 
 

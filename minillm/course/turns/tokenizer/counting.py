@@ -65,7 +65,13 @@ def _words(rng: random.Random) -> list[Call]:
     def words(n: int, most: int = 5) -> list[list[int]]:
         return [_word(rng, rng.randint(2, most)) for _ in range(n)]
 
-    return [([[7, 8, 7, 8], [8, 7]],), ([[1, 2, 3], [1, 2, 4]],), (words(4),), (words(7),), (words(6, 7),)]
+    return [
+        ([[7, 8, 7, 8], [8, 7]],),
+        ([[1, 2, 3], [1, 2, 4]],),
+        (words(4),),
+        (words(7) + [[1, 2, 1]] * 2,),
+        (words(6, 7),),
+    ]
 
 
 def _odd(rng: random.Random) -> list[Call]:
@@ -86,7 +92,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's a number.", "Return a dictionary with a count for each pair.", index
         if type(answer) is dict and answer and not all(type(key) is tuple for key in answer):
             if all(type(key) is int for key in answer):
-                return "Single ids are counted.", "The keys are pairs: `(left, right)`.", index
+                return "The keys are numbers, not pairs.", "A key is a tuple of two ids: `(left, right)`.", index
             return "The keys are no pairs.", "A key is a tuple of two ids: `(left, right)`.", index
     return None
 
@@ -121,6 +127,16 @@ words.mistake(
     "A pair counts once per word, however often it is there.",
     "Count each of its positions: no `set`, and no `if pair in ...`.",
     _by(lambda ids: set(pairwise(ids))),
+)
+words.mistake(
+    "A word that comes twice is counted once.",
+    "Each word in the list counts, however often it was there before.",
+    lambda words: count_pairs([list(ids) for ids in dict.fromkeys(map(tuple, words))]),
+)
+words.mistake(
+    "Pairs that occur once are left out.",
+    "Return all counts, the ones, too.",
+    lambda words: {pair: count for pair, count in count_pairs(words).items() if count > 1},
 )
 words.mistake(
     "Every pair has the count 1.",

@@ -225,7 +225,7 @@ few.mistake(
 )
 few.mistake(
     "Nothing is merged: the ids come back as they were.",
-    "`merge` returns a new list. Keep it: `ids = merge(...)`.",
+    "Is any pair ever found? The keys of `merges` are tuples. And keep what `merge` returns: `ids = merge(...)`.",
     lambda ids, merges: list(ids),
 )
 few.mistake(

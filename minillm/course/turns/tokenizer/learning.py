@@ -52,7 +52,7 @@ turn = Turn(
         "Merge word by word: `merge(ids, pair, new) for ids in words`.",
         "name '(Counter|defaultdict|get_stats)' is not defined": "Your own `count_pairs` does the counting.",
         "name '(vocab|vocab_size|num_merges|text|ids)' is not defined": "The arguments are `words` and `n`.",
-        "unhashable type": "The keys of `merges` are pairs, tuples of two ids.",
+        "unhashable type": "A list can't be a key, nor in a set. Pairs are tuples of two ids; `words` stays a list.",
         "index out of range|pop from": "No pair may be left before n merges are found: stop then.",
         "missing \\d required positional|takes \\d positional": "`count_pairs(words)` takes the words, `merge(ids, "
         "pair, new)` takes one word at a time.",
@@ -201,7 +201,6 @@ untied.mistake("There's one merge too many.", "n rounds: `range(n)`.", lambda wo
 untied.mistake("There's one merge too few.", "n rounds: `range(n)`.", lambda words, n: learn(words, n - 1))
 for _start, _sentence in (
     (0, "The new ids begin at 0. Those are bytes already."),
-    (1, "The new ids begin at 1. Those are bytes already."),
     (255, "The new ids begin at 255, which is a byte. The first free id is 256."),
     (257, "The new ids begin at 257, so 256 is never used."),
 ):
@@ -275,9 +274,9 @@ tied.mistake(
     _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], str(pair)))),
 )
 tied.mistake(
-    "In ties, the smaller sum of ids wins.",
-    "Compare the left ids first, and the right ids where those are equal.",
-    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], sum(pair), pair))),
+    "In ties with one left id, the pair that was seen first wins.",
+    "Compare whole pairs: the smaller right id wins, too.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], pair[0]))),
 )
 tied.mistake(
     "In ties with one left id, the larger right id wins.",
