@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.checks.positional_encoding.common import turned
-from minillm.course.checks.positional_encoding.move_up import move_up
-from minillm.course.checks.positional_encoding.places import places
+from minillm.course.checks.positional_encoding.eviction import evict
+from minillm.course.checks.positional_encoding.precision import score_error
 from minillm.course.checks.positional_encoding.to_halves import to_halves
 from minillm.model.position import rotary_angles, rotate
 
@@ -17,16 +17,40 @@ def test_halves_turned_as_complex_numbers_are_the_packages():
     torch.testing.assert_close(turned(x, where, 500.0, halves=True), by_package, rtol=1e-4, atol=1e-5)
 
 
-@given(st.integers(0, 4), st.integers(0, 4), st.integers(1, 6), st.integers(0, 9))
-def test_padding_changes_no_place(front, behind, tokens, past):
-    real = torch.tensor([[False] * front + [True] * tokens + [False] * behind])
-    row = places(real, torch.tensor([past]))[0]
-    assert row[real[0]].tolist() == list(range(past, past + tokens))
-    assert row[~real[0]].tolist() == [0] * (front + behind)
+def test_without_rounding_in_the_way_there_is_no_error():
+    """Positions up to 256 and the frequencies 1 and 1/2 are whole and halved: bfloat16 holds their products exactly."""
+    query, key = torch.randn(2, 4)
+    errors = score_error(query, key, torch.arange(20, 129), distance=5, theta=4.0)
+    torch.testing.assert_close(errors, torch.zeros(109))
+
+
+def test_the_exact_part_of_the_score_is_the_packages():
+    query, key, positions = torch.randn(8), torch.randn(8), torch.tensor([3, 40, 200])
+
+    def rotated(x, at):
+        return rotate(x.expand(1, 1, len(at), 8), *rotary_angles(at, 8, 500.0))[0, 0]
+
+    def in_bfloat16(x, at):
+        frequencies = (500.0 ** (-torch.arange(0, 8, 2) / 8)).bfloat16()
+        angles = (at.bfloat16()[:, None] * frequencies).double()
+        points = torch.complex(*x.double().chunk(2)) * torch.polar(torch.ones_like(angles), angles)
+        return torch.cat([points.real, points.imag], -1)
+
+    exact = (rotated(query, positions) * rotated(key, positions - 2)).sum(-1)
+    low = (in_bfloat16(query, positions) * in_bfloat16(key, positions - 2)).sum(-1)
+    found = score_error(query, key, positions, 2, 500.0)
+    torch.testing.assert_close(found, (low - exact).float(), rtol=1e-3, atol=1e-4)
+
+
+def test_from_257_on_neighboring_positions_become_equal():
+    x = torch.full((64,), 0.5**0.5)
+    scores = [32.0, 30.9166]  # at distance 0 and 1
+    found = score_error(x, x, torch.tensor([257, 261, 300]), distance=1, theta=10_000.0)
+    torch.testing.assert_close(found, torch.full((3,), scores[0] - scores[1]), rtol=1e-3, atol=1e-3)
 
 
 def test_sorted_weights_give_the_scores_of_the_paper():
-    """Neighbours with the weights as they were, halves with the sorted ones; two query heads share a key head."""
+    """Neighbors with the weights as they were, halves with the sorted ones; two query heads share a key head."""
     T, C, D, H, G = 5, 6, 8, 4, 2
     x, query_weight, key_weight = torch.randn(T, C), torch.randn(H * D, C), torch.randn(G * D, C)
 
@@ -43,11 +67,11 @@ def test_sorted_weights_give_the_scores_of_the_paper():
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
-def test_what_moved_up_is_what_would_have_been_written_there(stay):
-    stay = torch.tensor(stay)
-    bare, values = torch.randn(2, len(stay), 6, generator=torch.Generator().manual_seed(0))
-    keys = turned(bare, torch.arange(len(stay)), 100.0, halves=True)
-    moved, left = move_up(keys, values, stay, 100.0)
-    anew = turned(bare[stay], torch.arange(int(stay.sum())), 100.0, halves=True)
+def test_kept_keys_are_as_if_rotated_at_their_new_positions(keep):
+    keep = torch.tensor(keep)
+    bare, values = torch.randn(2, len(keep), 6, generator=torch.Generator().manual_seed(0))
+    keys = turned(bare, torch.arange(len(keep)), 100.0, halves=True)
+    moved, left = evict(keys, values, keep, 100.0)
+    anew = turned(bare[keep], torch.arange(int(keep.sum())), 100.0, halves=True)
     torch.testing.assert_close(moved, anew, rtol=1e-4, atol=1e-5)
-    assert torch.equal(left, values[stay])
+    assert torch.equal(left, values[keep])

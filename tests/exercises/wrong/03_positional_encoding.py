@@ -6,201 +6,6 @@ import numpy as np
 import torch
 from answers import right, wrong
 
-# 03.1 Padding takes no place
-
-
-@wrong("03.1", "gets the number of its column")
-def columns(real, past):
-    T = real.size(1)
-    return torch.where(real, torch.arange(T) + past.unsqueeze(1), 0)
-
-
-@wrong("03.1", "The first token has place 1")
-def cumulative_sum(real, past):
-    return (real.long().cumsum(dim=1) + past[:, None]) * real.long()
-
-
-@wrong("03.1", "Padding does not get 0")
-def padding_left_as_it_is(real, past):
-    return real.long().cumsum(dim=-1) - 1 + past[:, None]
-
-
-@wrong("03.1", "Only padding in front of a text gets 0")
-def clamped_only_below(real, past):
-    return (real.long().cumsum(dim=-1) - 1 + past[:, None]).clamp(min=0)
-
-
-@wrong("03.1", "down the batch")
-def other_axis(real, past):
-    counted = torch.cumsum(real, 0) - 1 + past[:, None]
-    return counted.masked_fill(~real, 0)
-
-
-@wrong("03.1", "begins at 0 again")
-def past_forgotten(real, past):
-    return (real.cumsum(1) - 1).masked_fill(~real, 0)
-
-
-@wrong("03.1", "All rows go on from the same place")
-def longest_past(real, past):
-    here = int(max(past))
-    return torch.where(real, here + real.cumsum(1) - 1, torch.zeros((), dtype=torch.long))
-
-
-@wrong("03.1", "added to padding, too")
-def cleared_too_early(real, past):
-    own = (real.cumsum(1) - 1) * real
-    return own + past.view(-1, 1)
-
-
-@wrong("03.1", "Only the padding in front of a text is left out")
-def padding_in_front_only(real, past):
-    padding = real.int().argmax(1, keepdim=True)  # the first token's column
-    return ((torch.arange(real.shape[1]) - padding + past[:, None]).clamp(min=0)) * real
-
-
-@right("03.1")
-def by_walking(real, past):
-    out = []
-    for row, start in zip(real, past, strict=True):
-        seen = 0
-        line = []
-        for token in row:
-            line.append(int(start) + seen if token else 0)
-            seen += int(token)
-        out.append(line)
-    return out
-
-
-@right("03.1")
-def by_numpy(real, past):
-    flags = real.numpy().astype(np.int64)
-    before = np.cumsum(flags, axis=1) - flags
-    return (before + past.numpy()[:, None]) * flags
-
-
-@right("03.1")
-def by_a_triangle(real, past):
-    earlier = torch.ones(real.shape[1], real.shape[1]).triu(1)
-    return ((real.float() @ earlier + past[:, None]) * real).long()
-
-
-@wrong("03.1", "raised")
-def from_the_first_token_on(real, past):
-    rows = torch.zeros(real.shape, dtype=torch.long)
-    for row, some in enumerate(real):
-        first = int(some.nonzero()[0])
-        rows[row, first:] = torch.where(some, past[row] + some.cumsum(0) - 1, 0)[first:]
-    return rows
-
-
-@wrong("03.1", "Places wrap around")
-def counted_in_bytes(real, past):
-    counted = real.cumsum(-1, dtype=torch.int8) - 1
-    return torch.where(real, counted + past[:, None], 0)
-
-
-@wrong("03.1", "It is the padding before a token that is counted")
-def how_much_padding_came_before(real, past):
-    return torch.where(real, (~real).cumsum(-1) + past[:, None], 0)
-
-
-@wrong("03.1", "The first token has place -1")
-def from_the_last_in_the_cache(real, past):
-    return torch.where(real, real.cumsum(-1) - 2 + past[:, None], 0)
-
-
-@wrong("03.1", "The count goes on from one text to the next")
-def counted_without_an_axis(real, past):
-    seen, out = 0, torch.zeros(real.shape, dtype=torch.long)
-    for row in range(real.shape[0]):
-        for column in range(real.shape[1]):
-            if real[row, column]:
-                out[row, column] = seen + past[row]
-                seen += 1
-    return out
-
-
-@wrong("03.1", "counted from the end of the row")
-def how_many_follow(real, past):
-    T = real.shape[1]
-    after = real.long() @ torch.ones(T, T).tril(-1).long()
-    return torch.where(real, after + past[:, None], 0)
-
-
-@wrong("03.1", "have moved to the left")
-def without_gaps(real, past):
-    counted = torch.arange(real.shape[1]) + past[:, None]
-    return torch.stack([torch.where(torch.arange(len(row)) < row.sum(), c, 0) for row, c in zip(real, counted)])
-
-
-@wrong("03.1", "Padding does not get 0")
-def minus_one_for_padding(real, past):
-    return torch.where(real, real.cumsum(-1) - 1 + past[:, None], -1)
-
-
-@wrong("03.1", "The past is added along the columns")
-def without_a_second_axis(real, past):
-    return torch.where(real, real.cumsum(-1) - 1 + past, 0)
-
-
-@wrong("03.1", "All rows go on from the same place")
-def past_of_the_first_row(real, past):
-    return torch.where(real, real.cumsum(-1) - 1 + past[0], 0)
-
-
-@wrong("03.1", "is made of floats")
-def by_a_product_of_floats(real, past):
-    return ((real.float() @ torch.ones(real.shape[1], real.shape[1]).triu(1)) + past[:, None]) * real
-
-
-@wrong("03.1", "made of True and False")
-def written_into_the_mask(real, past):
-    return torch.where(real, real.cumsum(1) - 1 + past[:, None], 0) != 0
-
-
-@wrong("03.1", "token's place is 1 too high")
-def behind_the_last_in_the_cache(real, past):
-    return torch.where(real, real.cumsum(1) - 1 + (past + (past > 0))[:, None], 0)
-
-
-@wrong("03.1", "Every token's place is 2 too high")
-def two_special_tokens(real, past):
-    return torch.where(real, real.cumsum(1) + 1 + past[:, None], 0)
-
-
-@wrong("03.1", "The past is added twice")
-def past_in_the_count_and_after_it(real, past):
-    counted = real.long()
-    counted[:, 0] += past
-    return torch.where(real, counted.cumsum(1) - 1 + past[:, None], 0)
-
-
-@wrong("03.1", "The past is subtracted")
-def less_the_past(real, past):
-    return torch.where(real, real.cumsum(1) - 1 - past[:, None], 0)
-
-
-@wrong("03.1", "The tokens' places are right, but padding gets 2")
-def padding_gets_a_two(real, past):
-    return torch.where(real, real.cumsum(1) - 1 + past[:, None], 2)
-
-
-@wrong("03.1", "Every token gets the same place within its row")
-def how_many_in_all(real, past):
-    return torch.where(real, real.sum(1, keepdim=True) + past[:, None], 0)
-
-
-@wrong("03.1", "two tokens that follow each other")
-def even_columns(real, past):
-    return torch.where(real, (2 * real.cumsum(1) - 2) + past[:, None], 0)
-
-
-@wrong("03.1", "places go up by 1 as they should")
-def from_the_first_column(real, past):
-    start = real.int().argmax(1)
-    return torch.where(real, real.cumsum(1) - 1 + (past + start)[:, None], 0)
-
 
 # 03.2 A rotation that changes lengths
 
@@ -214,87 +19,87 @@ def halves_crossed(x):
     return torch.cat([-b, a], -1)
 
 
-def angles_of(places, theta, D):
-    return torch.outer(places.float(), 1 / theta ** (torch.arange(0, D, 2).float() / D))
+def angles_of(positions, theta, D):
+    return torch.outer(positions.float(), 1 / theta ** (torch.arange(0, D, 2).float() / D))
 
 
 @wrong("03.2", "the table is one for halves")
-def still_repeat(x, places, theta):
-    table = angles_of(places, theta, x.shape[-1]).repeat(1, 2)
+def still_repeat(x, positions, theta):
+    table = angles_of(positions, theta, x.shape[-1]).repeat(1, 2)
     return x * table.cos() + crossed(x) * table.sin()
 
 
 @wrong("03.2", "but of halves")
-def the_pairs_mended(x, places, theta):
-    table = torch.cat([angles_of(places, theta, x.shape[-1])] * 2, -1)
+def the_pairs_mended(x, positions, theta):
+    table = torch.cat([angles_of(positions, theta, x.shape[-1])] * 2, -1)
     return x * table.cos() + halves_crossed(x) * table.sin()
 
 
 @wrong("03.2", "x is still crossed as halves")
-def both_mended(x, places, theta):
-    table = angles_of(places, theta, x.shape[-1]).repeat_interleave(2, -1)
+def both_mended(x, positions, theta):
+    table = angles_of(positions, theta, x.shape[-1]).repeat_interleave(2, -1)
     return x * table.cos() + halves_crossed(x) * table.sin()
 
 
 @wrong("03.2", "come back sorted")
-def cat_in_place_of_stack(x, places, theta):
-    angles = angles_of(places, theta, x.shape[-1])
+def cat_in_place_of_stack(x, positions, theta):
+    angles = angles_of(positions, theta, x.shape[-1])
     even, odd = x[..., ::2], x[..., 1::2]
     return torch.cat([even * angles.cos() - odd * angles.sin(), even * angles.sin() + odd * angles.cos()], -1)
 
 
 @wrong("03.2", "turn backwards")
-def minus_on_the_other_side(x, places, theta):
-    angles = angles_of(places, theta, x.shape[-1])
+def minus_on_the_other_side(x, positions, theta):
+    angles = angles_of(positions, theta, x.shape[-1])
     even, odd = x[..., ::2], x[..., 1::2]
     pair = even * angles.cos() + odd * angles.sin(), odd * angles.cos() - even * angles.sin()
     return torch.stack(pair, -1).flatten(-2)
 
 
 @wrong("03.2", "It is a mirror")
-def no_minus(x, places, theta):
-    table = angles_of(places, theta, x.shape[-1]).repeat_interleave(2, -1)
+def no_minus(x, positions, theta):
+    table = angles_of(positions, theta, x.shape[-1]).repeat_interleave(2, -1)
     swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
     sign = torch.tensor([1.0, 1.0]).repeat(x.shape[-1] // 2)
     return x * table.cos() + sign * swapped * table.sin()
 
 
 @wrong("03.2", "turn too fast")
-def pair_number_over_width(x, places, theta):
+def pair_number_over_width(x, positions, theta):
     D = x.shape[-1]
-    table = (places[:, None] / theta ** (torch.arange(D // 2) / D)).repeat_interleave(2, -1)
+    table = (positions[:, None] / theta ** (torch.arange(D // 2) / D)).repeat_interleave(2, -1)
     return x * table.cos() + crossed(x) * table.sin()
 
 
 @wrong("03.2", "counted from 0")
-def row_numbers(x, places, theta):
+def row_numbers(x, positions, theta):
     return complex_plane(x, torch.arange(x.shape[-2]), theta)
 
 
 @wrong("03.2", "The base is 10,000")
-def base_by_heart(x, places, theta=1e4):
-    return complex_plane(x, places, 1e4)
+def base_by_heart(x, positions, theta=1e4):
+    return complex_plane(x, positions, 1e4)
 
 
 @wrong("03.2", "that is not a rotation")
-def sine_of_neighbours_cosine_of_halves(x, places, theta):
-    angles = angles_of(places, theta, x.shape[-1])
+def sine_of_neighbors_cosine_of_halves(x, positions, theta):
+    angles = angles_of(positions, theta, x.shape[-1])
     return x * angles.cos().repeat(1, 2) + crossed(x) * angles.sin().repeat_interleave(2, -1)
 
 
-@wrong("03.2", "called minillm.model.position")
-def the_package(x, places, theta):
+@wrong("03.2", "called minillm.model")
+def the_package(x, positions, theta):
     from minillm.model.position import rotary_angles, rotate
 
     shuffled = torch.cat([x[..., ::2], x[..., 1::2]], -1)[None]
-    return rotate(shuffled, *rotary_angles(places, x.shape[-1], theta))[0]
+    return rotate(shuffled, *rotary_angles(positions, x.shape[-1], theta))[0]
 
 
 def turned_by(formula, frequencies=lambda theta, D: theta ** (-torch.arange(0, D, 2) / D)):
-    """A rotation of neighbours, and one of halves, by a formula of (a, b, cos, sin)."""
+    """A rotation of neighbors, and one of halves, by a formula of (a, b, cos, sin)."""
 
-    def neighbours(x, places, theta):
-        angles = places[:, None] * frequencies(theta, x.shape[-1])
+    def neighbors(x, positions, theta):
+        angles = positions[:, None] * frequencies(theta, x.shape[-1])
         return torch.stack(formula(x[..., ::2], x[..., 1::2], angles.cos(), angles.sin()), -1).flatten(-2)
 
     def halves(keys, values, stay, theta):
@@ -302,7 +107,7 @@ def turned_by(formula, frequencies=lambda theta, D: theta ** (-torch.arange(0, D
         angles = by[:, None] * frequencies(theta, keys.shape[-1])
         return torch.cat(formula(*keys[stay].chunk(2, -1), angles.cos(), angles.sin()), -1), values[stay]
 
-    return neighbours, halves
+    return neighbors, halves
 
 
 def sound(a, b, cos, sin):
@@ -312,7 +117,7 @@ def sound(a, b, cos, sin):
 TURNS = {
     "second number of a pair is computed from the first": lambda a, b, c, s: (a * c - b * s, (a * c - b * s) * s + b * c),
     "first number of a pair is computed from the second": lambda a, b, c, s: (a * c - (a * s + b * c) * s, a * s + b * c),
-    "Sine and cosine have changed places": lambda a, b, c, s: sound(a, b, s, c),
+    "Sine and cosine are swapped": lambda a, b, c, s: sound(a, b, s, c),
     "the term with the sine is missing": lambda a, b, c, s: sound(a, b, c, 0 * s),
     "The cosine is missing": lambda a, b, c, s: sound(a, b, c**0, s),
     "Only the term with the sine": lambda a, b, c, s: sound(a, b, 0 * c, s),
@@ -336,102 +141,102 @@ for words, pair in {
 
 
 @wrong("03.2", "x plus a table")
-def added_as_in_2017(x, places, theta):
-    angles = angles_of(places, theta, x.shape[-1])
+def added_as_in_2017(x, positions, theta):
+    angles = angles_of(positions, theta, x.shape[-1])
     return x + torch.cat((angles.sin(), angles.cos()), -1)
 
 
 @wrong("03.2", "an angle of its own")
-def every_number_turns(x, places, theta):
+def every_number_turns(x, positions, theta):
     D = x.shape[-1]
-    angles = torch.outer(places.float(), theta ** (-torch.arange(D) / D))
+    angles = torch.outer(positions.float(), theta ** (-torch.arange(D) / D))
     return x * angles.cos() + crossed(x) * angles.sin()
 
 
-@wrong("03.2", "turned as if they were at place")
-def the_last_place_for_all(x, places, theta):
-    return complex_plane(x, places[-1:].expand(len(places)), theta)
+@wrong("03.2", "turned as if they were at position")
+def the_last_place_for_all(x, positions, theta):
+    return complex_plane(x, positions[-1:].expand(len(positions)), theta)
 
 
 @right("03.2")
-def complex_plane(x, places, theta):
+def complex_plane(x, positions, theta):
     D = x.shape[-1]
-    angles = angles_of(places, theta, D)
+    angles = angles_of(positions, theta, D)
     points = torch.view_as_complex(x.reshape(*x.shape[:-1], D // 2, 2).contiguous())
     return torch.view_as_real(points * torch.exp(1j * angles)).flatten(-2)
 
 
 @right("03.2")
-def number_by_number(x, places, theta):
+def number_by_number(x, positions, theta):
     H, T, D = x.shape
     out = torch.empty_like(x)
     for h in range(H):
         for t in range(T):
             for i in range(0, D, 2):
-                point = complex(x[h, t, i], x[h, t, i + 1]) * cmath.exp(1j * int(places[t]) * theta ** (-i / D))
+                point = complex(x[h, t, i], x[h, t, i + 1]) * cmath.exp(1j * int(positions[t]) * theta ** (-i / D))
                 out[h, t, i], out[h, t, i + 1] = point.real, point.imag
     return out
 
 
 @right("03.2")
-def block_matrices(x, places, theta):
+def block_matrices(x, positions, theta):
     D = x.shape[-1]
     step = torch.zeros(D, D, dtype=torch.float64)  # the generator of the rotation, one block a pair
     for i in range(0, D, 2):
         step[i, i + 1], step[i + 1, i] = -(theta ** (-i / D)), theta ** (-i / D)
-    rotations = torch.stack([torch.matrix_exp(int(p) * step) for p in places])
+    rotations = torch.stack([torch.matrix_exp(int(p) * step) for p in positions])
     return torch.einsum("tde,hte->htd", rotations, x.double()).float()
 
 
 @wrong("03.2", "raised IndexError")
-def a_table_of_64_places(x, places, theta):
+def a_table_of_64_positions(x, positions, theta):
     table = torch.arange(64)[:, None] * theta ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])
-    angles = table[places].repeat_interleave(2, -1)
+    angles = table[positions].repeat_interleave(2, -1)
     return x * angles.cos() + torch.stack((-x[..., 1::2], x[..., ::2]), -1).flatten(-2) * angles.sin()
 
 
-def by_frequencies(x, places, frequencies):
-    angles = (places[:, None] * frequencies).repeat_interleave(2, -1)
+def by_frequencies(x, positions, frequencies):
+    angles = (positions[:, None] * frequencies).repeat_interleave(2, -1)
     return x * angles.cos() + crossed(x) * angles.sin()
 
 
 @wrong("03.2", "exponent is -4i/D")
-def width_of_half_the_vector(x, places, theta):
+def width_of_half_the_vector(x, positions, theta):
     half = x.shape[-1] // 2
-    return by_frequencies(x, places, theta ** (-2 * torch.arange(half) / half))
+    return by_frequencies(x, positions, theta ** (-2 * torch.arange(half) / half))
 
 
 @wrong("03.2", "All pairs turn equally fast")
-def place_for_angle(x, places, theta):
-    return by_frequencies(x, places, torch.ones(x.shape[-1] // 2))
+def place_for_angle(x, positions, theta):
+    return by_frequencies(x, positions, torch.ones(x.shape[-1] // 2))
 
 
 @wrong("03.2", "The exponents run from 0 to -1")
-def evenly_spread(x, places, theta):
-    return by_frequencies(x, places, theta ** -torch.linspace(0, 1, x.shape[-1] // 2))
+def evenly_spread(x, positions, theta):
+    return by_frequencies(x, positions, theta ** -torch.linspace(0, 1, x.shape[-1] // 2))
 
 
 @wrong("03.2", "The pairs are counted from 1")
-def first_pair_is_one(x, places, theta):
+def first_pair_is_one(x, positions, theta):
     D = x.shape[-1]
-    return by_frequencies(x, places, theta ** (-2 * torch.arange(1, D // 2 + 1) / D))
+    return by_frequencies(x, positions, theta ** (-2 * torch.arange(1, D // 2 + 1) / D))
 
 
-@wrong("03.2", "The places are counted from 1")
-def one_place_further(x, places, theta):
-    return complex_plane(x, 1 + places, theta)
+@wrong("03.2", "The positions are counted from 1")
+def one_place_further(x, positions, theta):
+    return complex_plane(x, 1 + positions, theta)
 
 
 @wrong("03.2", "as if an angle had been rounded")
-def brain_floats(x, places, theta):
+def brain_floats(x, positions, theta):
     D = x.shape[-1]
-    return by_frequencies(x, places, (theta ** (-torch.arange(0, D, 2) / D)).bfloat16().float())
+    return by_frequencies(x, positions, (theta ** (-torch.arange(0, D, 2) / D)).bfloat16().float())
 
 
 @wrong("03.2", "are taken for degrees")
-def in_degrees(x, places, theta):
+def in_degrees(x, positions, theta):
     D = x.shape[-1]
-    return by_frequencies(x, places, torch.deg2rad(theta ** (-torch.arange(0, D, 2) / D)))
+    return by_frequencies(x, positions, torch.deg2rad(theta ** (-torch.arange(0, D, 2) / D)))
 
 
 # 03.3 Weights of the other kind
@@ -548,7 +353,7 @@ def as_in_the_example(query_weight, key_weight, n_heads, n_kv_heads):
     return query_weight[rows[0]], key_weight[rows[1]]
 
 
-@wrong("03.3", "head 0 is sorted rightly, but not head 1")
+@wrong("03.3", "head 0 is sorted correctly, but not head 1")
 def all_but_the_second_head(query_weight, key_weight, n_heads, n_kv_heads):
     def sort(weight, heads):
         parts = list(weight.chunk(heads))
@@ -593,7 +398,7 @@ def keys_in_front(query_weight, key_weight, n_heads, n_kv_heads):
     return sorted_by(key_weight, n_kv_heads), sorted_by(query_weight, n_heads)
 
 
-@wrong("03.3", "it is row 1 with the other sign")
+@wrong("03.3", "it is row 1 with the opposite sign")
 def second_parts_with_a_minus(query_weight, key_weight, n_heads, n_kv_heads):
     def sort(weight, heads):
         parts = weight.unflatten(0, (heads, -1))
@@ -650,13 +455,13 @@ def wrong_direction(keys, values, stay, theta):
     return by_halves(keys[stay], angles_of(old - new, theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "a second time, by their new places")
+@wrong("03.4", "a second time, by their new positions")
 def turned_as_if_new(keys, values, stay, theta):
     kept = keys[stay]
     return by_halves(kept, angles_of(torch.arange(len(kept)), theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "turned back to place 0")
+@wrong("03.4", "turned back to position 0")
 def only_undone(keys, values, stay, theta):
     kept = keys[stay]
     return by_halves(kept, -angles_of(stay.nonzero()[:, 0], theta, keys.shape[1])), values[stay]
@@ -675,20 +480,20 @@ def the_base_of_the_lesson(keys, values, stay, theta):
     return by_halves(keys[stay], angles_of(by, 10_000, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "Neighbours are turned")
+@wrong("03.4", "Neighbors are turned")
 def with_the_function_of_before(keys, values, stay, theta):
     by = torch.arange(int(stay.sum())) - stay.nonzero()[:, 0]
     return complex_plane(keys[stay][None], by, theta)[0], values[stay]
 
 
-@wrong("03.4", "in front of the gap is turned back")
+@wrong("03.4", "comes before the gap is turned back")
 def all_by_one_number(keys, values, stay, theta):
     gone = len(stay) - int(stay.sum())
     back = torch.full((len(keys),), -gone)
     return by_halves(keys, angles_of(back, theta, keys.shape[1]))[stay], values[stay]
 
 
-@wrong("03.4", "All keys behind the first gap")
+@wrong("03.4", "All keys after the first gap")
 def one_gap_only(keys, values, stay, theta):
     gone = int((~stay).sum())
     gap = stay.tolist().index(False) if gone else 0
@@ -696,8 +501,8 @@ def one_gap_only(keys, values, stay, theta):
     return by_halves(keys, angles_of(by, theta, keys.shape[1]))[stay], values[stay]
 
 
-@wrong("03.4", "Every key stands one place too far along")
-def places_from_one(keys, values, stay, theta):
+@wrong("03.4", "Every key is one position too far along")
+def positions_from_one(keys, values, stay, theta):
     by = torch.arange(1, int(stay.sum()) + 1) - stay.nonzero()[:, 0]
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
 
@@ -718,10 +523,10 @@ def undone_and_turned_anew(keys, values, stay, theta):
 @right("03.4")
 def one_leaves_after_the_other(keys, values, stay, theta):
     step = angles_of(torch.tensor([-1]), theta, keys.shape[1])
-    for place in reversed(range(len(keys))):
-        if not stay[place]:
-            keys = torch.cat([keys[:place], by_halves(keys[place + 1 :], step)])
-            values = torch.cat([values[:place], values[place + 1 :]])
+    for position in reversed(range(len(keys))):
+        if not stay[position]:
+            keys = torch.cat([keys[:position], by_halves(keys[position + 1 :], step)])
+            values = torch.cat([values[:position], values[position + 1 :]])
     return keys, values
 
 
@@ -781,13 +586,13 @@ def in_turns(keys, values, stay, theta):
     return by_halves(keys[stay], 2 * torch.pi * angles_of(by, theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "Every key stands one place too far along")
+@wrong("03.4", "Every key is one position too far along")
 def counts_itself(keys, values, stay, theta):
     by = (stay.cumsum(0) - torch.arange(len(stay)))[stay]
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
 
 
-@wrong("03.4", "however many tokens left in front of it")
+@wrong("03.4", "however many tokens left before it")
 def back_by_one(keys, values, stay, theta):
     by = -(torch.arange(len(stay)) > stay.cumsum(0) - 1).long()[stay]
     return by_halves(keys[stay], angles_of(by, theta, keys.shape[1])), values[stay]
@@ -800,3 +605,185 @@ def rounded_cosine(keys, values, stay, theta):
     first, second = keys[stay].chunk(2, -1)
     cos, sin = angles.cos().round(), angles.sin()
     return torch.cat((first * cos - second * sin, first * sin + second * cos), -1), values[stay]
+
+
+# 03.1 RoPE angles in bfloat16
+
+
+def spun(x, angles):
+    a, b = x.chunk(2)
+    return torch.cat([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], -1)
+
+
+def freq(theta, D):
+    return 1 / theta ** (torch.arange(0, D, 2) / D)
+
+
+def low(positions, frequencies):
+    return (positions.bfloat16()[:, None] * frequencies.bfloat16()).float()
+
+
+def difference_of_scores(query, key, positions, distance, theta, low=low, exact=lambda p, f: p[:, None] * f, spun=spun):
+    f = freq(theta, len(query))
+    scores = [
+        (spun(query, angles(positions, f)) * spun(key, angles(positions - distance, f))).sum(-1) for angles in (low, exact)
+    ]
+    return scores[0] - scores[1]
+
+
+@wrong("03.1", "The position is not rounded")
+def only_frequencies(*args):
+    return difference_of_scores(*args, low=lambda p, f: (p.float()[:, None] * f.bfloat16().float()).bfloat16().float())
+
+
+@wrong("03.1", "The frequencies are not rounded")
+def only_positions(*args):
+    return difference_of_scores(*args, low=lambda p, f: (p.bfloat16().float()[:, None] * f).bfloat16().float())
+
+
+@wrong("03.1", "The product is not rounded")
+def product_in_float32(*args):
+    return difference_of_scores(*args, low=lambda p, f: p.bfloat16().float()[:, None] * f.bfloat16().float())
+
+
+@wrong("03.1", "Only the product is rounded")
+def rounded_at_the_end(*args):
+    return difference_of_scores(*args, low=lambda p, f: (p[:, None] * f).bfloat16().float())
+
+
+@wrong("03.1", "Cosine and sine are rounded, too")
+def trigonometry_in_bfloat16(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+
+    def score(dtype):
+        rotated = []
+        for x, p in ((query, positions), (key, positions - distance)):
+            angles = p.to(dtype)[:, None] * f.to(dtype)
+            cos, sin = angles.cos().float(), angles.sin().float()
+            a, b = x.chunk(2)
+            rotated.append(torch.cat([a * cos - b * sin, a * sin + b * cos], -1))
+        return (rotated[0] * rotated[1]).sum(-1)
+
+    return score(torch.bfloat16) - score(torch.float32)
+
+
+@wrong("03.1", "Everything after the angles is bfloat16, too")
+def all_in_bfloat16(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+
+    def score(dtype):
+        q = spun(query.to(dtype), positions.to(dtype)[:, None] * f.to(dtype))
+        k = spun(key.to(dtype), (positions - distance).to(dtype)[:, None] * f.to(dtype))
+        return (q * k).sum(-1).float()
+
+    return score(torch.bfloat16) - score(torch.float32)
+
+
+@wrong("03.1", "The distance is rounded")
+def distance_in_bfloat16(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+    exact = (spun(query, positions[:, None] * f) * spun(key, (positions - distance)[:, None] * f)).sum(-1)
+    d = torch.full_like(positions, distance)
+    return (spun(query, low(d, f)) * key).sum(-1) - exact
+
+
+@wrong("03.1", "the position minus the rounded distance")
+def subtracted_after_rounding(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+    exact = (spun(query, positions[:, None] * f) * spun(key, (positions - distance)[:, None] * f)).sum(-1)
+    keys = positions.bfloat16() - torch.tensor(distance).bfloat16()
+    return (spun(query, low(positions, f)) * spun(key, low(keys, f))).sum(-1) - exact
+
+
+@wrong("03.1", "opposite sign")
+def exact_minus_rounded(*args):
+    return -difference_of_scores(*args)
+
+
+@wrong("03.1", "absolute value")
+def how_far(*args):
+    return difference_of_scores(*args).abs()
+
+
+@wrong("03.1", "a share of the exact score")
+def relative(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+    exact = (spun(query, positions[:, None] * f) * spun(key, (positions - distance)[:, None] * f)).sum(-1)
+    return difference_of_scores(query, key, positions, distance, theta) / exact
+
+
+@wrong("03.1", "The bfloat16 score itself")
+def without_the_exact_one(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+    return (spun(query, low(positions, f)) * spun(key, low(positions - distance, f))).sum(-1)
+
+
+@wrong("03.1", "Neighbors are a pair")
+def neighbors_paired(*args):
+    def spun(x, angles):
+        a, b = x[::2], x[1::2]
+        return torch.stack([a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()], -1).flatten(-2)
+
+    return difference_of_scores(*args, spun=spun)
+
+
+@wrong("03.1", "The key is `distance` positions after the query")
+def key_in_the_future(query, key, positions, distance, theta):
+    return difference_of_scores(query, key, positions, -distance, theta)
+
+
+@wrong("03.1", "Query and key are swapped")
+def swapped(query, key, positions, distance, theta):
+    return difference_of_scores(key, query, positions, distance, theta)
+
+
+@wrong("03.1", "Only the key is rounded")
+def exact_query(query, key, positions, distance, theta):
+    f = freq(theta, len(query))
+    q = spun(query, positions[:, None] * f)
+    keys = (spun(key, angles(positions - distance, f)) for angles in (low, lambda p, f: p[:, None] * f))
+    one, other = ((q * k).sum(-1) for k in keys)
+    return one - other
+
+
+@wrong("03.1", "divided by sqrt(D)")
+def scaled(*args):
+    return difference_of_scores(*args) / len(args[0]) ** 0.5
+
+
+@wrong("03.1", "float16 is used, not bfloat16")
+def half(*args):
+    return difference_of_scores(*args, low=lambda p, f: (p.half()[:, None] * f.half()).float())
+
+
+@wrong("03.1", "in place of (")
+def a_single_number(*args):
+    return difference_of_scores(*args).abs().max()
+
+
+@right("03.1")
+def by_complex_numbers(query, key, positions, distance, theta):
+    D = len(query)
+    frequencies = torch.tensor([theta ** (-2 * i / D) for i in range(D // 2)])
+    product = torch.complex(*query.chunk(2)) * torch.complex(*key.chunk(2)).conj()
+
+    def score(kind):
+        ways = [(p.to(kind)[:, None] * frequencies.to(kind)).double() for p in (positions, positions - distance)]
+        return (product * torch.polar(torch.ones_like(ways[0]), ways[0] - ways[1])).real.sum(1)
+
+    return score(torch.bfloat16) - score(torch.float64)
+
+
+@right("03.1")
+def position_by_position(query, key, positions, distance, theta):
+    D, errors = len(query), []
+    for m in positions.tolist():
+        total = 0.0
+        for i in range(D // 2):
+            f = torch.tensor(theta ** (-2 * i / D))
+            q, k = (complex(x[i], x[i + D // 2]) for x in (query, key))
+            for sign, kind in ((1, torch.bfloat16), (-1, torch.float64)):
+                angles = [(torch.tensor(p, dtype=kind) * f.to(kind)).item() for p in (m, m - distance)]
+                total += sign * (q * cmath.exp(1j * angles[0]) * (k * cmath.exp(1j * angles[1])).conjugate()).real
+        errors.append(total)
+    return errors

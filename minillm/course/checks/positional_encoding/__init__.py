@@ -1,2 +1,2 @@
-"""Assignment 03: places among padding, a rotation whose table pairs other numbers, weights of the other kind, and a
-cache that moves up."""
+"""Assignment 03: RoPE angles in bfloat16, a rotation that mixes two layouts, weights of the other layout, and tokens
+that leave a cache."""

@@ -6,17 +6,17 @@ from torch import Tensor
 
 
 def turned(
-    x: Float[Tensor, "*H T D"], places: Shaped[Tensor, "T"], theta: float, halves: bool = False, step: float = 2
+    x: Float[Tensor, "*H T D"], positions: Shaped[Tensor, "T"], theta: float, halves: bool = False, step: float = 2
 ) -> Float[Tensor, "*H T D"]:
-    """Each pair as a complex number, times e^(i · place · theta^(-2i/D)) (Su et al. 2021, eq. 13).
+    """Each pair as a complex number, times e^(i · position · theta^(-2i/D)) (Su et al. 2021, eq. 13).
 
-    The pairs are neighbours (2i, 2i + 1) as in the paper, or halves (i, i + D/2). `step` stands for the 2.
+    The pairs are neighbors (2i, 2i + 1) as in the paper, or halves (i, i + D/2). `step` stands for the 2.
 
     >>> turned(torch.tensor([[1.0, 2.0]]), torch.tensor([torch.pi / 2]), theta=10_000.0).round(decimals=4)
     tensor([[-2.,  1.]])
     """
     D = x.shape[-1]
-    angles = places[:, None] * theta ** (-step * torch.arange(D // 2).double() / D)
+    angles = positions[:, None] * theta ** (-step * torch.arange(D // 2).double() / D)
     points = _points(x, halves) * torch.polar(torch.ones_like(angles), angles)
     parts = points.real.float(), points.imag.float()
     return torch.cat(parts, -1) if halves else torch.stack(parts, -1).flatten(-2)
@@ -44,23 +44,23 @@ def seen_angles(
     return torch.where(kept & (old.abs() > 0), angles, torch.nan)
 
 
-def wrong_angle(seen: Float[Tensor, "half"], theta: float, places: int, whose: str) -> tuple[str, str] | None:
+def wrong_angle(seen: Float[Tensor, "half"], theta: float, positions: int, whose: str) -> tuple[str, str] | None:
     """A sentence and a hint about the first pair of one vector that was turned by a wrong angle, if one was.
 
-    >>> wrong_angle(torch.tensor([1.0, 1.0]), 10_000.0, places=1, whose="At place 1,")[0]
-    'At place 1, pair 1 is turned by the angle 1; right is 0.01, 1 · theta^(-2/4).'
+    >>> wrong_angle(torch.tensor([1.0, 1.0]), 10_000.0, positions=1, whose="At position 1,")[0]
+    'At position 1, pair 1 is turned by the angle 1; right is 0.01, 1 · theta^(-2/4).'
     """
     D = 2 * len(seen)
-    due = places * theta ** (-torch.arange(0, D, 2).double() / D)
+    due = positions * theta ** (-torch.arange(0, D, 2).double() / D)
     off = (seen - due).abs()
     wrong = (off > 5e-5 + 3e-7 * due.abs()).nonzero().flatten().tolist()
     if not wrong:
         return None
     pair = wrong[0]
     if (off <= due.abs() / 100).all():
-        hint = "Half precision has 8 or 11 bits for a number. Compute places, frequencies and angles in float32."
+        hint = "Half precision has 8 or 11 bits for a number. Compute positions, frequencies and angles in float32."
         nearly = f"turned by {seen[pair]:.6g}, nearly right ({due[pair]:.6g}), as if an angle had been rounded"
         return f"{whose} pair {pair} is {nearly}.", hint
-    hint = "Print your frequencies for D = 4: they are 1 and theta^(-2/4). An angle is place times frequency."
-    right = f"{due[pair]:.4g}, {places} · theta^(-{2 * pair}/{D})"
+    hint = "Print your frequencies for D = 4: they are 1 and theta^(-2/4). An angle is position times frequency."
+    right = f"{due[pair]:.4g}, {positions} · theta^(-{2 * pair}/{D})"
     return f"{whose} pair {pair} is turned by the angle {seen[pair]:.4g}; right is {right}.", hint

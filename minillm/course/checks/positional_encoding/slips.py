@@ -25,8 +25,8 @@ FORMULAS: list[tuple[str, str, Formula]] = [
         lambda a, b, cos, sin: (a * cos - (a * sin + b * cos) * sin, a * sin + b * cos),
     ),
     (
-        "Sine and cosine have changed places.",
-        f"{RULE} At place 0 the cosine is 1 and the sine 0, and nothing changes.",
+        "Sine and cosine are swapped.",
+        f"{RULE} At position 0 the cosine is 1 and the sine 0, and nothing changes.",
         lambda a, b, cos, sin: (a * sin - b * cos, a * cos + b * sin),
     ),
     (
@@ -67,12 +67,14 @@ SPEEDS: list[tuple[str, Callable[[int], Tensor], float]] = [  # the exponents fo
     ("all angles are multiplied by 2π", lambda D: -torch.arange(0, D, 2) / D, 2 * math.pi),
     ("all angles are divided by 2π", lambda D: -torch.arange(0, D, 2) / D, 0.5 / math.pi),
 ]
-SPEED_HINT = "An angle is place · theta^(-2i/D), in radians: for D = 4 a pair turns by 1 or theta^(-1/2) per place."
+SPEED_HINT = (
+    "An angle is position · theta^(-2i/D), in radians: for D = 4 a pair turns by 1 or theta^(-1/2) per position."
+)
 
 
 def slipped(
     x: Float[Tensor, "*H T D"],
-    places: Shaped[Tensor, "T"],
+    positions: Shaped[Tensor, "T"],
     theta: float,
     *,
     formula: Formula = lambda a, b, cos, sin: (a * cos - b * sin, a * sin + b * cos),
@@ -86,7 +88,7 @@ def slipped(
     tensor([[1., 2.]])
     """
     D = x.shape[-1]
-    angles = (places[:, None] * float(theta) ** exponents(D)).double() * factor  # rounded as an answer's are
+    angles = (positions[:, None] * float(theta) ** exponents(D)).double() * factor  # rounded as an answer's are
     a, b = x.double().chunk(2, -1) if halves else (x[..., ::2].double(), x[..., 1::2].double())
     parts = formula(a, b, angles.cos(), angles.sin())
     return (torch.cat(parts, -1) if halves else torch.stack(parts, -1).flatten(-2)).float()

@@ -1,4 +1,4 @@
-"""03.3: query and key matrices that were trained with neighbours, for code that pairs halves.
+"""03.3: query and key matrices that were trained with neighbors, for code that pairs halves.
 
 The step is in every script that converts a Llama, and with fewer key heads than query heads it went wrong in several:
 issue 31766 of huggingface/transformers, pull request 546 of flash-attention, pull request 3364 of llama.cpp. There the
@@ -38,7 +38,7 @@ def _sorted(weight: Tensor, heads: int) -> Tensor:
 
 
 def _woven(weight: Tensor, heads: int) -> Tensor:
-    """The way back: halves become neighbours."""
+    """The way back: halves become neighbors."""
     return torch.cat([torch.stack(head.chunk(2), 1).flatten(0, 1) for head in weight.chunk(heads)])
 
 
@@ -122,7 +122,7 @@ def _no_row(old: tuple[Tensor, Tensor], given: Tensor, at: int, name: str) -> tu
     for n, old_row in enumerate(own):
         factor = float((old_row * row).sum() / (old_row * old_row).sum()) if old_row.any() else 0.0
         if factor and not apart(factor * old_row, row).any():
-            words = "with the other sign" if abs(factor + 1) < 1e-4 else f"times {factor:.4g}"
+            words = "with the opposite sign" if abs(factor + 1) < 1e-4 else f"times {factor:.4g}"
             return f"{sentence}: it is row {n} {words}.", f"{hint} The rotation itself is not part of the weights."
     for n, old_row in enumerate(own):
         if len(row) > 2 and not apart(old_row.sort().values, row.sort().values).any():
@@ -156,14 +156,14 @@ def _order(rows: list[Any], heads: int, name: str) -> tuple[str, str] | None:
     good = [rows[at : at + D] == due[at : at + D] for at in range(0, n, D)]
     if any(good):
         wrong = [str(head) for head, fine in enumerate(good) if not fine]
-        words = f"In the {name} matrix head {good.index(True)} is sorted rightly, but not head {wrong[0]}"
+        words = f"In the {name} matrix head {good.index(True)} is sorted correctly, but not head {wrong[0]}"
         return f"{words} ({len(wrong)} of {heads} heads are wrong).", "Do the same in every head."
     seen = ", ".join(map(str, rows[:D] if D <= 12 else [*rows[:12], "..."]))
     asked = ", ".join(map(str, due[:D] if D <= 12 else [*due[:12], "..."]))
     return f"In the first {name} head the old rows stand in the order {seen}; right is {asked}.", hint
 
 
-question = Question("03.3", "Weights of the other kind", to_halves, parts=("query_weight", "key_weight"))
+question = Question("03.3", "Convert weights between two RoPE layouts", to_halves, parts=("query_weight", "key_weight"))
 
 one_head = question.probe(
     "one head",
@@ -177,7 +177,7 @@ one_head.mistake(
     _with(_unchanged, _unchanged),
 )
 one_head.mistake(
-    "It is the way back: it makes neighbours of halves.",
+    "It is the way back: it makes neighbors of halves.",
     "The new first half is made of the *first* numbers of all pairs: rows 0, 2, 4, ...",
     _with(_woven, _woven),
 )

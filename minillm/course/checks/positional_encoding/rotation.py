@@ -1,7 +1,7 @@
-"""03.2, a bug-hunt: a table of angles made for halves, and a rotation that pairs neighbours.
+"""03.2, a bug-hunt: a table of angles made for halves, and a rotation that pairs neighbors.
 
 It happened to V-JEPA 2 (pull request 15 of facebookresearch/vjepa2). Its code keeps the mistake, with a note, since the
-published weights were trained with it. The other way about, a table for neighbours and a rotation of halves, it is in
+published weights were trained with it. The other way about, a table for neighbors and a rotation of halves, it is in
 issue 6 of how-to-train-your-gpt.
 """
 
@@ -27,28 +27,35 @@ from minillm.course.checks.positional_encoding.slips import (
 from minillm.course.checks.question import Question
 
 
-def turn(x: Float[Tensor, "H T D"], places: Int[Tensor, "T"], theta: float) -> Float[Tensor, "H T D"]:
-    """The right answer: neighbours turned as complex numbers.
+def rotate_pairs(x: Float[Tensor, "H T D"], positions: Int[Tensor, "T"], theta: float) -> Float[Tensor, "H T D"]:
+    """The right answer: neighbors turned as complex numbers.
 
-    >>> turn(torch.tensor([[[1.0, 0.0, 1.0, 0.0]]]), torch.tensor([1]), theta=10_000.0).round(decimals=2)
+    >>> rotate_pairs(torch.tensor([[[1.0, 0.0, 1.0, 0.0]]]), torch.tensor([1]), theta=10_000.0).round(decimals=2)
     tensor([[[0.5400, 0.8400, 1.0000, 0.0100]]])
     """
-    return turned(x, places, theta)
+    return turned(x, positions, theta)
 
 
 def _turn(
-    x, places, theta, *, repeat=lambda angles: angles.repeat_interleave(2, 1), step=2, sign=1.0, first_sign=-1.0
+    x, positions, theta, *, repeat=lambda angles: angles.repeat_interleave(2, 1), step=2, sign=1.0, first_sign=-1.0
 ) -> Tensor:
     """The rotation by a table of angles, with one thing done differently."""
     D = x.shape[-1]
-    angles = sign * places[:, None] * theta ** (-step * torch.arange(D // 2) / D)
+    angles = sign * positions[:, None] * theta ** (-step * torch.arange(D // 2) / D)
     angles = repeat(angles)
     crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
     return x * angles.cos() + crossed * angles.sin()
 
 
-WHOLE = "a token at place 0", "one head", "one pair", "heads of 8 numbers", "several heads"
-ANY = "places not from 0", "one pair", "base 4", "a whole number as base", "numbers as large as 1,000", "far places"
+WHOLE = "a token at position 0", "one head", "one pair", "heads of 8 numbers", "several heads"
+ANY = (
+    "positions not from 0",
+    "one pair",
+    "base 4",
+    "a whole number as base",
+    "numbers as large as 1,000",
+    "far positions",
+)
 
 
 def _whole_texts(rng: random.Random) -> list[Call]:
@@ -56,7 +63,7 @@ def _whole_texts(rng: random.Random) -> list[Call]:
     return [(numbers(rng, H, T, D), torch.arange(T), 10_000.0) for H, T, D in sizes]
 
 
-def _any_places(rng: random.Random) -> list[Call]:
+def _any_positions(rng: random.Random) -> list[Call]:
     sizes = (
         (1, 2, 4, 100.0, 1),
         (1, 3, 2, 10_000.0, 1),
@@ -75,9 +82,9 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
     """A rotation keeps the length of every pair."""
     given = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
     fits = [answer.shape for answer in given] == [x.shape for x, *_ in calls]
-    if fits and (found := added_table(calls, given) or _other_places(calls, right, given)):
+    if fits and (found := added_table(calls, given) or _other_positions(calls, right, given)):
         return found
-    for (x, places, _), answer in zip(calls, got, strict=True):
+    for (x, positions, _), answer in zip(calls, got, strict=True):
         given = as_tensor(answer)
         if given is None or given.shape != x.shape:
             return None
@@ -86,43 +93,47 @@ def _lengths(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
             head, t, pair = longer.nonzero()[0].tolist()
             words = f"head {head}, pair {pair} has length {before[head, t, pair]:.6g} before and"
             hint = "Both numbers of a pair need the cosine and the sine of one and the same angle."
-            return f"At place {places[t]}, {words} {after[head, t, pair]:.6g} after: that is not a rotation.", hint
+            return (
+                f"At position {positions[t]}, {words} {after[head, t, pair]:.6g} after: that is not a rotation.",
+                hint,
+            )
     return _wrong_turn(calls, right, got)
 
 
 def _wrong_turn(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """By which angle the first pair was turned whose angle is wrong."""
-    for (x, places, theta), wanted, answer in zip(calls, right, got, strict=True):
+    for (x, positions, theta), wanted, answer in zip(calls, right, got, strict=True):
         after = as_tensor(answer)
         if after is None or not apart(wanted, after).any():
             continue
         pairs = x.shape[-1] // 2
         for head, t in apart(wanted, after).any(-1).nonzero().tolist():
-            place = int(places[t])
-            due = place * theta ** (-torch.arange(0, 2 * pairs, 2).double() / (2 * pairs))
+            position = int(positions[t])
+            due = position * theta ** (-torch.arange(0, 2 * pairs, 2).double() / (2 * pairs))
             seen = seen_angles(x[head, t], after[head, t], due)
-            found = wrong_angle(seen, theta, place, f"At place {place}" + (f", head {head}," if head else ","))
+            found = wrong_angle(seen, theta, position, f"At position {position}" + (f", head {head}," if head else ","))
             if found is not None:
                 return found
     return None
 
 
-def _other_places(calls: list[Call], right: list[Any], got: list[Tensor]) -> tuple[str, str] | None:
-    """Vectors that are turned rightly, but as at other places than theirs."""
-    for (x, places, theta), wanted, answer in zip(calls, right, got, strict=True):
+def _other_positions(calls: list[Call], right: list[Any], got: list[Tensor]) -> tuple[str, str] | None:
+    """Vectors that are turned correctly, but as at other positions than theirs."""
+    for (x, positions, theta), wanted, answer in zip(calls, right, got, strict=True):
         for t in apart(wanted, answer).any(-1).any(0).nonzero().flatten().tolist():
-            place, others = int(places[t]), torch.arange(2 * int(places.max()) + 2) - int(places.max())
-            others = others[(others - place).abs().argsort()]
+            position, others = int(positions[t]), torch.arange(2 * int(positions.max()) + 2) - int(positions.max())
+            others = others[(others - position).abs().argsort()]
             ways = turned(x[:, t, None].expand(-1, len(others), -1), others, theta)  # (H, others, D)
             same = ~apart(ways, answer[:, t, None].expand_as(ways)).any(-1).any(0)
             if x.shape[-1] > 2 and same.any():
-                where = f"The vectors at place {place} (row {t}) are turned as if they were at place {others[same][0]}."
-                return where, "Row t of x stands at `places[t]`, in every head. Print the place that each row gets."
+                found = f"(row {t}) are turned as if they were at position {others[same][0]}"
+                hint = "Row t of x is at `positions[t]`, in every head. Print the position that each row gets."
+                return f"The vectors at position {position} {found}.", hint
             return None
     return None
 
 
-question = Question("03.2", "A rotation that changes lengths", turn)
+question = Question("03.2", "A rotation that changes norms", rotate_pairs)
 
 from_start = question.probe("a text from its beginning", _whole_texts, _lengths, kinds=WHOLE)
 from_start.mistake(
@@ -132,17 +143,17 @@ from_start.mistake(
 )
 from_start.mistake(
     "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
-    "These weights were trained with neighbours. Mend the table, not the pairs.",
-    lambda x, places, theta: turned(x, places, theta, halves=True),
+    "These weights were trained with neighbors. Fix the table, not the pairs.",
+    lambda x, positions, theta: turned(x, positions, theta, halves=True),
 )
 
 
 @from_start.mistake(
-    "The pairs are turned rightly, but come back sorted: first numbers first, second numbers behind.",
+    "The pairs are turned correctly, but come back sorted: first numbers first, second numbers last.",
     "Put the two numbers of a pair beside each other again: `torch.stack(..., dim=-1).flatten(-2)`.",
 )
-def _left_in_halves(x, places, theta):
-    pairs = turn(x, places, theta)
+def _left_in_halves(x, positions, theta):
+    pairs = rotate_pairs(x, positions, theta)
     return torch.cat((pairs[..., ::2], pairs[..., 1::2]), -1)
 
 
@@ -167,24 +178,24 @@ from_start.mistake(
     partial(_turn, step=4),
 )
 from_start.mistake(
-    "All pairs turn equally fast, once around in 2π places.",
-    "Pair i turns by theta^(-2i/D) per place. Print the exponents: is one of them not 0?",
+    "All pairs turn equally fast, once around in 2π positions.",
+    "Pair i turns by theta^(-2i/D) per position. Print the exponents: is one of them not 0?",
     partial(_turn, step=0),
 )
 from_start.mistake(
     "The exponents run from 0 to -1, so that the last pair turns by 1/theta.",
     "The exponent of pair i is -2i/D: for D = 4 they are 0 and -1/2.",
-    lambda x, places, theta: turned(x, places, theta, step=x.shape[-1] / max(x.shape[-1] // 2 - 1, 1)),
+    lambda x, positions, theta: turned(x, positions, theta, step=x.shape[-1] / max(x.shape[-1] // 2 - 1, 1)),
 )
 from_start.mistake(
     "The pairs are counted from 1: pair 0 turns by theta^(-2/D).",
-    "The exponent of pair 0 is 0, so it turns by 1 per place.",
-    lambda x, places, theta: _turn(x, places * float(theta) ** (-2 / x.shape[-1]), theta),
+    "The exponent of pair 0 is 0, so it turns by 1 per position.",
+    lambda x, positions, theta: _turn(x, positions * float(theta) ** (-2 / x.shape[-1]), theta),
 )
 from_start.mistake(
-    "The places are counted from 1.",
-    "At place 0 nothing is turned.",
-    lambda x, places, theta: turn(x, places + 1, theta),
+    "The positions are counted from 1.",
+    "At position 0 nothing is turned.",
+    lambda x, positions, theta: rotate_pairs(x, positions + 1, theta),
 )
 for _sentence, _hint, _formula in FORMULAS:
     from_start.mistake(_sentence, _hint, partial(slipped, formula=_formula))
@@ -195,11 +206,11 @@ for _words, _exponents, _factor in SPEEDS:
 
 
 @from_start.mistake(
-    "The angles are right for neighbours, but x is still crossed as halves: number i with i + D/2.",
-    "The partner of number 2i is 2i + 1. The broken cell had the table for halves; mend one, not both.",
+    "The angles are right for neighbors, but x is still crossed as halves: number i with i + D/2.",
+    "The partner of number 2i is 2i + 1. The broken cell had the table for halves; fix one, not both.",
 )
-def _crossed_as_halves(x, places, theta):
-    angles = (places[:, None] * float(theta) ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])).repeat_interleave(
+def _crossed_as_halves(x, positions, theta):
+    angles = (positions[:, None] * float(theta) ** (-torch.arange(0, x.shape[-1], 2) / x.shape[-1])).repeat_interleave(
         2, 1
     )
     first, second = x.chunk(2, -1)
@@ -210,19 +221,19 @@ def _crossed_as_halves(x, places, theta):
     "Each number has an angle of its own, theta^(-j/D) for number j.",
     "Both numbers of a pair share one angle: number 2i and 2i + 1 have theta^(-2i/D).",
 )
-def _angles_of_numbers(x, places, theta):
+def _angles_of_numbers(x, positions, theta):
     D = x.shape[-1]
-    return _turn(x, places, theta, repeat=lambda _: places[:, None] * float(theta) ** (-torch.arange(D) / D))
+    return _turn(x, positions, theta, repeat=lambda _: positions[:, None] * float(theta) ** (-torch.arange(D) / D))
 
 
-anywhere = question.probe("any places, any base", _any_places, _lengths, same=from_start.mistakes, kinds=ANY)
+anywhere = question.probe("any positions, any base", _any_positions, _lengths, same=from_start.mistakes, kinds=ANY)
 anywhere.mistake(
-    "The places are counted from 0, whatever `places` says.",
-    "With a cache the first row does not stand at place 0. Use `places`.",
-    lambda x, places, theta: turn(x, torch.arange(len(places)), theta),
+    "The positions are counted from 0, whatever `positions` says.",
+    "With a cache the first row does not stand at position 0. Use `positions`.",
+    lambda x, positions, theta: rotate_pairs(x, torch.arange(len(positions)), theta),
 )
 anywhere.mistake(
     "The base is 10,000, whatever `theta` says.",
     "Llama 3 has 500,000. Use `theta`.",
-    lambda x, places, theta: turn(x, places, 10_000.0),
+    lambda x, positions, theta: rotate_pairs(x, positions, 10_000.0),
 )
