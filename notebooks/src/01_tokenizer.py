@@ -191,7 +191,7 @@ def learn(words, n):
 
 # %% [markdown]
 # Now on a real text. By default it's 40 stories from Ottermere, a kingdom that this course invented, and your name.
-# Better: paste something of your own, ten or twenty pages at most.
+# Better: paste something of your own, ten pages at most.
 
 # %%
 my_name = "Ada Lovelace"  # change this
@@ -358,7 +358,7 @@ def last_first(ids, merges):
 
 
 def pass_by_pass(ids, merges):
-    """Any known pair, from left to right: what many pages on the web have."""
+    """Any known pair, from left to right: what some pages on the web have."""
     merged = []
     for id in ids:
         if merged and (merged[-1], id) in merges:
@@ -384,8 +384,8 @@ for way in ways:
 # `longest_match` takes the longest entry that fits, as BERT's tokenizer does. Most words come out alike, and Paris
 # survives. The rest is a slide into nonsense.
 #
-# How much worse is it? Measure it as in lesson 00: the surprise of a text, in bits. Per *token* would be no fair
-# measure, since each way makes other tokens. Per **byte** is: the text has as many bytes as ever. A file on disk takes
+# How much worse is it? Measure it as in lesson 00: the surprise of a text, in bits. Per *token* isn't fair, since
+# each way makes other tokens. Per **byte** is: the text has as many bytes as ever. A file on disk takes
 # 8 bits per byte.
 
 # %%
@@ -442,8 +442,8 @@ print("Ottermere:", bpe.after_lone_spaces(bpe.documents(500)))
 print("manual:   ", bpe.after_lone_spaces(lines))
 
 # %% [markdown]
-# Never a letter. The cut sees to that, since it gives the space to the word. Digits stand alone, so *room 12* leaves
-# one behind. Let's ask for 20 capitals again. The model knows 17.
+# Never a letter. The cut sees to that, since it gives the space to the word. (Where spaces are doubled, one is left
+# over.) Digits stand alone, so *room 12* leaves a space behind. Let's ask for 20 capitals again. The model knows 17.
 
 # %%
 with_space = predict_number(
@@ -525,8 +525,8 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 #
 # <details><summary>Open 3</summary>
 #
-# **(b)**. Any difference in the ids is a bug. (c) passes for all nine wrong cuts above: every one of them spells the
-# same text. (a) makes the babble more certain.
+# **(b)**. Any difference in the ids is a bug. (c) passes for the four wrong cuts that you ran above: each of them
+# spells the same text. (a) makes the babble more certain.
 # </details>
 #
 # **4.** Two models: 2.4 and 3.1 nats per token. Which predicts better? (a) The first. (b) The second. (c) Can't say;
