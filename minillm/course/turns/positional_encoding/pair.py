@@ -155,7 +155,7 @@ _mistake(
 _mistake(
     "The new y is returned first.",
     "Return the new x, then the new y.",
-    lambda x, y, angle: rotate_pair(x, y, angle)[::-1],
+    lambda x, y, angle: (rotate_pair(x, y, angle)[1], rotate_pair(x, y, angle)[0]),
 )
 _mistake(
     "The point is put at this angle, wherever it was before.",
