@@ -112,8 +112,9 @@ def show_costs(title: str) -> None:
     names, values = [NAMED[row["cut"]] for row in rows], [row["bits_per_byte"] for row in rows]
     errors = [(row["high"] - row["low"]) / 2 for row in rows]
     place = sum(value < STORED for value in values)
-    for values_of, own in ((names, "stored as it is"), (values, STORED), (errors, 0.0)):
-        values_of.insert(place, own)
+    names.insert(place, "stored as it is")
+    values.insert(place, STORED)
+    errors.insert(place, 0.0)
     colors = [BLUE if name == NAMED["right"] else QUIET if name == "stored as it is" else ORANGE for name in names]
     told = ", ".join(f"{name} {value:.2f}" for name, value in zip(names, values, strict=True))
     show(bars(names, values, "bits per byte (lines: 95% over texts)", 2, colors, errors), title=title, alt=f"{told}.")
