@@ -76,9 +76,11 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
             if fault := _misfit(turn, thing, asked):
                 return Verdict("not right yet", fault, "Keep the lines that the lesson gives; fill in the rest.")
             failure = _first_failure(turn, thing, asked)
-            checks = sum(len(calls) for calls in turn.calls(SEED))
+            if failure is not None:
+                return failure
             ready_made = _operator(turn, source) or _ready_made(turn, thing, asked)
-            return failure or Verdict("right", checks=checks, ready_made=ready_made)
+            checks = sum(len(calls) for calls in turn.calls(SEED))
+            return Verdict("right", checks=checks, ready_made=ready_made)
         except Late as late:
             advice = turn.advice(LATE) or "Does a loop never end?"
             return Verdict("not right yet", f"`{turn.name}` {LATE}", advice, inputs(turn, late.call))
