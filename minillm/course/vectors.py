@@ -211,7 +211,8 @@ def judged(found: dict, words: Sequence[str]) -> dict[str, list[int]]:
     >>> judged(found, ["France", "Paris", "Italy", "Rome"])
     {'Paris - France + Italy': [3], 'Rome': [4]}
     """
-    names = dict(zip("abcd", words, strict=True)) | {"itself": "", "another": "another one", "random": "a random"}
+    names: dict[str, str] = {"itself": "", "another": "another one", "random": "a random"}
+    names |= zip("abcd", words, strict=True)
     told = {key: " ".join(names.get(each, each) for each in key.split()).strip() for key in found["vectors"]}
     return {told[key]: [hit["hits"] for hit in prompts.values()] for key, prompts in found["vectors"].items()}
 
