@@ -43,7 +43,7 @@ from minillm.course.checks import check
 #
 # ```
 # table = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.2, 1.0], [0.0, 1.0]])
-# compressed = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.8, 1.0], [-0.2, 1.0]])
+# compressed = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.7, 1.0], [-0.2, 1.0]])
 # recall(table, compressed, k=1)  0.75
 # ```
 #

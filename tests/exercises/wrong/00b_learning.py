@@ -156,7 +156,7 @@ def bias_moved_out_of_the_way(layers, x, y, rate):
     return layers
 
 
-@wrong("00b.2", "The slope of tanh is forgotten")
+@wrong("00b.2", "The slope of tanh is missing")
 def without_tanh(layers, x, y, rate):
     h, d = walk(layers, x, y)
     new = []
@@ -315,12 +315,12 @@ def as_it_is(slopes, shape):
     return slopes.clone()
 
 
-@wrong("00b.3", "Only one axis in front")
+@wrong("00b.3", "Only one of the leading axes")
 def like_a_bias(slopes, shape):
     return slopes.sum(dim=0) if len(slopes.shape) != len(shape) else slopes
 
 
-@wrong("00b.3", "The axes at the end")
+@wrong("00b.3", "The trailing axes are summed")
 def flush_left(slopes, shape):
     while slopes.ndim > len(shape):
         slopes = slopes.sum(-1)
@@ -466,7 +466,7 @@ def micrograd_before_its_mending(values, steps):
     return slope
 
 
-@wrong("00b.4", "counts as one way")
+@wrong("00b.4", "counts as one path")
 def inputs_in_a_dictionary(values, steps):
     found = numbers_of(values, steps)
     slope = dict.fromkeys(found, 0.0)
@@ -499,7 +499,7 @@ def depth_first(values, steps):
     return slope
 
 
-@wrong("00b.4", "Names from which no way leads")
+@wrong("00b.4", "Names from which no path leads")
 def slopes_as_they_come(values, steps):
     found = numbers_of(values, steps)
     slope = {steps[-1][0]: 1.0}
@@ -730,7 +730,7 @@ def nothing_sent_back(values, steps):
     return {name: 0.0 for name in numbers_of(values, steps)}
 
 
-@wrong("00b.4", "Only the way that is met first counts")
+@wrong("00b.4", "Only the first path counts")
 def first_way_only(values, steps):
     found = numbers_of(values, steps)
     slope = {steps[-1][0]: 1.0}

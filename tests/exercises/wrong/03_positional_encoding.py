@@ -255,7 +255,7 @@ def only_a_new_view(query_weight, key_weight, n_heads, n_kv_heads):
     return same(query_weight, n_heads), same(key_weight, n_kv_heads)
 
 
-@wrong("03.3", "It is the way back")
+@wrong("03.3", "It is the inverse")
 def the_other_script(query_weight, key_weight, n_heads, n_kv_heads):
     def back(weight, heads):
         D = len(weight) // heads

@@ -208,7 +208,7 @@ def _without_the_first(ids, upstream, pad):
 
 
 @one_text.mistake(
-    "The slopes are a table with a row for every id, also for those that nobody looked up.",
+    "The slopes are a table with a row for every id, also for ids that were not looked up.",
     "Keep only the rows of the ids that were looked up: `table[rows]`.",
 )
 def _whole_table(ids, upstream, pad):

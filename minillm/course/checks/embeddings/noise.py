@@ -134,7 +134,7 @@ different_words.mistake(
 
 @different_words.mistake(
     "It is a softmax over the right word and the noise.",
-    "Here each word is asked for itself, right or not: a sigmoid for each, and they need not add up.",
+    "Each word is a question of its own, real or not: one sigmoid each, and they don't have to add up to 1.",
 )
 @_with_loss
 def _softmax_loss(E: Tensor, U: Tensor, words: Tensor, contexts: Tensor, noise: Tensor, mask: Tensor) -> Tensor:

@@ -180,12 +180,12 @@ for _within, _whose in ((1, "row"), (0, "column")):
     )
 all_seen.mistake(
     "The result is divided by -log of the pair's share: it is the normalized kind (NPMI).",
-    "Here the logarithm of the ratio itself is asked for.",
+    "Return the logarithm of the ratio itself.",
     lambda counts, power: ppmi(counts, power) / -_shares(counts).log(),
 )
 all_seen.mistake(
     "The result is multiplied by the pair's share.",
-    "Here the logarithm of the ratio itself is asked for, weighted by nothing.",
+    "Return the logarithm of the ratio itself, without a weight.",
     lambda counts, power: ppmi(counts, power) * _shares(counts),
 )
 all_seen.mistake(

@@ -18,8 +18,9 @@ from minillm.course.checks.question import Question
 def recall(table: Float[Tensor, "V C"], compressed: Float[Tensor, "V c"], k: int) -> float:
     """The right answer, row by row with sets.
 
-    >>> recall(torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0]]), torch.tensor([[1.0], [2.0], [-1.0]]), k=1)
-    0.6666666666666666
+    >>> table = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.2, 1.0], [0.0, 1.0]])
+    >>> recall(table, torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.7, 1.0], [-0.2, 1.0]]), k=1)
+    0.75
     """
     true, near = _cosines(table).argsort(1)[:, -k:].tolist(), _cosines(compressed).argsort(1)[:, -k:].tolist()
     return sum(len(set(one) & set(other)) for one, other in zip(true, near, strict=True)) / (k * len(true))
@@ -95,7 +96,7 @@ def _call(rng: random.Random, V: int, C: int, k: int, noise: float, keep: int | 
 
 def _nearest(rng: random.Random) -> list[Call]:
     example = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.2, 1.0], [0.0, 1.0]])
-    other = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.8, 1.0], [-0.2, 1.0]])
+    other = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.7, 1.0], [-0.2, 1.0]])
     same = _call(rng, 5, 3, 1, 0.0)
     return [
         (example, other, 1),

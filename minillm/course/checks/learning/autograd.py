@@ -149,17 +149,17 @@ used_once.mistake(
 
 used_again = question.probe("a number is used more than once", _shared, explained)
 used_again.mistake(
-    "A second way overwrites the slope that came by the first.",
-    "Slopes of several ways add up: `+=` where you have `=`.",
+    "A second path overwrites the slope of the first.",
+    "Slopes of several paths add up: `+=` where you have `=`.",
     partial(_slopes, add=False),
 )
 used_again.mistake(
-    "Only the way that is met first counts; later ones are left out.",
-    "Slopes of several ways add up: `+=`, also where there is a slope already.",
+    "Only the first path counts; later ones are left out.",
+    "Slopes of several paths add up: `+=`, also where there is a slope already.",
     partial(_slopes, first=True),
 )
 used_again.mistake(
-    "w · w counts as one way.",
+    "w · w counts as one path.",
     "Both inputs are w, and each brings its slope. Walk through the inputs one by one, equal or not.",
     partial(_slopes, once=True),
 )
@@ -189,7 +189,7 @@ dead_ends = question.probe("numbers that lead nowhere", _aside, explained)
 
 
 @dead_ends.mistake(
-    "Names from which no way leads to the last step are missing.",
+    "Names from which no path leads to the last step are missing.",
     "A nudge there changes nothing at the end, so their slope is 0. Begin with 0 for every name.",
 )
 def _only_the_way(values, steps):

@@ -86,7 +86,7 @@ question = Question(
 in_front = _probe("axes that were put in front", IN_FRONT)
 
 
-@in_front.mistake("The slopes of the copies are averaged.", "What arrives by several ways adds up. Take the sum.")
+@in_front.mistake("The slopes of the copies are averaged.", "The gradients of all copies add up. Take the sum.")
 def _mean(slopes, shape):
     summed = unbroadcast(slopes, shape)
     return summed * (summed.numel() / slopes.numel())
@@ -107,15 +107,15 @@ in_front.mistake(
     lambda slopes, shape: slopes,
 )
 in_front.mistake(
-    "Only one axis in front is summed.",
-    "As many axes were put in front as `slopes` has more than `shape`. It may be two.",
+    "Only one of the leading axes is summed.",
+    "`slopes` has `slopes.dim() - len(shape)` leading axes more than `shape`. It may be two.",
     lambda slopes, shape: slopes.sum(0) if slopes.dim() > len(shape) else slopes,
 )
 
 
 @in_front.mistake(
-    "The axes at the end are summed, those in front stay.",
-    "Write the two shapes flush right. What sticks out on the left was put there by broadcasting.",
+    "The trailing axes are summed, not the leading ones.",
+    "Align the two shapes on the right. The extra axes on the left come from broadcasting.",
 )
 def _from_the_left(slopes, shape):
     return slopes.flatten(len(shape)).sum(-1) if slopes.dim() > len(shape) else slopes
@@ -123,7 +123,7 @@ def _from_the_left(slopes, shape):
 
 @in_front.mistake(
     "The first axis is summed, and then an axis further along: the others have moved down by one.",
-    "After `sum(0)` the next axis in front is axis 0 again. Sum all of them at once: `sum(dim=(0, 1))`.",
+    "After `sum(0)` the next leading axis is axis 0 again. Sum all of them at once: `sum(dim=(0, 1))`.",
 )
 def _axes_moved(slopes, shape):
     for axis in range(slopes.dim() - len(shape)):
@@ -143,7 +143,7 @@ def _only_in_front(slopes, shape):
 
 @stretched.mistake(
     "The numbers are reshaped in the order of memory, and summed in blocks.",
-    "That adds up neighbors who are no copies of each other. Sum along an axis instead: `sum(axis)`.",
+    "That adds up numbers that are not copies of each other. Sum along an axis instead: `sum(axis)`.",
 )
 def _reshaped(slopes, shape):
     return slopes.reshape(-1, *shape).sum(0)
@@ -163,7 +163,7 @@ both = _probe("both at once, and a single number", BOTH, demand=same_kind)
 
 @both.mistake(
     "The axes of size 1 are looked up at the wrong axes.",
-    "While there is an extra axis in front, axis 1 of `shape` is axis 2 of `slopes`. Sum that one away first.",
+    "While there is a leading axis more, axis 1 of `shape` is axis 2 of `slopes`. Sum over the leading one first.",
 )
 def _counted_too_early(slopes, shape):
     for axis, size in enumerate(shape):

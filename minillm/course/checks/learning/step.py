@@ -196,7 +196,7 @@ two_layers.mistake(
     partial(_step, back=lambda old, new: new.T),
 )
 two_layers.mistake(
-    "The slope of tanh is forgotten on the way back.",
+    "The slope of tanh is missing in the backward pass.",
     "After each tanh, multiply by 1 - tanh², number by number.",
     partial(_step, tanh_slope=lambda tanh, before: 1),
 )
@@ -222,7 +222,7 @@ two_layers.mistake(
 )
 two_layers.mistake(
     "The logits, too, go through tanh.",
-    "tanh stands between two layers. After the last one there is none.",
+    "tanh is applied between two layers. After the last one there is none.",
     partial(_step, tanh_at_the_end=True),
 )
 two_layers.mistake(

@@ -216,7 +216,7 @@ oldest_leave.mistake(
 )
 oldest_leave.mistake(
     "The keys are turned back to position 0, all of them.",
-    "That is only half the way: then turn each on to its new position, or do both in one step.",
+    "That is only the first step: then rotate each to its new position, or do both at once.",
     partial(_moved, turns=lambda keep: -torch.arange(len(keep))),
 )
 oldest_leave.mistake(

@@ -138,7 +138,7 @@ question = Question("03.2", "A rotation that changes norms", rotate_pairs)
 from_start = question.probe("a text from its beginning", _whole_texts, _lengths, kinds=WHOLE)
 from_start.mistake(
     "The two numbers of a pair still get different angles: the table is one for halves.",
-    "The table must hold each angle twice in a row, as the pairs stand in x: a, a, b, b. Print both.",
+    "The table must hold each angle twice in a row, like the pairs in x: a, a, b, b. Print both.",
     partial(_turn, repeat=lambda angles: angles.repeat(1, 2)),
 )
 from_start.mistake(
@@ -159,7 +159,7 @@ def _left_in_halves(x, positions, theta):
 
 from_start.mistake(
     "The pairs turn backwards.",
-    "(x, y) becomes (x cos - y sin, x sin + y cos). Where does the minus stand?",
+    "(x, y) becomes (x cos - y sin, x sin + y cos). Where is the minus?",
     partial(_turn, sign=-1.0),
 )
 from_start.mistake(
@@ -229,7 +229,7 @@ def _angles_of_numbers(x, positions, theta):
 anywhere = question.probe("any positions, any base", _any_positions, _lengths, same=from_start.mistakes, kinds=ANY)
 anywhere.mistake(
     "The positions are counted from 0, whatever `positions` says.",
-    "With a cache the first row does not stand at position 0. Use `positions`.",
+    "With a cache the first row is not at position 0. Use `positions`.",
     lambda x, positions, theta: rotate_pairs(x, torch.arange(len(positions)), theta),
 )
 anywhere.mistake(

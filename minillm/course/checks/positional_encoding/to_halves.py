@@ -173,11 +173,11 @@ one_head = question.probe(
 )
 one_head.mistake(
     "Nothing is changed.",
-    "Where do the two numbers of pair 0 stand now, and where does the code look for them?",
+    "Where are the two numbers of pair 0 now, and where does the code look for them?",
     _with(_unchanged, _unchanged),
 )
 one_head.mistake(
-    "It is the way back: it makes neighbors of halves.",
+    "It is the inverse: it turns halves into neighbors.",
     "The new first half is made of the *first* numbers of all pairs: rows 0, 2, 4, ...",
     _with(_woven, _woven),
 )

@@ -187,7 +187,7 @@ odd_pieces = question.probe(
 )
 odd_pieces.mistake(
     "It falls apart where a piece holds a space.",
-    "' a' is one piece; joined by spaces it cannot be told from '' and 'a'. Stay with the list.",
+    "' a' is one piece; joined by spaces it looks like '' and 'a'. Keep the list.",
     partial(_by, pattern=r"(?<!\S){}(?!\S)"),
 )
 odd_pieces.mistake(
