@@ -383,7 +383,7 @@ def test_links_move_with_a_page(course, folder):
 
 # -- catching up -----------------------------------------------------------------------------------------------------
 
-EARLIER = [turn.id for number in ("00", "00a", "00b", "01", "02", "03") for turn in turns(number)]  # without their pages
+EARLIER = [turn.id for number in ("00", "00a", "00b", "01", "02", "03") for turn in turns(number)]  # no pages here
 STUBS = {turn.id: f'@your_turn("{turn.id}")\n{turn.stub.rstrip()}' for turn in turns("04")}
 IMPORTS = "import math\n\nimport torch\nfrom torch import nn\n\nfrom minillm.course import your_turn"
 
