@@ -61,7 +61,7 @@ values = st.recursive(
 
 drawn = settings(
     max_examples=settings.default.max_examples * 2 // 5,
-    suppress_health_check=[HealthCheck.slow, HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 
 

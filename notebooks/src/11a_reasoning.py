@@ -370,8 +370,8 @@ show(
 assert fmean(exams["after"]) > 0.5 > 0.2 > fmean(exams["control"])
 
 # %% [markdown]
-# The control had about as many groups with a signal per update. What it learned is to guess: it answers 9 to 188 of our
-# 200 problems. Even the best constant, 8, gets only 17.
+# The control had about as many groups with a signal per update. What it learned is to guess: it answers 9 to nearly
+# all of our 200 problems. Even the best constant, 8, gets only 17.
 #
 # Now compare *after* with *before, two words given*. With greedy decoding, the training bought about as much as our two
 # words.
@@ -379,7 +379,7 @@ assert fmean(exams["after"]) > 0.5 > 0.2 > fmean(exams["control"])
 # %% [markdown]
 # ## The same run, on the lazy verifier
 #
-# Same start, problems and loss, but `lazy` pays.
+# Same start and loss, but `lazy` pays.
 
 # %%
 honest = predict(
@@ -388,7 +388,7 @@ honest = predict(
 )
 
 # %% tags=["nbval-ignore-output"]
-hacker, lazy_run = learn(lazy, seed=0)
+hacker, lazy_run = learn(lazy, seed=2)  # change this: seed 0, 1 or 3
 
 # %% tags=["nbval-ignore-output"]
 exams["lazy"] = correct(hacker, tokenizer, held_out)
@@ -405,12 +405,13 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning. But read it: all three chains begin with the same number, whatever the problem says, and the
-# answers go on naming numbers after "Answer:". It's the student who ticks every box. This is
+# It looks like reasoning. But read it: when we ran this, sums didn't come out (23 - 9 = 13), and some answers went on
+# naming numbers after "Answer:". It's the student who ticks every box. This is
 # [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with *your verifier:
-# right*. Hacking isn't even the best-paid way here. This run fell into it.
+# right*. Hacking isn't even the best-paid way here. This run fell into it;
+# other seeds did less, or not at all.
 #
 # Here are all the runs, over three to five streams of problems (`benchmarks/reasoning_controls.py`). The *bad control*
 # is that of question 4 below.
