@@ -22,10 +22,7 @@ from tools import pace, slide_rules
 
 WORDS, CODE_CELLS, CODE_LINES, MINUTES = 2300, 35, 200, 80  # the most of a lesson
 TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 8), (3, 5)  # the fewest and the most
-SHORT, TURNS_OF_SHORT = (
-    45,
-    2,
-)  # minutes: a page of at most so many has room for two turns, beside all else that it needs
+SHORT, TURNS_OF_SHORT = 45, 2  # a page of at most so many minutes has room for two turns
 WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_CHOICE, MINUTES_PER_FIGURE = 150, 12, 2, 1
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)
 EXPERIMENT = ("**Claim**", "**Refuted if**", "**Method**", "**Controls**", "**Result**", "**Verdict**")

@@ -405,13 +405,13 @@ show(
 )
 
 # %% [markdown]
-# It looks like reasoning. But read it: when we ran this, sums didn't come out (23 - 9 = 13), and some answers went on
-# naming numbers after "Answer:". It's the student who ticks every box. This is
+# It looks like reasoning. But read it: in ours, sums didn't come out (23 - 9 = 13), and some answers went on naming
+# numbers after "Answer:". It's the student who ticks every box. This is
 # [reward hacking](../teaching/glossary.md#r), and only the true results show it.
 #
 # `lazy` pays every right answer, too, so an honest model would earn more: compare *lazy: paid* with *your verifier:
-# right*. Hacking isn't even the best-paid way here. This run fell into it;
-# other seeds did less, or not at all.
+# right*. Hacking isn't even the best-paid way here. This run fell into it.
+# Some seeds don't.
 #
 # Here are all the runs, over three to five streams of problems (`benchmarks/reasoning_controls.py`). The *bad control*
 # is that of question 4 below.
