@@ -33,8 +33,8 @@ turn = Turn(
     errors={
         r"name '\w+' is not defined": "The arguments are called `ids` and `table`. For torch's functions, import F in "
         "your cell: `import torch.nn.functional as F`.",
-        "out of bounds|out of range": "Ids count the rows, from 0 to V - 1, and there are C columns. Which axis "
-        "does your index count?",
+        "out of bounds|out of range": "Ids count the rows of `table`, from 0 to V - 1, and there are C columns. Which "
+        "axis of which tensor does your index count?",
         "expected m1 and m2 to have the same dtype|same dtype|expected scalar type": "A product needs two tensors of "
         "one dtype, and ids are whole numbers. `.float()` makes floats; picking rows needs no product.",
         "shapes cannot be multiplied|size mismatch|inconsistent tensor size|size of tensor": "Do the shapes fit? A "
@@ -42,6 +42,8 @@ turn = Turn(
         "too many indices": "A list of tensors is taken as one index per axis. `ids` is a tensor already: take it "
         "as it is.",
         "expanded size|existing size": "Every table has a width of its own: `table.shape[1]`, not 576.",
+        "Index tensor must have the same number of dim": "`gather` needs an index for each number. Square brackets "
+        "take whole rows.",
         "'weight' must be 2-D": "`F.embedding` takes the ids first, then the table.",
         "can't convert|only integer tensors|only one element|converted to Python scalars": "`ids` holds T numbers. A "
         "loop takes one at a time; square brackets take them all.",
@@ -86,7 +88,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             for row in (0, -1):
                 if difference(wanted[row], gave) is None:
                     where = "first" if row == 0 else "last"
-                    hint = "Is `return` inside a loop?" if row == 0 else "Does each round of a loop replace the row?"
+                    hint = "All T rows are asked for. " * (row == 0)
+                    hint += "Is `return` inside a loop?" if row == 0 else "Does each round of a loop replace the row?"
                     return f"Only the row of the {where} id is returned.", hint, index
             for name, value in (("sum", wanted.sum(0)), ("mean", wanted.mean(0))):
                 if difference(value, gave) is None:
@@ -205,6 +208,11 @@ _mistake(
     "The rows follow each other in one long vector.",
     "One row per id, (T, C): `torch.stack` in place of `torch.cat`.",
     lambda ids, table: table[ids].flatten(),
+)
+_mistake(
+    "All rows of the result are the same: the sum of the rows that the text names.",
+    "A one-hot row has a single 1, in the column of its own id.",
+    lambda ids, table: table[ids.unique()].sum(0).repeat(len(ids), 1),
 )
 _mistake(
     "All rows are returned.",

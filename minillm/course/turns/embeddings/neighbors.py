@@ -33,6 +33,8 @@ turn = Turn(
         "`topk` finds the largest and has two parts; its `.indices` say where they are.",
     ),
     errors={
+        r"\b576\b": "Take `vector` and `table` as they come in. A vector of the page has 576 numbers, the check's "
+        "tables have fewer columns.",
         "selected index k out of range|k not in range": "`topk` was asked for more numbers than there are. Is there "
         "one cosine per row, V in all? And `k` may be V, so ask for exactly k.",
         "of type topk": "`topk` returns a pair: the cosines, and the ids. Return its `.indices`.",
@@ -79,7 +81,9 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         cosines = _cosines(vector, table)
         if type(answer) in (tuple, list) and len(answer) == 2 and as_tensor(answer[0]) is not None:
             first, second = map(as_tensor, answer)
-            if first is not None and second is not None and first.dim() == 1 and first.is_floating_point():
+            if first is None or second is None:
+                return None
+            if first.dim() == 1 and first.is_floating_point() and not second.is_floating_point():
                 return "That's a pair: cosines and ids.", "Return the ids alone: `.indices`.", index
         if type(answer) in (tuple, list) and answer and type(answer[0]) in (tuple, list):
             return "That's a list of pairs.", "Return the ids alone, one number per neighbor.", index
@@ -93,8 +97,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 return "These are the cosines of the right rows.", "Return where they are: `.indices`.", index
             if difference(cosines, gave) is None:
                 return "These are the cosines of all rows.", "Return the ids of the k largest: `topk`.", index
-        if gave.dim() == 2 and gave.shape[1:] == table.shape[1:]:
+        if gave.dim() == 2 and gave.is_floating_point() and gave.shape[1:] == table.shape[1:]:
             return "These are rows of the table.", "Return their ids.", index
+        if gave.dim() == 2:
+            told = f"That's a tensor of shape {tuple(gave.shape)}; k ids have the shape ({k},)."
+            hint = "One cosine per row, V in all: print the shape of yours. No batch axis, no `keepdim`."
+            return told, hint, index
         if gave.dim() == 0 and not gave.is_floating_point():
             return "That's a single number.", "k ids are asked for, also if k is 1: `topk`.", index
     ids = [each for each in map(as_tensor, got) if each is not None and each.dim() == 1]
@@ -147,6 +155,11 @@ tables.mistake(
     "These rows are nearest by distance, not by cosine.",
     "The cosine compares directions: dot product / norms.",
     _by(lambda vector, table: -(table - vector).norm(dim=1)),
+)
+tables.mistake(
+    "These rows are the farthest away, by distance.",
+    "Compare directions, by the cosine. And of distances, the smallest are near.",
+    _by(lambda vector, table: (table - vector).norm(dim=1)),
 )
 tables.mistake(
     "These are the smallest cosines: the rows farthest away.",

@@ -37,6 +37,9 @@ turn = Turn(
         "Ask for four. Go through them in order, and return the first one that may answer, as one number.",
     ),
     errors={
+        r"\b576\b": "The check's table has other sizes than the model's. Take the rows of `table`, not those of the "
+        "page's words.",
+        "selected index k out of range": "The check's tables are small. Three ids may be barred, so four are enough.",
         "index out of range|out of bounds": "A list was empty, or too short. Three ids may be barred, so ask `nearest` "
         "for four.",
         "StopIteration": "No id was left. Three may be barred, so ask `nearest` for four.",
@@ -103,7 +106,11 @@ def _cosines(total: Tensor, table: Tensor) -> Tensor:
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """A vector, several ids, or a cosine in place of one id."""
     for index, ((_, _, _, table, _), answer) in enumerate(zip(calls, got, strict=True)):
+        if type(answer) is str:
+            return "That's the token.", "Return its id.", index
         if answer is None:
+            if all((each is None) is not call[-1] for each, call in zip(got, calls, strict=True)):
+                return "Without `leave_out`, nothing is returned.", "If it is False, the nearest row answers.", index
             hint = "Return it. And if three ids are barred, are there four to choose from?"
             return "Nothing is returned in some cases." if index else "Nothing is returned.", hint, index
         gave = as_tensor(answer)
@@ -121,7 +128,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's more than one number.", "Return one id.", index
     barred = [(call[:3], int(answer)) for call, answer in zip(calls, got, strict=True) if call[-1]]
     if all(id in query for query, id in barred):
-        hint = "Is a barred cosine as small as can be? A row of zeros has none: it's NaN, and `topk` takes NaN first."
+        hint = "Is a barred cosine as small as can be? A row of zeros or infinities has none: it's NaN, and `topk` "
+        hint += "takes NaN first."
         return "With `leave_out`, one of the three still answers, always.", hint, BARRED.index(True)
     return None
 
@@ -138,7 +146,8 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             )
     wrong = [difference(*pair) is not None for pair in zip(right, got, strict=True)]
     if not any(bad for bad, call in zip(wrong, calls, strict=True) if not call[-1]):
-        return "Right where all may answer; with `leave_out`, the wrong row answers.", "Bar a, b and c, nothing else."
+        hint = "Are a, b and c barred, and nothing else? Then look at the sum: b - a + c."
+        return "Right where all may answer; with `leave_out`, the wrong row answers.", hint
     return None
 
 
@@ -193,8 +202,8 @@ sums.mistake(
     lambda a, b, c, table, leave_out: b - a + c,
 )
 sums.mistake(
-    "`leave_out` has no effect: a query word may always answer.",
-    "If it is True, a, b and c are barred.",
+    "With `leave_out`, the same rows answer as without: b or c, if they are nearest.",
+    "If it is True, a, b and c may not answer. Three `!=` in one condition need `and`.",
     _answer(barred=lambda a, b, c, leave_out: []),
 )
 sums.mistake(
@@ -250,6 +259,33 @@ sums.mistake(
 
 def _unit(row: Tensor) -> Tensor:
     return F.normalize(row, dim=0)
+
+
+@sums.mistake(
+    "Of the four nearest that may answer, the last one does.",
+    "Stop at the first.",
+)
+def _last_of_four(a, b, c, table, leave_out):
+    near = _order(table[b] - table[a] + table[c], table)[:4]
+    return next(id for id in reversed(near) if not leave_out or id not in (a, b, c))
+
+
+@sums.mistake(
+    "Of the four nearest, the smallest id that may answer does.",
+    "A set has no order. The nearest answers: keep the order that `nearest` gives.",
+)
+def _smallest_id(a, b, c, table, leave_out):
+    near = _order(table[b] - table[a] + table[c], table)[:4]
+    return min(set(near) - {a, b, c}) if leave_out else near[0]
+
+
+@sums.mistake(
+    "With `leave_out`, the second nearest row answers if the first is barred, even if it is barred as well.",
+    "Two or three of the barred ids may be in front: go on until one may answer.",
+)
+def _second(a, b, c, table, leave_out):
+    near = _order(table[b] - table[a] + table[c], table)
+    return near[int(leave_out and near[0] in (a, b, c))]
 
 
 @sums.mistake(
