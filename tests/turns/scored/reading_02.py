@@ -176,6 +176,18 @@ class Gathers:
         return table.gather(0, ids)
 
 
+@wrong("02.embed", "The result is right, but no model could learn through it: `table` gets no")
+class Detached:
+    def embed(ids, table):
+        return table[ids].detach()
+
+
+@wrong("02.embed", "The right rows, but sorted by id.")
+class SortsTheIds:
+    def embed(ids, table):
+        return torch.stack([table[id] for id in sorted(ids)])
+
+
 @right("02.embed")
 class AComparisonForOneHot:
     def embed(ids, table):
@@ -424,6 +436,31 @@ class IdsBeforeCosines:
 class DistanceFromABatch:
     def nearest(vector, table, k):
         return torch.cdist(vector[None], table).topk(k, largest=False).indices[0]
+
+
+@wrong("02.nearest", "raised AttributeError: 'list' object has no attribute 'topk'")
+class AListHasNoTopk:
+    def nearest(vector, table, k):
+        cosines = [torch.dot(row, vector) / (row.norm() * vector.norm()) for row in table]
+        return cosines.topk(k).indices
+
+
+@wrong("02.nearest", "raised IndexError: Dimension out of range")
+class ArgmaxOfACount:
+    def nearest(vector, table, k):
+        return F.cosine_similarity(vector, table).argmax(k)
+
+
+@wrong("02.nearest", "That's a single number.")
+class TheLargestCosine:
+    def nearest(vector, table, k):
+        return max(F.cosine_similarity(vector, table))
+
+
+@wrong("02.nearest", "There is 1 id where k is 2.")
+class AboveOneHalf:
+    def nearest(vector, table, k):
+        return torch.where(F.cosine_similarity(vector, table) > 0.5)[0][:k]
 
 
 @right("02.nearest")
@@ -794,6 +831,36 @@ class MeanOfThree:
         if leave_out:
             found = [id for id in found if id not in (a, b, c)]
         return found[0]
+
+
+@wrong("02.analogy", "That's a vector.")
+class TheNearestRowItself:
+    def analogy(a, b, c, table, leave_out):
+        return table[nearest(table[b] - table[a] + table[c], table, 1)[0]]
+
+
+@wrong("02.analogy", "raised IndexError: too many indices for tensor of dimension")
+class OneIndexPerAxis:
+    def analogy(a, b, c, table, leave_out):
+        cosines = F.cosine_similarity(table, table[b] - table[a] + table[c])
+        if leave_out:
+            cosines[a, b, c] = -1
+        return int(cosines.argmax())
+
+
+@wrong("02.analogy", "Nothing is returned in some cases.")
+class BreaksAtTheFirst:
+    def analogy(a, b, c, table, leave_out):
+        for id in nearest(table[b] - table[a] + table[c], table, 4):
+            if leave_out and id in (a, b, c):
+                break
+            return int(id)
+
+
+@wrong("02.analogy", "raised RuntimeError: mat1 and mat2 shapes cannot be multiplied")
+class SwapsTheArguments:
+    def analogy(a, b, c, table, leave_out):
+        return int(nearest(table, table[b] - table[a] + table[c], 4)[0])
 
 
 @right("02.analogy")

@@ -46,7 +46,10 @@ turn = Turn(
         "one number is needed. In a loop, take one row at a time.",
         r"name '\w+' is not defined": "The arguments are `vector`, `table` and `k`. For torch's functions, import F in "
         "your cell: `import torch.nn.functional as F`.",
-        "Dimension out of range": "`vector` has one axis, `table` has two; axes are counted from 0.",
+        "Dimension out of range": "`vector` has one axis, `table` has two; axes are counted from 0. `argmax` takes an "
+        "axis, too; `topk` takes a count.",
+        "'list' object has no attribute": "A method of tensors needs a tensor: `torch.stack` makes one of a list of "
+        "tensors.",
         "no attribute|not subscriptable": "`topk` and `sort` return a pair, whose second part is `.indices`. `argsort` "
         "returns ids alone.",
     },
@@ -103,7 +106,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             told = f"That's a tensor of shape {tuple(gave.shape)}; k ids have the shape ({k},)."
             hint = "One cosine per row, V in all: print the shape of yours. No batch axis, no `keepdim`."
             return told, hint, index
-        if gave.dim() == 0 and not gave.is_floating_point():
+        if gave.dim() == 0:
             return "That's a single number.", "k ids are asked for, also if k is 1: `topk`.", index
     ids = [each for each in map(as_tensor, got) if each is not None and each.dim() == 1]
     if len(ids) < len(calls):
@@ -115,7 +118,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         begins = [each[: call[2]] for call, each in zip(calls, ids, strict=True)]
         fine = all(difference(*pair) is None for pair in zip(begins, right, strict=True))
         which = "They begin with the right ones, but there" if fine else "There"
-        text = f"{which} are {len(ids[wrong[0]])} ids where k is {calls[wrong[0]][2]}."
+        count = len(ids[wrong[0]])
+        text = f"{which} {'is 1 id' if count == 1 else f'are {count} ids'} where k is {calls[wrong[0]][2]}."
         return text, "`k` says how many.", wrong[0]
     return None
 

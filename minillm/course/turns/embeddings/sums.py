@@ -52,6 +52,7 @@ turn = Turn(
         "functions, import F in your cell: `import torch.nn.functional as F`.",
         "mat1|mat2|1D tensors expected|size of tensor|inconsistent|must match": "`nearest` takes the vector first, "
         "then the table: `nearest(total, table, 4)`.",
+        "too many indices": "`[a, b, c]` is one index per axis; a list inside, `[[a, b, c]]`, is three along one axis.",
         "only one element|ambiguous": "That's a whole tensor where one number is needed. `.tolist()` makes a plain "
         "list of the ids.",
         "no attribute": "What `nearest` returns depends on how you wrote it: `list(...)` and `int(...)` take a tensor "
@@ -105,19 +106,21 @@ def _cosines(total: Tensor, table: Tensor) -> Tensor:
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """A vector, several ids, or a cosine in place of one id."""
-    for index, ((_, _, _, table, _), answer) in enumerate(zip(calls, got, strict=True)):
+    for index, ((a, b, c, table, _), answer) in enumerate(zip(calls, got, strict=True)):
         if type(answer) is str:
             return "That's the token.", "Return its id.", index
         if answer is None:
             if all((each is None) is not call[-1] for each, call in zip(got, calls, strict=True)):
                 return "Without `leave_out`, nothing is returned.", "If it is False, the nearest row answers.", index
-            hint = "Return it. And if three ids are barred, are there four to choose from?"
+            hint = "Return it. If three ids are barred, are there four to choose from? Does a loop go on after those?"
             return "Nothing is returned in some cases." if index else "Nothing is returned.", hint, index
         gave = as_tensor(answer)
         if gave is None:
             return None
         if type(answer) is Tensor and answer.is_floating_point() and gave.numel() == table.shape[1]:
-            return "That's the vector of the sum.", "Return the id of the row that is nearest to it.", index
+            if difference(table[b] - table[a] + table[c], gave) is None:
+                return "That's the vector of the sum.", "Return the id of the row that is nearest to it.", index
+            return "That's a vector.", "Return the id of the nearest row.", index
         if gave.numel() == 1 and (type(answer) is float or (type(answer) is Tensor and answer.is_floating_point())):
             return "That's a fraction, no id.", "Return which row is nearest, not how near it is.", index
         if gave.dim() == 1:
