@@ -4,8 +4,9 @@
 # Read this aloud: *The ??? sat down and*. Where the question marks are, we'll put something that nobody ever typed: a
 # vector halfway between *cat* and *dog*. There's no such word. The model reads it anyway, and goes on.
 #
-# **The claim**: *king* - *man* + *woman* = *queen*. It's the most famous sum about language models. Meaning has
-# become geometry, people say, and you can calculate with it. Can you?
+# **The claim**: *king* - *man* + *woman* = *queen*. It's the most famous equation about word vectors ([Mikolov, Yih and
+# Zweig 2013](https://aclanthology.org/N13-1090/)). Meaning has become geometry, people say, and you can calculate with
+# it. Can you?
 #
 # **You will write** three short functions: the lookup that SmolLM2 begins with, the neighbors of a vector, and the
 # sum.
@@ -47,8 +48,8 @@ for vector in (king - man + woman, king, woman, king + woman):
     mine.write("The ??? lost", n=12, vector=vector)
 
 # %% [markdown]
-# The sum lost *her crown*! Before you tell anyone: a woman without a crown says *her*, too. Is it a queen that the
-# model reads, or a woman with a king's vector left in? By the end of the page, you'll have measured it.
+# The sum lost *her crown*! Before you tell anyone: *king* alone loses a crown, and *woman* alone gets a *her*. Does the
+# model read a queen, or a bit of each? By the end of this page, you'll have measured it.
 
 # %%
 mine.map(lesson="02")
@@ -63,11 +64,11 @@ print(*(f"{id} {name(id)}" for id in range(vectors.id_of("king") - 2, 4201)))
 print(vectors.size())
 
 # %% [markdown]
-# 4197 isn't nearly 4196. An id only says which row of a table to take, and that row is the token's
-# [embedding](../teaching/glossary.md#e): a vector of C = 576 numbers.
+# *king* is 4197, and *rief* is 4196: next to each other, and unrelated. An id only says which row of a table to take.
+# That row is the token's [embedding](../teaching/glossary.md#e): a vector of C = 576 numbers.
 #
-# A matrix product can do that. Write an id as a **one-hot** vector: 0 everywhere, 1 at its own place. Times the
-# table, it adds up all rows, each times 0, except one. Four tokens, two numbers each:
+# A matrix product can do that. Write an id as a **one-hot** vector: 0 everywhere, 1 at its own position. Multiplied by
+# the table, it adds up all rows, with weight 0 for all but one. Four tokens, two numbers each:
 
 # %%
 tiny_table = torch.tensor([[2.0, 1.0], [1.0, 2.0], [6.0, 3.0], [0.0, -1.0]])
@@ -160,16 +161,17 @@ for change, lookup in broken.items():
 survives.answer(max(left, key=left.get), show=lambda: print(left))
 
 # %% [markdown]
-# (Intact, it names 17.) Off by one row, and there's no language left: the next row is a stranger. With one bit per
-# number, there's English, but no France. Bring all rows to one norm, and it still names 17: the **direction** of a
-# row holds nearly everything. But ten times as long isn't the same as before. Perhaps what the layers add is then too
-# small beside the row; we didn't test that.
+# Intact, it names 17. Off by one row, no language is left: each token gets the row of an unrelated one. With one bit
+# per number, there's English, but no France. With all rows at one norm, it still names 17: for this task, the
+# **direction** of a row is enough. The norm isn't free, though: with rows ten times as long, it names none. One guess
+# is that what the layers add is then too small beside the row. We didn't test that.
 
 # %% [markdown]
 # ## Which rows are near?
 #
-# So compare directions. The dot product alone won't do: *cat* is (2, 1) and *king* is (6, 3) in our tiny table. Then
-# cat · cat = 5 and cat · king = 15, so *king* would be closer to *cat* than *cat* is. Divide by both norms:
+# So we compare directions. The dot product alone won't do, because long rows win: *cat* is (2, 1) and *king* is (6, 3)
+# in our tiny table. Then cat · cat = 5 and cat · king = 15, so *king* would be closer to *cat* than *cat* is. Divide by
+# both norms:
 #
 # [cosine](../teaching/glossary.md#c) = a · b / (|a| |b|)
 #
@@ -209,8 +211,8 @@ cosine = F.cosine_similarity(row("king"), row("queen"), dim=0)
 print(f"' king' and ' queen': {cosine:.3f}")
 
 # %% [markdown]
-# Nobody told the table about royalty. It holds tokens, so *King* and *kings* come first. *queen* has 0.62. Is that
-# much?
+# Nobody told the table about royalty. It holds tokens, not words, so *King* and *kings* come first. *queen* has 0.62.
+# Is that a lot?
 
 # %%
 chance = predict_number("What's the mean cosine of two random rows of this table?")
@@ -220,21 +222,21 @@ found = vectors.random_cosines()
 chance.answer(float(found.split()[6].rstrip(",")), show=lambda: print(found))
 
 # %% [markdown]
-# All rows lean the same way, the rare ones most: among those, a fifth of all pairs are closer than king and queen. So
-# a cosine means something only next to that of random pairs. The rank among all rows says more.
+# All rows lean the same way, the rare ones most: among those, more than one random pair in five is closer than king and
+# queen. So read a cosine next to that of random pairs. The rank among all rows says more.
 
 # %% [markdown]
-# ## Words that can't be said
+# ## Tokens that the model can't say
 #
-# Your `nearest` can find something odd. One token is called *MetaInfoClass*. (Its cousin *MetaInfo* is all that the
-# model of lesson 00 said without its feed-forward networks.) Its neighbors:
+# Your `nearest` can find something odd. One token is called *MetaInfoClass*. You may have met its cousin: in lesson 00,
+# without its feed-forward networks, the model wrote little but *MetaInfo*. The neighbors:
 
 # %%
 strange = nearest(row("MetaInfoClass"), table, 16)
 print(*(name(id) for id in strange))
 
 # %% [markdown]
-# Their cosines are above 0.999: 16 tokens, and nearly one row. Now the simplest task there is. Say something four
+# Their cosines are above 0.999: 16 tokens share nearly one row. Now the simplest task there is. Say something four
 # times, "king, king, king, king,", and a language model will say it again.
 
 # %%
@@ -246,15 +248,18 @@ print("16 random tokens:", vectors.echoes(vectors.random_ids(16)))
 print("16 rare ones:", vectors.echoes(vectors.random_ids(16, rare=True)))
 
 # %% [markdown]
-# It can't say them. We think that they never came up in its training: their rows began at random, and all that moved
-# them is the push that every token gets when another one comes. (The table is also the output head.) We can't check
-# that; [Land and Bartolo 2024](https://arxiv.org/abs/2405.05417) found such tokens in many models.
+# It says none of them, where it repeats most random tokens, rare ones included. Eleven of the 16 are markers such as
+# `<jupyter_start>`, which the tokenizer reserves for files of code. We think that none of the 16 came up in training.
+# The table is also the output head, so each training step lowers the scores of the tokens that didn't come next. A
+# token that never comes next gets this gradient and no other, and rows with the same gradients would end up alike. We
+# can't check that; [Land and Bartolo 2024](https://arxiv.org/abs/2405.05417) found such tokens in many models.
 
 # %% [markdown]
 # ## King - man + woman
 #
-# Now the sum. *man* is to *king* as *woman* is to what? Call them a, b and c: take b - a + c, and ask for the nearest
-# row, d. Usually the three words of the question aren't allowed to answer. Why that, you'll see.
+# Now the sum. *man* is to *king* as *woman* is to what? Call the three words a, b and c, and the right answer d.
+# Compute b - a + c, and look for the nearest row: is it d? Usually a, b and c aren't allowed to answer. You'll soon see
+# why.
 
 # %% [markdown]
 # ### Your turn: analogy
@@ -289,8 +294,8 @@ def analogy(a, b, c, table, leave_out):
 vectors.NeighborExplorer("man", "king", "woman", nearest)
 
 # %% [markdown]
-# Try *boy, king, girl*. Try *France, Paris, Italy*, and *big, bigger, small*. A gray bar is a word of your own. How
-# often is it on top?
+# Try *boy, king, girl*. Try *France, Paris, Italy*, and *big, bigger, small*. A gray bar is a, b or c. How often is it
+# on top?
 
 # %%
 for leave_out in (False, True):
@@ -299,10 +304,11 @@ for leave_out in (False, True):
 print("yours and ours:", vectors.agreement(analogy, "family", 12))
 
 # %% [markdown]
-# ### What is the subtraction worth?
+# ### What does the subtraction add?
 #
 # *King* and *queen* are one of 11 couples whose words are single tokens: 110 sums. With a, b and c left out, 64 come
-# out right. Here's the control that is missing in most reports. Subtract nothing: *king* + *woman*.
+# out right. Now a control that [Linzen 2016](https://aclanthology.org/W16-2503/) proposed: subtract nothing, and ask
+# for *king* + *woman*.
 
 # %%
 added = predict_number("king + woman, left out: right in how many?", unit="of 110")
@@ -316,13 +322,13 @@ for relation in vectors.RELATIONS:
 added.answer(plain["family"])
 
 # %% [markdown]
-# For family, five sixths of the success need no man: 53 of 64. For capitals, the subtraction does most of the work.
-# One relation doesn't speak for the others, and 11 couples are few: their 110 sums share 22 words.
+# For family, adding alone is right five sixths as often: 53 against 64. For capitals, it's 25 against 109. One relation
+# doesn't speak for the others, and 11 couples are few: their 110 sums share 22 words.
 
 # %% [markdown]
 # ### When does it close?
 #
-# And if every word may answer? Say that a sum *closes* if d is nearest then. We ask it of all ten relations.
+# And if every word may answer? Say that a sum *closes* if d is nearest even then. We count over all ten relations.
 
 # %%
 closes = predict(
@@ -344,14 +350,14 @@ best = max(shares, key=lambda choice: shares[choice][0] / shares[choice][1])
 closes.answer(best, show=lambda: print(shares))
 
 # %% [markdown]
-# 4 of 110, or 112 of 132: it's the same table and the same sum. What decides? Some geometry. Call the step that we
-# take o = c - a, and the step that would be right o′ = d - b. We land at b + o. The way back to b is |o| long. The
-# way to d is |o - o′| long. So d is nearer than b if
+# 4 of 110, or 112 of 132, by the same table and the same sum. And one of the 4 is *king - man + woman*, the example
+# that everybody shows. What decides? Some geometry. Call the step that we take o = c - a, and the step that would be
+# right o′ = d - b. We land at b + o. From there, it's |o| back to b, and |o - o′| to d. So d is nearer than b if
 #
 # **|o - o′| < |o|**
 #
-# If both steps have one norm, this says that their cosine is above one half. The rule knows nothing about the other
-# 49,150 rows. Does it still predict which sums close?
+# If both steps have the same norm, this says that their cosine is above one half. The rule takes distances, where
+# `nearest` takes cosines, and it ignores the other 49,150 rows. Does it still predict which sums close?
 
 
 # %%
@@ -370,8 +376,8 @@ print(f"the rule is right for {right:,} of 1,238 sums; 'never' for {never}")
 vectors.show_rule(promised, closed, "Eight relations close as promised, two don't")
 
 # %% [markdown]
-# One line of geometry, and it's right for 94%. But ordinals break it: of 56 sums such as *three* - *two* + *second*,
-# it promises all, and 13 close. Who gets in the way? Ask your `analogy`:
+# One line of geometry, and it's right for 94% of the sums, where *never* gets 76%. But ordinals break it: of 56 sums
+# such as *three* - *two* + *second*, it promises all, and 13 close. Which row is nearer than d? Ask your `analogy`:
 
 # %%
 for a, b, c in [
@@ -382,18 +388,18 @@ for a, b, c in [
     print(f"{b} - {a} + {c} is nearest to {name(analogy(*asked, table, False))}")
 
 # %% [markdown]
-# It's c. From the sum back to c it's the other side of the parallelogram, b - a, and the step from *two* to *three*
-# is tiny. Set `past_c = True` above, and run it again: right for 1,209. Of all 1,238 sums, only 20 land nearest to a
-# stranger.
+# It's c. The step from the sum back to c is b - a, the other side of the parallelogram. If that's short, as from *two*
+# to *three*, c wins. Set `past_c = True` above, and run it again: right for 1,209. Of all 1,238 sums, only 20 land
+# nearest to a row other than b, c or d.
 #
-# So "king - man + woman = queen" is true where two steps agree by about one half, and elsewhere the sum falls back to
-# a word that you put in. That's why the three words are left out: they are the answers that the table gives. ([Linzen
-# 2016](https://aclanthology.org/W16-2503/) said so of older tables.)
+# So "king - man + woman = queen" is true where the cosine of the two steps is about one half or more, and elsewhere the
+# nearest row is nearly always a word that you put in. That's why the three words are left out: otherwise, they would be
+# most of the answers. Linzen found the same in older tables.
 
 # %% [markdown]
 # ## Ask the model
 #
-# So far, the nearest row decided what a vector means. But a model has to read it. By the table, *Paris - France +
+# So far, the nearest row decided what a vector means. But the model is what reads it. By the table, *Paris - France +
 # Italy* is *Rome* in 2 of 182 sums of this kind. What does the model read?
 #
 # We need a question that *Italy* alone fails. Here's one: a city lies in a country, a country in Europe.
@@ -414,9 +420,9 @@ read_as = predict_number(
 mine.write(lies, n=1, vector=city - its_country + other)
 
 # %% [markdown]
-# And over 14 countries, 182 sums, and four such prompts? We tried 16 prompts and kept those after which 12 of 14 real
-# cities bring out their country, and at most one country on its own does. No sum was looked at for that
-# (`benchmarks/sums.py`). Below, a row is a kind of vector, told by one example; the columns are the four prompts,
+# And over 14 countries, 182 sums, and four such prompts? We tried 16 prompts and kept those after which at least 12 of
+# 14 real cities bring out their country, and at most one country on its own does. No sum was looked at for that
+# (`benchmarks/sums.py`). Each row below is a kind of vector, named by one example; the columns are the four prompts,
 # each out of 182.
 
 # %%
@@ -428,9 +434,9 @@ read_as.answer(cities["Paris - France + Italy"][1])  # the second is the prompt 
 vectors.show_judged(cities, 182, "The sum is read nearly as often as the real city")
 
 # %% [markdown]
-# The sums that the table calls failures are read right in 152 to 162 of 182. The real cities get 156 to 169. Adding
-# without subtracting gets 4 to 21, and subtracting a wrong country 32 to 52. *Italy - France*, without any city, gets
-# 27 to 97, and that is a warning: part of it is enough to sound Italian.
+# By the table, 2 of these 182 sums are right. The model reads 152 to 162 of them right, depending on the prompt, and
+# 156 to 169 of the real cities. Adding without subtracting gets 4 to 21, and subtracting a wrong country 32 to 52. A
+# warning: *Italy - France* gets 27 to 97, and there's no city in it. To be read as Italian, a vector needn't be a city.
 #
 # And the queen? A question that *woman* alone fails: who stands beside her?
 
@@ -445,23 +451,25 @@ for who, counts in couples.items():
     print(f"{who:28} {counts[0]}, {counts[1]}, {counts[2]} of 110")
 
 # %% [markdown]
-# The famous sum passes one of these two prompts. Over all 110 sums of couples, the sum brings out the king in 11 to
-# 16; real words do in 80 to 90. So *her crown* needed no queen: *her* comes with the woman.
+# The famous sum passes the first of these prompts, and fails the second. Over all 110 sums of couples and three
+# prompts, chosen in the same way, the sum brings out the king in 11 to 16; real words do in 80 to 90. So *her crown* is
+# no evidence for a queen: *woman* brought the *her*, and *king* the *crown*. Yet *king + woman* brought neither. The
+# subtraction changed something, and one sentence can't tell what.
 #
-# **Verdict: true, with a catch.** Directions in the table carry meaning: strictly, from 0 of 90 (opposites) to 112 of
-# 132 (nationalities), and a rule of one line predicts which sums close, 1,209 of 1,238 against 946 for *never*. For
-# capitals, the model reads right what the nearest row gets wrong. For the couples that made the sum famous, neither
-# the table (4 of 110) nor the model (11 to 16) agrees.
+# **Verdict: true, with a catch.** Directions in the table carry meaning, more for some relations than for others: from
+# 0 of 90 sums close (opposites) to 112 of 132 (nationalities). A rule of one line predicts which, right for 1,209 of
+# 1,238, where *never* gets 946. For capitals, the model reads right what the nearest row gets wrong. For the couples
+# that made the sum famous, the table (4 of 110) and the model (11 to 16) mostly say no.
 
 # %% [markdown]
 # > **Where the picture simplifies.** A row belongs to a token, not to a word: *duchess* has none, and *king* has
-# > several. It's one row for all meanings of *bank*; the layers above tell them apart (lesson 04). 14 countries and
-# > 11 couples are few, and their sums share words. One model, stored in 4 bits.
+# > several. It's one row for all meanings of *bank*; the layers above tell them apart (lesson 04). 14 countries and 11
+# > couples are few, and their sums share words. We measured one model, stored in 4 bits.
 
 # %% [markdown]
 # > **At scale.** GPT-3's table has 50,257 rows of 12,288: 618 million numbers, and 0.4% of the model. Here it's a
-# > fifth, though SmolLM2 uses it twice, as input and as output ([tied](https://arxiv.org/abs/1608.05859)). Large
-# > models often keep two tables. The lookup costs next to nothing in both: 576 numbers are copied, whatever V is.
+# > fifth, though SmolLM2 uses it twice, as input and as output ([tied](https://arxiv.org/abs/1608.05859)). Large models
+# > often keep two tables. The lookup costs next to nothing: it copies one row, whatever V is.
 
 # %% [markdown]
 # ## Four questions
@@ -495,8 +503,8 @@ for who, counts in couples.items():
 # (c) moves the number, but doesn't tell what it is made of.
 # </details>
 #
-# **4.** Two steps have one norm, and their cosine is 0.4, ten times what chance gives. Where does b - a + c land? (a)
-# Nearer to d. (b) Nearer to b. (c) Halfway.
+# **4.** Two steps have one norm, and their cosine is 0.4, ten times what random steps would have. Where does b - a + c
+# land? (a) Nearer to d. (b) Nearer to b. (c) Halfway.
 #
 # <details><summary>Open 4</summary>
 #
@@ -510,8 +518,8 @@ mine.map(lesson="02")
 # %% [markdown]
 # **What you wrote**: the lookup, which SmolLM2 ran on, the nearest rows, and the sum.
 #
-# **What you measured**: the control b + c; a rule that promises the sum, and who gets in its way; 16 words that can't
-# be said; and sums that the model reads right though the nearest row is wrong.
+# **What you measured**: the control b + c; a rule that predicts which sums close, and the row that gets in its way; 16
+# tokens that the model can't say; and sums that the model reads right though the nearest row is wrong.
 #
 # **Yours to keep**: `mine/embeddings.py` in your workbook.
 #
