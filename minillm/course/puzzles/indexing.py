@@ -58,6 +58,22 @@ picked.mistake(
     "One number per row: (T,).",
     lambda x, ids: pick(x, ids)[:, None],
 )
+picked.mistake(
+    "Row ids[t] is taken, at column ids[t].",
+    "Row t is wanted: `torch.arange(len(x))` counts rows.",
+    lambda x, ids: torch.stack([x[i % len(x), i] for i in ids]),
+)
+picked.mistake(
+    "This is the diagonal: column t of row t.",
+    "Column ids[t] of row t is wanted: the second index is `ids`.",
+    lambda x, ids: torch.stack([x[t, t % x.shape[1]] for t in range(len(x))]),
+)
+picked.mistake(
+    "All columns but one are 0, but they're still there.",
+    "One number per row: (T,). A sum along each row leaves it.",
+    lambda x, ids: x * (ids[:, None] == torch.arange(x.shape[1])),
+)
+picked.mistake("The picked numbers are added up.", "One number per row: (T,).", lambda x, ids: pick(x, ids).sum())
 for shift, which in ((-1, "before"), (1, "after")):
     picked.mistake(
         f"The column is the one {which} the right one.",
@@ -96,6 +112,11 @@ repeated.mistake(
     "The columns are repeated, not the rows.",
     "The first axis counts the rows.",
     lambda x, n: x.repeat_interleave(n, 1),
+)
+repeated.mistake(
+    "The copies of a row are side by side: (K, n * D).",
+    "They belong one below the other.",
+    lambda x, n: x.repeat(1, n),
 )
 repeated.mistake(
     "The copies have an axis of their own, (K, n, D).",
@@ -139,6 +160,18 @@ outers = puzzle(
 outers.mistake(
     "It's on its side: rows belong to b.", "Rows count a: which one needs the axis?", lambda a, b: a * b[:, None]
 )
+outers.mistake(
+    "`a` still runs along, as `b` does: (1, n).",
+    "`a` must run down: its new axis comes last.",
+    lambda a, b: (a * b)[None],
+)
+outers.mistake(
+    "Both run down, so they're multiplied entry by entry.",
+    "Only `a` runs down; `b` runs along as it is.",
+    lambda a, b: (a * b)[:, None],
+)
+outers.mistake("All products stand in one row.", "Keep the table.", lambda a, b: outer(a, b).flatten())
+outers.mistake("The numbers are divided.", "Each entry is a product.", lambda a, b: a[:, None] / b)
 outers.mistake("The numbers are added.", "Each entry is a product.", lambda a, b: a[:, None] + b)
 outers.mistake("The products are summed: a dot product.", "Keep the table.", lambda a, b: a @ b)
 outers.mistake("Each row is summed.", "Keep the table.", lambda a, b: outer(a, b).sum(1))
@@ -186,14 +219,24 @@ hot.mistake(
     "One column per row: compare with `==`.",
     lambda ids, V: ids[:, None] >= torch.arange(V),
 )
+hot.mistake(
+    "Off by one: the column before is on.",
+    "`ids` count from 0, as columns do.",
+    lambda ids, V: torch.eye(V)[ids - 1],
+)
+hot.mistake(
+    "Ids are compared with ids, so V isn't used.",
+    "Compare each id with `torch.arange(V)`.",
+    lambda ids, V: ids[:, None] == ids,
+)
 hot.mistake("On and off are swapped.", "Compare with `==`.", lambda ids, V: ~one_hot(ids, V))
 hot.mistake(
-    "The ids are compared place by place: one number each, and no table.",
+    "The ids are compared entry by entry: one number each, and no table.",
     "Let the ids run down: `None` in an index adds an axis.",
     lambda ids, V: ids == torch.arange(V),
 )
 outers.mistake(
-    "The numbers are multiplied place by place: no table.",
+    "The numbers are multiplied entry by entry: no table.",
     "Let a run down: `None` in an index adds an axis.",
     lambda a, b: a * b,
 )

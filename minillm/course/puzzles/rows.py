@@ -34,7 +34,11 @@ centered.mistake(
 centered.mistake("The mean of each column is taken.", "Rows: `dim=1`.", lambda x: x - x.mean(0))
 centered.mistake("The mean of all numbers is taken.", "A mean per row: `dim=1`.", lambda x: x - x.mean())
 centered.mistake("The sum is subtracted.", "The mean is wanted: `x.mean(...)`.", lambda x: x - x.sum(1, keepdim=True))
-centered.mistake("These are the means alone.", "Take them from x.", lambda x: x.mean(1, keepdim=True))
+centered.mistake("These are the means alone.", "Subtract them from x.", lambda x: x.mean(1, keepdim=True))
+centered.mistake("These are the means alone, (T,).", "Subtract them from x, with `keepdim=True`.", lambda x: x.mean(1))
+centered.mistake("The mean is added.", "Subtract it.", lambda x: x + x.mean(1, keepdim=True))
+centered.mistake("x is divided by the mean.", "Subtract.", lambda x: x / x.mean(1, keepdim=True))
+centered.mistake("The largest number is subtracted.", "The mean is wanted.", lambda x: x - x.amax(1, keepdim=True))
 centered.mistake("The sign is turned around.", "x minus its mean.", lambda x: -center(x))
 centered.mistake("It's divided by the spread, too.", "Only subtract.", lambda x: center(x) / x.std(1, keepdim=True))
 
@@ -72,6 +76,46 @@ far.mistake(
 far.mistake("The sum runs over b's rows.", "Sum over the last axis.", lambda a, b: ((a[:, None] - b) ** 2).sum(1))
 far.mistake("The sum runs over a's rows.", "Sum over the last axis.", lambda a, b: ((a[:, None] - b) ** 2).sum(0))
 far.mistake("The mean is taken.", "Sum.", lambda a, b: ((a[:, None] - b) ** 2).mean(-1))
+far.mistake("All is added up.", "One sum per pair of rows: `dim=-1`.", lambda a, b: distances(a, b).sum())
+far.mistake(
+    "The differences are summed first, then made positive.",
+    "Square each difference, then sum.",
+    lambda a, b: (a[:, None] - b).sum(-1).abs(),
+)
+far.mistake("The rows are added.", "Subtract them.", lambda a, b: distances(a, -b))
+far.mistake("The differences are doubled, not squared.", "Squares: `** 2`.", lambda a, b: 2 * (a[:, None] - b).sum(-1))
+far.mistake(
+    "The squares are subtracted.",
+    "Subtract first, then square.",
+    lambda a, b: (a[:, None] ** 2 - b**2).sum(-1),
+)
+far.mistake(
+    "The products count once.",
+    "(a - b)^2 is a^2 - 2ab + b^2.",
+    lambda a, b: distances(a, b) + a @ b.T,
+)
+far.mistake("The products are missing.", "(a - b)^2 is a^2 - 2ab + b^2.", lambda a, b: distances(a, b) + 2 * a @ b.T)
+far.mistake(
+    "The new axis of `a` is the last, so numbers of a row meet rows of b.",
+    "`a` needs the shape (T, 1, C).",
+    lambda a, b: ((a[:, :, None] - b) ** 2).sum(-1),
+)
+far.mistake(
+    "`b` is on its side, so rows of a meet columns of b.",
+    "Leave b as it is: rows meet rows.",
+    lambda a, b: ((a[:, None] - b.T) ** 2).sum(-1),
+)
+far.mistake(
+    "Row t of a meets row t of b alone: (T, 1).",
+    "Only `a` needs a new axis.",
+    lambda a, b: ((a - b) ** 2).sum(-1)[:, None],
+)
+far.mistake(
+    "Row t of a meets row t of b alone: (1, S).",
+    "`a` must run down: `a[:, None]`.",
+    lambda a, b: ((a - b) ** 2).sum(-1)[None],
+)
+far.mistake("a meets itself.", "b is wanted, too.", lambda a, b: distances(a, a))
 far.mistake("These are dot products.", "Subtract, square, sum.", lambda a, b: a @ b.T)
 far.mistake(
     "Row t of a meets row t of b alone.",
@@ -117,5 +161,29 @@ windows.mistake(
 )
 windows.mistake(
     "It looks both ways.", "Only back: t[i] - t[j] must be 0 at least.", lambda t, W: (t[:, None] - t).abs() < W
+)
+windows.mistake(
+    "It looks ahead, and nothing ends it.",
+    "t[i] - t[j] must be 0 at least, and t[i] runs down.",
+    lambda t, W: t[:, None] <= t,
+)
+windows.mistake(
+    "Everything is seen.", "True only where 0 <= t[i] - t[j] < W.", lambda t, W: torch.ones(len(t), len(t)).bool()
+)
+windows.mistake(
+    "Rows are compared with W, not differences.",
+    "t[i] - t[j] must be below W.",
+    lambda t, W: (t[:, None] >= t) & (t[:, None] < W),
+)
+windows.mistake(
+    "Columns are compared with W, not differences.",
+    "t[i] - t[j] must be below W.",
+    lambda t, W: (t[:, None] >= t) & (t < W),
+)
+windows.mistake("These are the differences.", "Compare them: with 0, and with W.", lambda t, W: t[:, None] - t)
+windows.mistake(
+    "These are the differences, cut off.",
+    "Compare them: with 0, and with W.",
+    lambda t, W: (t[:, None] - t).clamp(0, W - 1),
 )
 windows.mistake("True and False are swapped.", "True is what is seen.", lambda t, W: ~window(t, W))

@@ -32,12 +32,31 @@ ranks.mistake(
     lambda x: (x < x[:, None]).sum(1),
 )
 ranks.mistake("Off by one: each counts itself.", "Larger, and not equal: `>`.", lambda x: (x >= x[:, None]).sum(1))
-ranks.mistake("These are places, not ranks.", "Count, don't sort.", lambda x: x.argsort(descending=True))
-ranks.mistake("These are places, the smallest first.", "Count, don't sort.", lambda x: x.argsort())
+ranks.mistake("Ranks begin at 1 here.", "Nothing is larger than the largest, so its rank is 0.", lambda x: rank(x) + 1)
+ranks.mistake(
+    "Ranks begin at 1 here, and equal numbers get different ones.",
+    "Count the larger ones: sorting must put one of two equals first.",
+    lambda x: x.argsort(descending=True, stable=True).argsort() + 1,
+)
+ranks.mistake(
+    "Equal numbers count each other.",
+    "Larger, and not equal: `>`. Then nothing has to be subtracted.",
+    lambda x: (x >= x[:, None]).sum(1) - 1,
+)
+ranks.mistake("The larger numbers are added up.", "Count them.", lambda x: ((x > x[:, None]) * x).sum(1))
+ranks.mistake("All other numbers are counted.", "Only larger ones: `>`.", lambda x: (x != x[:, None]).sum(1))
+ranks.mistake("These are the numbers, sorted.", "Count, don't sort.", lambda x: x.sort().values)
+ranks.mistake("These are positions, not ranks.", "Count, don't sort.", lambda x: x.argsort(descending=True))
+ranks.mistake("These are positions, the smallest first.", "Count, don't sort.", lambda x: x.argsort())
 ranks.mistake(
     "Equal numbers get different ranks.",
     "Count the larger ones: sorting must put one of two equals first.",
     lambda x: x.argsort(descending=True, stable=True).argsort(),
+)
+ranks.mistake(
+    "Equal numbers get different ranks, the later one first.",
+    "Count the larger ones: sorting must put one of two equals first.",
+    lambda x: len(x) - 1 - x.argsort(stable=True).argsort(),
 )
 ranks.mistake("The smallest has rank 0.", "The *larger* ones count.", lambda x: x.argsort(stable=True).argsort())
 ranks.mistake("Nothing is counted yet.", "`.sum(dim=1)` counts a row's True.", lambda x: x > x[:, None])
@@ -84,6 +103,12 @@ sums.mistake(
     "`*` works entry by entry; `@` adds up.",
     lambda x: torch.arange(1, len(x) + 1) * x,
 )
+sums.mistake(
+    "The columns are summed, so an entry is multiplied by how many ones are below.",
+    "Sum along the rows: `dim=1`, or `@`.",
+    lambda x: torch.arange(len(x), 0, -1) * x,
+)
+sums.mistake("Only x[t - 1] is added.", "All entries up to t count.", lambda x: x + x.roll(1))
 sums.mistake("`*` makes a table; nothing is added up.", "`@` adds up.", lambda x: torch.ones(len(x), len(x)).tril() * x)
 
 
@@ -114,6 +139,26 @@ shifts.mistake(
     lambda x: torch.where(torch.arange(len(x)) < len(x) - 1, x.roll(-1), 0),
 )
 shifts.mistake("It moves to the left, and the first comes round.", "out[t] is x[t - 1].", lambda x: x.roll(-1))
+shifts.mistake(
+    "It moves to the left, and out[0] is 0.",
+    "out[t] is x[t - 1]: `x.roll(1)` moves to the right.",
+    lambda x: torch.where(torch.arange(len(x)) > 0, x.roll(-1), 0),
+)
+shifts.mistake(
+    "All entries before are added up.",
+    "Only one of them, x[t - 1]: a row of the matrix has a single 1.",
+    lambda x: torch.ones(len(x), len(x)).tril(-1) @ x,
+)
+shifts.mistake(
+    "The condition asks for numbers of x, not for positions.",
+    "`torch.arange(len(x))` holds the positions.",
+    lambda x: torch.where(x > 0, x.roll(1), 0),
+)
+shifts.mistake(
+    "`torch.where` has its two choices swapped.",
+    "First what is taken where the condition is True.",
+    lambda x: torch.where(torch.arange(len(x)) > 0, 0, x.roll(1)),
+)
 shifts.mistake("The first stays.", "out[0] is 0.", lambda x: x[(torch.arange(len(x)) - 1).clamp(min=0)])
 shifts.mistake(
     "The last is still there: one entry too many.", "As many as x has.", lambda x: torch.cat([torch.zeros(1), x])

@@ -101,6 +101,11 @@ several.mistake(
     lambda heads: heads.flatten(1),
 )
 several.mistake(
+    "Tokens and heads are joined: a row for each pair, (T * H, D).",
+    "A row holds all heads of one token: after the swap, join the last two axes.",
+    lambda heads: heads.transpose(0, 1).flatten(0, 1),
+)
+several.mistake(
     "The result is on its side, (H * D, T).",
     "There is a row for each token.",
     lambda heads: heads.transpose(1, 2).flatten(0, 1),

@@ -77,8 +77,10 @@ def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanat
     """Four axes, or two."""
     if any(type(answer) is not Tensor for answer in got):
         return None
-    if all(answer.dim() == 4 for answer in got):
+    if all(answer.shape == (*a.shape, b.shape[2]) for answer, (a, b) in zip(got, calls, strict=True)):
         return "There are four axes: nothing is summed.", "An entry of the result is a sum of D products."
+    if all(answer.dim() == 4 for answer in got):
+        return "There are four axes.", "The result has three: the sum leaves d out, without `keepdim`."
     if all(answer.dim() == 2 for answer in got):
         return "The result has two axes.", "There is a table for each head, (H, T, S), and only d is summed."
     return None
@@ -126,6 +128,21 @@ square.mistake(
     lambda a, b: a @ b.permute(2, 1, 0),
 )
 square.mistake(
+    "The axes of `b` come in another order, so heads meet rows of other heads.",
+    "`.T` reverses all three axes. To swap two, name them: `transpose(1, 2)`.",
+    lambda a, b: a @ b.permute(2, 0, 1),
+)
+square.mistake(
+    "Row t of `a` meets column t of `b` alone: (H, T, 1).",
+    "`a` lacks the axis of s, `b` that of t. These are two different places for a new axis.",
+    lambda a, b: (a * b.transpose(1, 2)).sum(-1, keepdim=True),
+)
+square.mistake(
+    "`b` has no axis for t, so heads of `b` meet rows of `a`.",
+    "`a` lacks the axis of s, and `b` that of t, its second: `None` in an index adds one.",
+    lambda a, b: (a[..., None] * b).sum(2),
+)
+square.mistake(
     "The sum runs over s, the last axis.",
     "Before the sum, the axes are (H, T, D, S). Which one is in both `a` and `b`?",
     lambda a, b: a * b.sum(-1)[:, None],
@@ -159,6 +176,26 @@ square.mistake(
     "Only the first head is computed.",
     "Is `return` inside a loop? There is a table for each head: (H, T, S).",
     lambda a, b: a[0] @ b[0],
+)
+square.mistake(
+    "Only the first head is computed: (1, T, S).",
+    "Is `return` inside a loop? There is a table for each head.",
+    lambda a, b: a[:1] @ b[:1],
+)
+square.mistake(
+    "Every head of `a` meets the first head of `b`.",
+    "Head h of `a` meets head h of `b`.",
+    lambda a, b: a @ b[0],
+)
+square.mistake(
+    "The largest product is taken in place of the sum.",
+    "A dot product adds up.",
+    lambda a, b: (a[..., None] * b[:, None]).amax(2),
+)
+square.mistake(
+    "Numbers are added, then summed.",
+    "A dot product multiplies, then adds up.",
+    lambda a, b: (a[..., None] + b[:, None]).sum(2),
 )
 square.mistake(
     "Only the last head is computed.",

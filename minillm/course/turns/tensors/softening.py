@@ -67,7 +67,8 @@ def _draw(rng: random.Random, *shapes: tuple[int, ...]) -> list[Call]:
 
 def _large(rng: random.Random) -> list[Call]:
     sure = torch.tensor([[200.0, 199.0, 0.0], [-200.0, -201.0, -200.0]])
-    return [(sure[:1],), (sure,), (5 * sure,), (torch.stack([sure, -sure]),)]
+    mixed = torch.tensor([[200.0, 199.0, 0.0], [-30.0, -31.0, -29.0]])
+    return [(sure[:1],), (sure,), (5 * sure,), (torch.stack([sure, -sure]),), (mixed,)]
 
 
 def _hidden(rng: random.Random) -> list[Call]:
@@ -141,6 +142,13 @@ square.mistake(
     "`keepdim=True` leaves (..., 1): a sum per row, which broadcasts along that row.",
     lambda scores: (
         (scores - scores.amax(-1, keepdim=True)).exp() / (scores - scores.amax(-1, keepdim=True)).exp().sum(-1)
+    ),
+)
+square.mistake(
+    "Each row is shifted by itself, but the sum runs over the first axis.",
+    "The last axis is -1, however many there are: for `sum`, too.",
+    lambda scores: (
+        (scores - scores.amax(-1, keepdim=True)).exp() / (scores - scores.amax(-1, keepdim=True)).exp().sum(0)
     ),
 )
 square.mistake(
@@ -232,12 +240,17 @@ large.mistake(
     lambda scores: _shares(scores, scores.amin(-1, keepdim=True)),
 )
 large.mistake(
-    "Large scores are cut off, so they all get the same share.",
+    "The largest absolute score is subtracted. In a row of -200, that's 200, and nothing but zeros is left: NaN.",
+    "Take the largest score of each row as it is, with its sign.",
+    lambda scores: _shares(scores, scores.abs().amax(-1, keepdim=True)),
+)
+large.mistake(
+    "Large scores are cut off, so all beyond the limit get the same share.",
     SHIFT,
     lambda scores: _shares(scores.clamp(max=80)),
 )
 large.mistake(
-    "Scores are cut off at both ends, so they all get the same share.",
+    "Scores are cut off at both ends, so all beyond an end get the same share.",
     SHIFT,
     lambda scores: _shares(scores.clamp(-80, 80)),
 )
@@ -246,4 +259,9 @@ large.mistake(
     SHIFT,
     lambda scores: _shares(scores).nan_to_num(),
 )
-turn.probe("hidden scores", _hidden, _not_finite)
+hidden = turn.probe("hidden scores", _hidden, _not_finite)
+hidden.mistake(
+    "A hidden score counts like a score of 0.",
+    "Leave -inf as it is: its power is exactly 0.",
+    lambda scores: scores.nan_to_num(neginf=0).softmax(-1),
+)
