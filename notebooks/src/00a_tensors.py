@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 00a · Tensors
 #
-# Here's SmolLM2, 135 million numbers, in the middle of an easy sentence. In a minute you'll change one line of it. All
-# shapes stay the same, PyTorch doesn't complain, and the model talks mush.
+# SmolLM2 is a language model of 135 million numbers. In a minute, you'll swap one of its lines for another that gives
+# the same shape. PyTorch won't complain. Will the model still talk sense?
 #
-# **The claim**: PyTorch checks your shapes, so a wrong shape raises an error. True?
+# **The claim**: PyTorch checks your shapes, so if you get an axis wrong, it raises an error. True?
 #
 # **You will write** ten one-liners and three short functions. The three then run in all 30 layers of the model.
 #
@@ -27,8 +27,9 @@ mine.map(lesson="00a")
 # %% [markdown]
 # ## Same shape, no error
 #
-# In every layer, the model has 576 numbers per token, and cuts them into H = 9 *heads* of 64 (lesson 04 says what for).
-# Here are two ways to write this. Both take (T, 576) and give (9, T, 64), for T tokens. (-1 means *whatever fits*.)
+# In every layer, the model has 576 numbers per token (a word, or a piece of one). It cuts them into H = 9 *heads* of
+# 64; lesson 04 says what for. Here are two ways to write the cut. Both take (T, 576) and give (9, T, 64), for T tokens.
+# In a shape, -1 means *whatever fits*.
 
 
 # %%
@@ -56,7 +57,7 @@ if "France" in prompt:
 
 # %% [markdown]
 # Same weights, same shapes, no error. A bug like this can cost you a day. By the end of this page you'll see it coming,
-# and know how many like it PyTorch catches.
+# and know how many of its kind PyTorch catches.
 
 # %% [markdown]
 # ## A box of numbers with a shape
@@ -85,7 +86,7 @@ ids = torch.tensor([[LETTERS.index(c) for c in word] for word in words])  # (B, 
 print(ids, tuple(ids.shape), ids.dtype)
 
 # %% [markdown]
-# Indices go in the order of the shape. `:` means *all*, -1 *the last*, and a tensor of numbers picks these.
+# Indices go in the order of the shape. `:` means *all*, -1 *the last*, and a list or a tensor of indices picks several.
 
 # %%
 print(spell(ids[0]), spell(ids[:, 0]), spell(ids[:, -1]), spell(ids[1, 1:]))
@@ -94,8 +95,9 @@ print(spell(ids[[0, 1, 2], [0, 3, 1]]))  # change this: rows, and a column for e
 # %% [markdown]
 # ### Puzzles 1 and 2
 #
-# The loops say what must come out. Say it in one line, without a loop. `torch.arange(n)` is 0, 1, ..., n - 1, and it
-# helps. (`pick` finds the right token in every loss; with `repeat_rows`, heads share keys.)
+# The loops fill `out`, which starts as zeros. Do the same in one expression, without a loop. `torch.arange(n)`, which
+# is 0, 1, ..., n - 1, helps. You'll meet both again: `pick` reads the correct token's score in every loss, and
+# `repeat_rows` lets several heads share their keys.
 #
 # ```python
 # # pick(x, ids)
@@ -137,11 +139,11 @@ word[0] = LETTERS.index("l")
 print(spell(word), "in the table:", spell(names[0]))
 
 # %% [markdown]
-# Trap one: Mira was renamed in the table, too. `names[0]` is a **view**, another look at the same numbers. Slices,
-# `view`, `transpose` and `.T` give views. A list or a tensor as an index, and all arithmetic, give copies. `reshape`
-# gives a view where it can and a copy where it must.
+# Trap one: Mira was renamed in the table, too. `names[0]` is a **view**: it has no numbers of its own and looks at
+# those of `names`. Slices, `view`, `transpose` and `.T` give views. Indexing with a list or a tensor gives a copy, and
+# so does arithmetic (`y = x + 1`). `reshape` gives a view where it can and a copy where it must.
 #
-# Now turn the rows into columns. Two lines suggest themselves, and both give (4, 3):
+# Now turn the rows into columns. There are two obvious candidates, and both give (4, 3):
 
 # %%
 turned, refilled = ids.T, ids.reshape(4, 3)
@@ -166,7 +168,8 @@ diagrams.flow(
 ).show()
 
 # %% [markdown]
-# **`transpose` swaps axes. `view` and `reshape` split an axis, or join neighbors, and nothing else.**
+# **`transpose` swaps axes. `view` and `reshape` keep the order of the numbers: they only split axes, or join
+# neighbors.**
 
 # %% [markdown]
 # ### Your turn: join the heads
@@ -276,10 +279,11 @@ diagrams.flow(
 
 # %% [markdown]
 # Sixteen: every answer was compared with every right one. The perfect network gets an error of 2.5, and the slacker
-# that says 2.5 to everything gets half of that. Nothing crashes. **Before you subtract, check both shapes.**
+# that says 2.5 to everything gets half of that. Nothing crashes. (`torch.nn.functional.mse_loss` at least warns; a
+# minus sign can't.) **Before you subtract, check both shapes.**
 #
-# It has a cousin. `x.mean(dim=1)` of a (T, C) tensor is (T,): flush right, it stands below the *columns*.
-# With `keepdim=True` it's (T, 1), one number per row.
+# This trap has a cousin. `x.mean(dim=1)` of a (T, C) tensor is (T,): flush right, it stands below the *columns*. With
+# `keepdim=True` it's (T, 1), one number per row.
 
 # %% [markdown]
 # ### Puzzles 5 and 6
@@ -316,11 +320,14 @@ puzzles.solve(
 # %% [markdown]
 # ## Masks
 #
-# A comparison gives a table of True and False, a [mask](../teaching/glossary.md#m). In attention, it says who may look
-# at whom. `&` means *and*, and a sum counts the True ones. Below, `t` holds positions: 0, 1, 2, ...
+# A comparison gives a table of True and False, a [mask](../teaching/glossary.md#m). In attention, it says which token
+# may look at which. `&` means *and*, and a sum counts the True entries.
 
 # %% [markdown]
 # ### Puzzles 7 and 8
+#
+# `window` is the mask of sliding-window attention: a token sees itself and the W - 1 before it. `t` holds positions: 0,
+# 1, 2, ... And `rank(x) < k` picks the k largest scores, as top-k sampling does.
 #
 # ```python
 # # window(t, W)
@@ -354,9 +361,10 @@ puzzles.solve(
 # %% [markdown]
 # ## Products
 #
-# The [dot product](../teaching/glossary.md#d) of two vectors multiplies them place by place and adds up. It says how
-# much they agree: large if they're large at the same places, 0 if they have nothing in common. And `a @ b` is all dot
-# products of rows of a with columns of b. The inner sizes must agree, and vanish: (T, **C**) @ (**C**, F) is (T, F).
+# The [dot product](../teaching/glossary.md#d) of two vectors multiplies them entry by entry and adds up. It measures
+# how much they agree: entries with the same sign add to it, entries with opposite signs take away from it. And `a @ b`
+# holds the dot products of all rows of a with all columns of b. The inner sizes must agree, and vanish: (T, **C**) @
+# (**C**, F) is (T, F).
 
 # %%
 a = torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])  # (2, 3)
@@ -366,8 +374,8 @@ print(a @ b)  # change this: b @ a, a @ a.T, a * b.T
 # %% [markdown]
 # ### Puzzles 9 and 10
 #
-# A matrix of 0 and 1 can add up and move. `torch.ones(n, n).tril()` keeps the ones on and below the diagonal, and
-# `torch.where(mask, this, that)` chooses place by place.
+# A matrix of zeros and ones can add entries up, and move them. `torch.ones(n, n).tril()` keeps the ones on and below
+# the diagonal, and `torch.where(mask, this, that)` chooses entry by entry.
 #
 # ```python
 # # running_sum(x)
@@ -404,8 +412,8 @@ puzzles.solve(
 # %% [markdown]
 # ### Your turn: a batched product
 #
-# This time without `@`. Entry (h, t, s) is the dot product of row t of `a[h]` and column s of `b[h]`: line up
-# the axes so that `*` makes all products at once, then sum.
+# This time without `@`, to see what it does. Entry (h, t, s) is the dot product of row t of `a[h]` and column s of
+# `b[h]`. Line up the axes so that `*` makes all products at once, then sum.
 
 
 # %%
@@ -430,23 +438,23 @@ def batched_product(a, b):
 # %% [markdown]
 # ## Softmax
 #
-# Scores can be any numbers. Softmax makes shares of them: raise e to the power of each score, then divide by the sum of
-# the row. But e to the 200 is more than a 32-bit float holds:
+# Scores can be any numbers. Softmax turns a row of them into probabilities: raise e to the power of each score, then
+# divide by the sum of the row. But e to the 200 is more than a 32-bit float holds:
 
 # %%
 scores = torch.tensor([200.0, 199.0, -math.inf])  # change this
 print(scores.exp(), scores.exp() / scores.exp().sum())
 
 # %% [markdown]
-# Infinity by infinity is `nan`, not a number. The way out: only *differences* of scores count, since a number that's
-# subtracted from all of them divides all powers by the same factor. And minus infinity is welcome. Its power is
+# Infinity divided by infinity is `nan`, not a number. The way out: only *differences* of scores count. Subtract a
+# number from all of them, and all powers are divided by the same factor. And minus infinity is welcome. Its power is
 # exactly 0, which is how a mask hides a score.
 
 # %% [markdown]
 # ### Your turn: softmax
 #
-# `scores` has any number of axes, and the last one must add up to 1. We'll try scores of 200 and -200, and hidden
-# ones.
+# `scores` has any number of axes, and the results along the last one must add up to 1. We'll try scores of 1,000 and
+# -1,000, and hidden ones.
 
 
 # %%
@@ -517,13 +525,15 @@ for part, slip in slips.items():
     assert shapes.capitals(**{part: slip}) <= 1
 
 # %% [markdown]
-# The intact model writes *named Max was on the road*. And it names 17 of 20 capitals; with any of these slips, none.
+# The intact model writes *named Max was on the road*. It also names 17 of 20 capitals. With any one of these slips, it
+# names at most one.
 
 # %% [markdown]
-# ### Two that look worse
+# ### Two that touch every number
 #
-# A **norm** brings each vector to a standard size, 61 times on the way. SmolLM2's divides by the root of the mean
-# square. The older LayerNorm subtracts the mean first. This model was never trained for that, but let's do it anyway:
+# A **norm** brings each vector to a standard size, 61 times on the way. SmolLM2's is RMSNorm, which divides by the root
+# of the mean square. The older LayerNorm subtracts the mean first. This model was never trained for that, but let's do
+# it anyway:
 
 # %%
 after = predict(
@@ -546,11 +556,12 @@ print(f"capitals of 20: {left} without the mean; {moved} with all numbers moved 
 print(f"the mean's share of the mean square: {shapes.mean_share():.1%}")
 
 # %% [markdown]
-# Is a norm blind to such a change? No: move all numbers of a vector by a tenth of their size, and the capitals are
-# gone. The means in this model are just tiny. It gets along without subtracting them, and saves the time.
+# Is the model blind to such a change? No: move all numbers of a vector by 10% of their root mean square, and 3 capitals
+# of 20 are left. The means in this model are smaller: a share of 0.1% of the mean square makes a mean of about 3%. So
+# LayerNorm's subtraction finds little to subtract here.
 #
 # Second: a number has a [dtype](../teaching/glossary.md#d). `float32` keeps 24 binary digits, and `bfloat16`, in which
-# large models live, keeps 8. So it can't count past 256:
+# large models are stored and mostly computed, keeps 8. So it can't count past 256:
 
 # %%
 small = torch.tensor(256.0, dtype=torch.bfloat16)
@@ -572,15 +583,15 @@ if dtype == torch.bfloat16:
 print(*(f"{old} ... became {new}" for old, new in pairs if old != new), sep="\n")
 
 # %% [markdown]
-# So a wrong axis is fatal, and a wrong third digit hardly shows. Digits do matter in the end: with `float8`, which
-# keeps 4 binary ones, we saw four of the six texts change.
+# So each of our four slips was fatal, and a wrong third digit hardly shows. Digits do matter in the end:
+# `torch.float8_e4m3fn` keeps 4 binary ones. Put it in above, and count the texts that change.
 
 # %% [markdown]
 # ## How many does PyTorch catch?
 #
-# Back to the claim. We wrote an attention layer in ten lines (you will, too, in lesson 04), and changed one thing at a
-# time: other axes in a `transpose`, or no `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `*` for `@`;
-# `reshape` for `view` and `transpose`; a mask on its side. That makes 35 slips.
+# Back to the claim. We wrote an attention layer in a dozen lines (you will, too, in lesson 04), and changed one thing
+# at a time: other axes in a `transpose`, or no `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `*` for `@`;
+# `reshape` for `view` and `transpose`; a transposed mask. That makes 35 slips.
 
 # %%
 caught = predict_number(
@@ -597,16 +608,18 @@ for T, H, D in sizes:
     print(f"T = {T:2}, H = {H}, D = {D:2}   {told}")
 
 # %% [markdown]
-# **Verdict: true for about half of them, if your sizes differ.** At SmolLM2's sizes and six tokens, 20 of 35 raise an
-# error. Let the text grow to 64 tokens, as many as a head has numbers, and it's 17. With all sizes equal, 4. The first
-# test that comes to mind, one token and one head, calls 20 of the 35 wrong layers right.
+# **Verdict: true for a bit over half of them, if your sizes differ.** At SmolLM2's sizes and six tokens, 20 of 35 raise
+# an error. Let the text grow to 64 tokens, as many as a head has numbers, and it's 17. With all sizes equal, 4.
 #
-# So test with **sizes that all differ**, and compare the *numbers* with slow loops: at (2, 3, 5), no slip gets through.
+# So **compare the numbers** with slow loops. That catches all 35, even where all sizes are 4. It failed only where a
+# size was 1, and that's the first test that comes to mind: with one token and one head, 20 of the 35 wrong layers give
+# the right numbers. Best are **sizes above 1 that all differ**, such as (2, 3, 5): all 35 are caught, and 20 of them
+# raise an error that names a line.
 
 # %% [markdown]
 # > **Where the picture simplifies.** The 35 slips are ours, in one layer, each alone. We can't say how often people
-# > make them. Our product stores all H · T · D · S products before it sums; real ones never do. And the weights come
-# > from a 4-bit file, so they had been rounded before.
+# > make them. Our product stores all H · T · D · S products before it sums; real ones don't. We rounded the weights
+# > alone, from a 4-bit file, and computed in float32.
 
 # %% [markdown]
 # > **At scale.** Why `@`, if loops give the same? A Python loop asks for every number what it is and what to do with
@@ -653,7 +666,7 @@ mine.map(lesson="00a")
 # **What you wrote**: ten one-liners, and three functions that ran in all 30 layers.
 #
 # **What you measured**: of 35 slips in an attention layer, PyTorch catches 20 at SmolLM2's sizes, and 4 if all are
-# equal.
+# equal. Comparing numbers catches all 35, unless a size is 1.
 #
 # **Yours to keep**: `mine/tensors.py` in your workbook.
 #
