@@ -69,7 +69,7 @@ class TakesText:
         return counts
 
 
-@wrong("01.count_pairs", "again for each item")
+@wrong("01.count_pairs", "the square of the number of words")
 class CountsEachAnew:
     def count_pairs(words):
         pairs = [pair for ids in words for pair in pairwise(ids)]

@@ -34,11 +34,23 @@ turn = Turn(
         "Begin with `counts = {}` above both loops. A pair that isn't in it yet has the count 0: see `dict.get`.",
     ),
     long_call=([[3 * n, 3 * n + 1, 3 * n + 2] for n in range(200)],),
+    slow=(
+        "The result is right, but the work grows with the square of the number of words.",
+        "`list.count` in a loop, or a sum of Counters, starts over again and again. Walk over all pairs once, and add "
+        "1 each time.",
+    ),
     errors={
+        "NoneType' and 'int'": "`counts.get(pair)` is None for a new pair. `counts.get(pair, 0)` gives 0.",
+        "of type frozenset": "A set has no order, and (7, 7) leaves one id in it. A key is a tuple: `(left, right)`.",
+        "of type pairwise": "`pairwise(ids)` holds the pairs of one word: loop over them.",
+        "cannot unpack": "The items of a word are single ids. `pairwise` makes pairs of them.",
+        "inhomogeneous": "Words differ in length, so they don't fit into an array. Loop over them.",
+        "no attribute 'items'": "A Counter counts by `.update(...)`; `+=` adds another Counter.",
         "^KeyError|raised KeyError": "The pair isn't in the dictionary yet. `counts.get(pair, 0)` gives 0 for it.",
         "unhashable type": "A list can't be a key. Is your pair a list, or a slice? `(left, right)` is a tuple. Or did "
         "you pair whole words? Loop over `words` first, then over the ids of each.",
-        "index out of range": "The last id has no right neighbor: a word of n ids has n - 1 pairs.",
+        "index out of range": "The last id has no right neighbor: a word of n ids has n - 1 pairs. And `for i in ids` "
+        "gives ids, not positions.",
         "not iterable|no len|not subscriptable": "`words` is a list of lists of ids: loop over the words, then over "
         "the pairs of each one.",
         "name '(Counter|defaultdict|itertools|collections)' is not defined": "A plain dictionary does it: "
@@ -75,8 +87,9 @@ def _words(rng: random.Random) -> list[Call]:
 
 
 def _odd(rng: random.Random) -> list[Call]:
-    """Short words, none at all, and ids in a row that are equal."""
-    return [([[5, 5, 5]],), ([[9], [9, 4]],), ([],), ([[], [3, 3], [2]],), ([[1, 1, 1, 1, 2], [1, 1]],)]
+    """Short words, none at all, ids in a row that are equal, and the id 0."""
+    equal: list[Call] = [([[5, 5, 5]],), ([[], [3, 3], [2]],), ([[1, 1, 1, 1, 2], [1, 1]],)]
+    return [*equal, ([[9], [9, 4]],), ([],), ([[0, 3], [4, 0, 3]],)]
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -94,6 +107,29 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             if all(type(key) is int for key in answer):
                 return "The keys are numbers, not pairs.", "A key is a tuple of two ids: `(left, right)`.", index
             return "The keys are no pairs.", "A key is a tuple of two ids: `(left, right)`.", index
+        if type(answer) is dict and any(len(key) != 2 for key in answer):
+            key = next(key for key in answer if len(key) != 2)
+            hint = "A key holds two ids. A slice that begins at the last id holds one."
+            return f"The key {key} isn't a pair.", hint, index
+        if type(answer) is dict and any(type(id) is str for key in answer for id in key):
+            return "The keys hold characters.", "A key is a tuple of two ids, which are numbers.", index
+        if type(answer) is dict and any(type(count) is float for count in answer.values()):
+            return "The values are fractions, not counts.", "Count by adding 1, and don't divide.", index
+    return None
+
+
+def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """What is true of wrong counts that no known mistake explains."""
+    for index, (wanted, answer) in enumerate(zip(right, got, strict=True)):
+        if type(answer) is not dict or answer == wanted:
+            continue
+        if extra := [pair for pair in answer if pair not in wanted]:
+            hint = "A pair is two ids of one word, side by side."
+            return f"{extra[0]} is counted, and no word holds it.", hint, index
+        if missing := [pair for pair in wanted if pair not in answer]:
+            return f"The pair {missing[0]} is missing.", "Return all pairs of all words.", index
+        pair = next(pair for pair in wanted if answer[pair] != wanted[pair])
+        return f"{pair} has the count {answer[pair]}, and {wanted[pair]} is right.", "Count its positions.", index
     return None
 
 
@@ -102,7 +138,42 @@ def _by(find: Callable[[list[int]], Iterable[Any]]) -> Callable[[list[list[int]]
     return lambda words: dict(Counter(pair for ids in words for pair in find(ids)))
 
 
+def _in_last_word(words: list[list[int]]) -> dict[Pair, int]:
+    """Each word's counts in place of those before."""
+    counts: dict[Pair, int] = {}
+    for ids in words:
+        counts |= Counter(pairwise(ids))
+    return counts
+
+
 words = turn.probe("words", _words, _form)
+words.at_last = _why
+words.mistake(
+    "Every count is 0.",
+    "`setdefault` alone adds nothing, and `ids.count(pair)` looks for the pair among single ids. Add 1 to what is "
+    "there.",
+    lambda words: dict.fromkeys(count_pairs(words), 0),
+)
+words.mistake(
+    "Each word's counts replace those of the words before.",
+    "Add to what is there: `counts.get(pair, 0)`.",
+    _in_last_word,
+)
+words.mistake(
+    "A pair that comes twice in a word is counted four times.",
+    "You add the number of its positions at each of them. Add 1.",
+    _by(lambda ids: [pair for pair in pairwise(ids) for _ in range(list(pairwise(ids)).count(pair))]),
+)
+words.mistake(
+    "There's an id between the two ids of each pair.",
+    "`ids[1:]` holds the right neighbors of `ids`; `ids[2:]` skips one.",
+    _by(lambda ids: zip(ids, ids[2:], strict=False)),
+)
+words.mistake(
+    "Each pair is counted in reverse, too.",
+    "(7, 8) and (8, 7) are two different pairs. Count what is there: left, right.",
+    _by(lambda ids: [*pairwise(ids), *pairwise(ids[::-1])]),
+)
 words.mistake(
     "Pairs reach over the edge of a word.",
     "The last id of a word and the first id of the next are no neighbors: take each word by itself.",
@@ -201,6 +272,12 @@ words.mistake(
 
 
 odd = turn.probe("repeated ids, and words without a pair", _odd, _form)
+odd.at_last = _why
+odd.mistake(
+    "Pairs whose left id is 0 are left out.",
+    "0 is an id like any other, and `if id:` is false for it. Ask `is not None`.",
+    _by(lambda ids: [pair for pair in pairwise(ids) if pair[0]]),
+)
 odd.mistake(
     "In 5, 5, 5 the pair (5, 5) is counted once.",
     "It's there twice, at positions 0 and 1. Only merging uses an id once.",

@@ -13,6 +13,8 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     Merges,
     by_pair,
     bytes_of,
+    counted,
+    from_the_right,
     in_order,
     known,
     learned_anew,
@@ -20,7 +22,9 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     one_place,
     passes,
     replay,
+    stops_at_one_known,
     stops_at_two,
+    stops_at_unknown,
     sweep,
 )
 from minillm.course.turns.tokenizer.learning import learn
@@ -66,8 +70,10 @@ turn = Turn(
         "merged ids?",
         "unhashable type": "The keys of `merges` are tuples. `ids[i : i + 2]` is a list; `tuple(...)` makes one of it.",
         "index out of range": "The last id has no right neighbor. A word may be a single id, or empty.",
-        "object is not iterable|is not subscriptable|has no len": "`merge(ids, pair, new)` takes a list of ids, a "
-        "pair, and one new id: `merges[pair]`.",
+        "'int' object is not iterable|is not subscriptable|has no len": "`merge(ids, pair, new)` takes a list of ids, "
+        "a pair, and one new id: `merges[pair]`. `count_pairs` takes a list of words: `[ids]`.",
+        "'dict' object is not callable": "`key=` takes a function. `merges.get` is one; `merges` isn't.",
+        "bytes must be in range": "An id above 255 isn't a byte. Return the list of ids.",
         "name '(inf|ranks|rank|vocab|get_stats|stats|text|word|words|tokens)' is not defined": "The arguments are "
         "`ids` and `merges`, which holds a new id for each pair.",
         "no attribute '(encode|index|find|replace|split)'": "`ids` is a list of numbers, and `merges` a dictionary.",
@@ -113,6 +119,7 @@ def _odd(rng: random.Random) -> list[Call]:
         ([97] * 7, {(97, 97): 256, (256, 256): 257}),
         ([97] * 3, {(97, 97): 256}),
         ([1, 97, 98], {(97, 98): 256, (1, 256): 257}),
+        ([0, 97, 98, 99], {(97, 98): 300, (300, 99): 412}),
     ]
 
 
@@ -202,6 +209,26 @@ few.mistake(
     in_order(lambda ids, merges: sorted(known(ids, merges), key=merges.__getitem__)[:1]),
 )
 few.mistake(
+    "It stops as soon as one pair of the word is unknown.",
+    "`merges.get(pair, 0)` makes an unknown pair the smallest. List the known pairs, and choose among them.",
+    stops_at_unknown,
+)
+few.mistake(
+    "It stops while one pair is still known.",
+    "One known pair is one merge to do. Stop when there's none.",
+    stops_at_one_known,
+)
+few.mistake(
+    "It goes over the word once, from the right.",
+    "Of all known pairs in the word, merge the one with the smallest new id. Then look again.",
+    from_the_right,
+)
+few.mistake(
+    "Only the very first merge in `merges` is ever tried.",
+    "Choose among the known pairs *of this word*: the one with the smallest new id.",
+    in_order(lambda ids, merges: list(merges)[:1]),
+)
+few.mistake(
     "Only the pairs that were known at the start are merged.",
     "A merge makes new neighbors. List the known pairs again after each one.",
     in_order(lambda ids, merges: sorted(dict.fromkeys(known(ids, merges)), key=merges.__getitem__)),
@@ -244,6 +271,11 @@ more = turn.probe("a small vocabulary", _more, _form, demand=a_list)
 more.at_last = _why
 odd = turn.probe("short words, and nothing to merge", _odd, _form, demand=a_list)
 odd.at_last = _why
+odd.mistake(
+    "The new ids are counted from 256.",
+    "They are in `merges`: `merges[pair]`. In other vocabularies, the first one isn't 256.",
+    counted,
+)
 odd.mistake(
     "A word of two ids is left as it is.",
     "Two ids have one pair. Let the list of known pairs decide when to stop.",

@@ -114,6 +114,41 @@ def learned_anew(ids: Ids, merges: Merges) -> Ids:
     return list(ids)
 
 
+def counted(ids: Ids, merges: Merges) -> Ids:
+    """The right merges, with new ids that are counted from 256."""
+    while found := known(ids, merges):
+        pair = min(found, key=lambda pair: merges[pair])
+        ids = merge(ids, pair, 256 + list(merges).index(pair))
+    return list(ids)
+
+
+def stops_at_unknown(ids: Ids, merges: Merges) -> Ids:
+    """The right way, while all pairs of the word are known."""
+    ids = list(ids)
+    while len(ids) > 1 and all(pair in merges for pair in pairwise(ids)):
+        pair = min(pairwise(ids), key=lambda pair: merges[pair])
+        ids = merge(ids, pair, merges[pair])
+    return ids
+
+
+def stops_at_one_known(ids: Ids, merges: Merges) -> Ids:
+    """The right way, while more than one pair of the word is known."""
+    while len(found := known(ids, merges)) > 1:
+        pair = min(found, key=lambda pair: merges[pair])
+        ids = merge(ids, pair, merges[pair])
+    return list(ids)
+
+
+def from_the_right(ids: Ids, merges: Merges) -> Ids:
+    """Once over the word from its end, each id joined to what stands after it while that is known."""
+    out: Ids = []
+    for id in reversed(ids):
+        while out and (id, out[0]) in merges:
+            id = merges[id, out.pop(0)]
+        out.insert(0, id)
+    return out
+
+
 def stops_at_two(ids: Ids, merges: Merges) -> Ids:
     """The right way, but it stops where two ids are left."""
     ids = list(ids)

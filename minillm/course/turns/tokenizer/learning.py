@@ -54,6 +54,9 @@ turn = Turn(
         "name '(vocab|vocab_size|num_merges|text|ids)' is not defined": "The arguments are `words` and `n`.",
         "unhashable type": "A list can't be a key, nor in a set. Pairs are tuples of two ids; `words` stays a list.",
         "index out of range|pop from": "No pair may be left before n merges are found: stop then.",
+        "bad operand type for unary": "A tuple can't be negated. Take `min`, and put the minus before the count.",
+        "no attribute 'most_common'": "A dictionary has no `most_common`, which wouldn't settle ties, either. `min` "
+        "with a key does both.",
         "missing \\d required positional|takes \\d positional": "`count_pairs(words)` takes the words, `merge(ids, "
         "pair, new)` takes one word at a time.",
     },
@@ -113,9 +116,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if answer is None or not right[index]:
             continue
         if type(answer) in (list, tuple, set):
-            hint = "Return `{pair: new id}`. The first merge makes 256."
-            return "That's a list, and a dictionary is asked for.", hint, index
+            hint = "Return `{pair: new id}`, and nothing else. The first merge makes 256."
+            return f"That's a {type(answer).__name__}, and a dictionary is asked for.", hint, index
         if type(answer) is dict and answer and all(type(key) is int for key in answer):
+            if min(answer) < BYTES:
+                hint = "`max(counts.values())` is a count. Which pair has it?"
+                return "The keys are numbers, not pairs.", hint, index
             return "The ids are the keys.", "The other way round: `merges[pair] = new`.", index
         if type(answer) is dict and any(type(value) is not int for value in answer.values()):
             return "Not every value is an id.", "`merges[pair] = new`, and `new` is a number from 256 on.", index
@@ -128,7 +134,8 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
         if type(answer) is not dict or answer == wanted:
             continue
         if len(answer) != len(wanted):
-            return f"There are {len(answer)} merges, and {len(wanted)} are right.", "Count your rounds.", index
+            hint = "Count your rounds. A pair that is found twice is one key."
+            return f"The number of merges is {len(answer)}, and {len(wanted)} is right.", hint, index
         for (pair, new), (other, other_new) in zip(wanted.items(), answer.items(), strict=True):
             if pair != other:
                 hint = "Print the counts of that round."
@@ -199,6 +206,21 @@ untied.mistake(
 )
 untied.mistake("There's one merge too many.", "n rounds: `range(n)`.", lambda words, n: learn(words, n + 1))
 untied.mistake("There's one merge too few.", "n rounds: `range(n)`.", lambda words, n: learn(words, n - 1))
+untied.mistake(
+    "There are no merges at all.",
+    "n is the number of merges: minbpe's `vocab_size - 256` is your n. And does each round fill `merges`?",
+    lambda words, n: {},
+)
+untied.mistake(
+    "n is ignored: it goes on until no pair is left.",
+    "Stop after n merges.",
+    lambda words, n: learn(words, 1000),
+)
+untied.mistake(
+    "It ends after two merges.",
+    "`map` and `(... for ids in words)` can be read once, and counting reads them. Make a list: `[...]`.",
+    lambda words, n: learn(words, min(n, 2)),
+)
 for _start, _sentence in (
     (0, "The new ids begin at 0. Those are bytes already."),
     (255, "The new ids begin at 255, which is a byte. The first free id is 256."),
@@ -245,6 +267,21 @@ untied.mistake(
     "`words = [merge(ids, pair, new) for ids in words]` merges all of them.",
     _rounds(after=lambda words, pair, new: [merge(words[0], pair, new), *words[1:]]),
 )
+untied.mistake(
+    "Only the last word is kept.",
+    "`merged = []` belongs above the loop over the words.",
+    _rounds(after=lambda words, pair, new: [merge(words[-1], pair, new)]),
+)
+untied.mistake(
+    "The words become one long word, so pairs reach over their edges.",
+    "Keep a list of lists: `[merge(ids, pair, new) for ids in words]`.",
+    _rounds(after=lambda words, pair, new: [[id for ids in words for id in merge(ids, pair, new)]]),
+)
+untied.mistake(
+    "The merged words are added to the old ones.",
+    "They take the place of the old ones: `words = [...]`.",
+    _rounds(after=lambda words, pair, new: [*words, *(merge(ids, pair, new) for ids in words)]),
+)
 
 tied = turn.probe("ties", _tied, _form)
 tied.at_last = _why
@@ -283,6 +320,26 @@ tied.mistake(
     "The smaller pair is asked for: the smaller right id wins, too.",
     _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], pair[0], -pair[1]))),
 )
+tied.mistake(
+    "In ties, the pair with the smaller sum of ids wins.",
+    "Compare the pairs themselves, not their sums.",
+    _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], sum(pair)))),
+)
+
+
+@tied.mistake(
+    "All pairs that are equally frequent are merged in one round.",
+    "A merge changes the counts: merge one pair, then count again.",
+)
+def _tied_together(words: Words, n: int) -> Merges:
+    merges: Merges = {}
+    while len(merges) < n and (counts := count_pairs(words)):
+        most = max(counts.values())
+        for pair in sorted(pair for pair in counts if counts[pair] == most)[: n - len(merges)]:
+            merges[pair] = BYTES + len(merges)
+            words = [merge(ids, pair, merges[pair]) for ids in words]
+    return merges
+
 
 tied.mistake(
     "A pair that occurs once isn't merged.",
@@ -292,6 +349,11 @@ tied.mistake(
 
 ended = turn.probe("no pair is left", _ended, _form)
 ended.at_last = _why
+ended.mistake(
+    "Where no pair is left, the result is None.",
+    "A bare `return` gives None. `break` ends the loop, and the line below it returns the merges.",
+    lambda words, n: merges if len(merges := learn(words, n)) == n else None,
+)
 ended.mistake(
     "At least one merge is made, even where none is asked for.",
     "n may be 0: check before the first round.",

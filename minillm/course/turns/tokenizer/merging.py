@@ -42,11 +42,17 @@ turn = Turn(
     ),
     errors={
         "changed the input": "`ids` belongs to the caller. Build a new list, or begin with `ids = list(ids)`.",
-        "index out of range": "The last id has no right neighbor: look at `ids[position + 1]` only if it exists; a "
-        "slice never fails. And a list that gets shorter ends before its `range` does.",
+        "assignment index": "Is the list still empty there? At i = 0, `ids[i - 1]` is the last id. Begin at 1, or look "
+        "ahead.",
+        "index out of range": "The last id has no right neighbor; a slice never fails. A list that gets shorter ends "
+        "before its `range` does. And does the line below your `if` run after a pair, too? It needs an `else`.",
         "has not finished": "Does the position grow in every round, by 2 after a pair and by 1 otherwise?",
         "name '(idx|i|id|position|pos|merged|out|result|newids|new_ids)' is not defined": "The arguments are `ids`, "
         "`pair` and `new`. Everything else must begin in your function.",
+        "'int' object is not iterable": "`ids` is one word, so its items are numbers. And `+=` wants a list: "
+        "`+= [new]`, or `.append(new)`.",
+        "no attribute 'append'": "`append` changes the list and returns None. Leave out the `=` before it.",
+        "bytes must be in range": "An id above 255 isn't a byte. Stay with lists.",
         "unsupported operand|can only concatenate|must be str": "`ids` is a list of numbers, `pair` a tuple of two, "
         "and `new` a number. `[new]` is a list with it.",
         "no attribute '(replace|join|split|encode)'": "`ids` is a list of numbers, not text.",
@@ -84,6 +90,7 @@ def _odd(rng: random.Random) -> list[Call]:
         ([1, 2, 3], (2, 1), 256),
         ([big, int(str(big)), 3], (big, int(str(big))), 50_000),
         ([17, 8, 3, 7, 80, 7, 8], (7, 8), 256),
+        ([0, 7, 8, 0], (7, 8), 256),
         *(([1] * n + [2] + [1] * (n + 1), (1, 1), 256) for n in range(1, 5)),
     ]
 
@@ -110,7 +117,8 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
             if pair in pairwise(answer):
                 return f"The pair {pair} is still there.", "Look at every position.", index
             if len(answer) < len(wanted):
-                return "An id is lost.", "Every id that's not in a pair must come out, the last one, too.", index
+                hint = "Is something merged that isn't the pair? Or is an id lost, such as the last one?"
+                return f"{len(answer)} ids come out, and {len(wanted)} are right.", hint, index
     return None
 
 
@@ -136,7 +144,8 @@ plain = turn.probe("a pair of two ids", _plain, _form, demand=a_list)
 plain.at_last = _why
 plain.mistake(
     "Nothing is merged.",
-    "Is your comparison ever true? `ids[i : i + 2]` is a list, which never equals a tuple. Compare tuples.",
+    "Is your comparison ever true? `ids[i : i + 2]` is a list, which never equals the tuple `pair`. And do you return "
+    "the new list?",
     lambda ids, pair, new: list(ids),
 )
 
@@ -227,6 +236,47 @@ plain.mistake(
     _walk(_here, lambda ids, i, pair, new: [pair[0], new]),
 )
 plain.mistake(
+    "The left id of a pair comes out in its place, and `new` never does.",
+    "Append `new` if the pair is there, else the id.",
+    _walk(_here, lambda ids, i, pair, new: [pair[0]]),
+)
+plain.mistake(
+    "`new` comes out twice: once for each id of the pair.",
+    "One `new` stands for both ids.",
+    _walk(_here, lambda ids, i, pair, new: [new, new]),
+)
+plain.mistake(
+    "Two neighbors are merged if both ids are in the pair, in any order, or the same id twice.",
+    "Compare in order: the left id with `pair[0]`, the right one with `pair[1]`.",
+    _walk(lambda ids, i, pair: len(ids[i : i + 2]) == 2 and all(id in pair for id in ids[i : i + 2])),
+)
+
+
+@plain.mistake(
+    "The id after a pair comes out without being looked at.",
+    "The line below the `if` runs after a pair, too. Put it into an `else`.",
+)
+def _no_else(ids: Ids, pair: Pair, new: int) -> Ids:
+    merged, position = [], 0
+    while position < len(ids):
+        if _here(ids, position, pair):
+            merged.append(new)
+            position += 2
+        merged += ids[position : position + 1]
+        position += 1
+    return merged
+
+
+@plain.mistake(
+    "Only the first occurrence of the left id is checked.",
+    "`index` finds the first one only. Walk over all positions.",
+)
+def _first_left(ids: Ids, pair: Pair, new: int) -> Ids:
+    at = ids.index(pair[0]) if pair[0] in ids else 0
+    return [*ids[:at], new, *ids[at + 2 :]] if _here(ids, at, pair) else list(ids)
+
+
+plain.mistake(
     "The pair vanishes, and nothing comes in its place.",
     "Append `new`, then go on by two.",
     _walk(_here, lambda ids, i, pair, new: []),
@@ -281,6 +331,25 @@ def _from_right(ids: Ids, pair: Pair, new: int) -> Ids:
     return merge(ids[::-1], (pair[1], pair[0]), new)[::-1]
 
 
+@odd.mistake(
+    "In 7, 7, 7 all three become one new id.",
+    "You look back at the old list, where the middle 7 is still there. It's used: the third 7 must come out.",
+)
+def _swallows(ids: Ids, pair: Pair, new: int) -> Ids:
+    merged: Ids = []
+    for i, id in enumerate(ids):
+        if i and (ids[i - 1], id) == tuple(pair):
+            merged[-1] = new
+        else:
+            merged.append(id)
+    return merged
+
+
+odd.mistake(
+    "The id 0 is lost.",
+    "0 is an id like any other, and `if id` is false for it. Ask `is not None`.",
+    lambda ids, pair, new: [id for id in merge(ids, pair, new) if id],
+)
 odd.mistake(
     "Ids above 256 are compared by `is`, which asks for the same object.",
     "Two equal numbers may be two objects. Compare with `==`.",
