@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 01 · The tokenizer
 #
-# A language model never sees your text. Somebody cuts it into pieces first, and the model gets a number per piece. In a
-# minute you'll watch one invisible character ruin a story. In an hour you'll know why, and the code that cuts will be
-# yours.
+# A language model never sees your text. A **tokenizer** cuts it into **tokens** first, and the model gets a number per
+# token, its **id**. In a minute you'll watch one invisible character ruin a story. In an hour you'll know why, and the
+# tokenizer will be yours.
 #
 # **The claim**: people say that the tokenizer is plumbing. No letter gets lost, so one cut is as good as another. Is
 # it?
@@ -45,28 +45,28 @@ print("words:  ", split(text))
 print("bytes:  ", list(text.encode()))
 
 # %% [markdown]
-# - **Letters** make long lists, and Unicode has 150,000 of them.
+# - **Letters** make long lists, and Unicode has more than 150,000 characters.
 # - **Words** make short lists, but any list of words has holes. Somebody will always type a word that isn't in it.
 # - **Bytes** are how files store text: a number from 0 to 255, one to four of them per character. Nothing is unknown.
 #   But lists of bytes are the longest of all.
 #
-# So start from bytes, and let pairs that occur often grow together. That's **byte-pair encoding**, BPE. It began as a
+# So start from bytes, and merge the pairs that occur often. That's **byte-pair encoding**, BPE. It began as a
 # [compression trick in 1994](../teaching/glossary.md#b).
 
 # %% [markdown]
 # ## By hand
 #
-# Take six words. Each is a list of bytes, called ids from here on:
+# Take six words. Each is a list of bytes, called ids from here on. Which two neighbors occur most often? Count before
+# you read on:
 
 # %%
 toy = [list(word.encode()) for word in ["low", "low", "lower", "slow", "new", "news"]]
 print(toy)
 
 # %% [markdown]
-# Which two neighbors occur most often? l and o (108, 111), in four words, and so do o and w (111, 119). That's a
-# **tie**, and someone has to settle it. Our rule is: *the smaller pair*. So (108, 111) becomes a new id, 256, and every
-# l, o turns into it. Now count again: (256, 119) comes four times and becomes 257. Two rounds, and *low* is a single
-# id.
+# *l* and *o* (108, 111) come four times; so do *o* and *w* (111, 119). That's a **tie**, and a rule must settle it.
+# Ours is: *the smaller pair wins*. So (108, 111) gets a new id, 256, which replaces every *l*, *o*. Now count again:
+# (256, 119) comes four times and becomes 257. Two rounds, and *low* is a single id.
 
 # %%
 steps = [[108, 111, 119, 101, 114]], [[256, 119, 101, 114]], [[257, 101, 114]]
@@ -160,7 +160,7 @@ print(merge(list(b"banana"), (97, 110), 256))  # change this: another pair
 # ### Your turn: learn
 #
 # Return the merges as `{pair: new id}`: the first new id is 256, the next 257. Of several pairs that are equally
-# frequent, take the smaller. If no pair is left, stop. Don't change `words` itself.
+# frequent, take the smallest. If no pair is left, stop. Don't change `words` itself.
 
 
 # %%
@@ -202,8 +202,8 @@ merges = learn(words, 200)
 bpe.show_merges(words, merges)
 
 # %% [markdown]
-# First a space with the letter after it, then *the*, then parts of words. Nobody told it about English. It counts. And
-# each further merge gains less: few pairs are frequent, most are rare ([Zipf's law](../teaching/glossary.md#z)).
+# First a space with a *t* after it, soon *the*, then parts of words. Nobody told it about English. It counts. And each
+# further merge gains less: few pairs are frequent, most are rare ([Zipf's law](../teaching/glossary.md#z)).
 #
 # Is it right? `tokenizers`, written in Rust, learns the vocabularies of many real models. Same text:
 
@@ -219,8 +219,8 @@ for n in (0, 50, 200):  # change this
     print(f"{n:3} merges: {bpe.babble(words, merges, n)!r}")
 
 # %% [markdown]
-# Same model, same text. With merges, one token back is several letters back. (It's a fair warning, too: change the
-# tokens, and you change what a model sees.)
+# Same model, same text. With merges, one token back is several letters back. Change the tokens, and you change what a
+# model sees.
 
 # %% [markdown]
 # ## Encode a new word
@@ -285,14 +285,15 @@ print("Hello ->", gpt2.cut("Hello", encode))
 plural.answer(gpt2.shown(gpt2.cut(" umbrellas", encode)))
 
 # %% [markdown]
-# *Hello* is 15496, in your code as in OpenAI's. And the plural has nothing in common with its singular. Here's why;
-# read from the bottom up, the lowest rank first:
+# *Hello* is 15496, in your code as in OpenAI's. And the plural shares no token with its singular. Here's why, from the
+# bottom up, the lowest rank first:
 
 # %%
 gpt2.show_tree(" umbrellas")  # change this
 
 # %% [markdown]
-# Only 36 merges were learned before *a* + *s*. So it takes the *a* away, long before ` umbrella` could use it.
+# Only 36 merges were learned before *a* + *s*. So *s* takes the *a* long before ` umbrella` needs it. Check it: delete
+# the *s* above.
 #
 # Once is luck. So take 1,000 lines of the manual that comes with Python, full of code and odd characters, and compare
 # every id:
@@ -328,8 +329,8 @@ print(f"in SmolLM2: {other}; of the texts of Ottermere:", end=" ")
 print(len(documents) - smollm2.equal(documents, encode, in_words=False))
 
 # %% [markdown]
-# Hardly any in GPT-2. In SmolLM2 it's a third of this manual, all of them lines with two or more spaces in a row, and
-# no text of Ottermere. So is the cut good for nothing? Learn *without* it, each document as one word:
+# Hardly any in GPT-2. In SmolLM2 it's more than a third of this manual, all of them lines with two or more spaces in a
+# row, and no text of Ottermere. So is the cut good for nothing? Learn *without* it, each document as one word:
 
 # %%
 whole = learn([list(document.encode()) for document in documents], 100)
@@ -338,8 +339,8 @@ across = [piece for piece in pieces if len(split(piece)) > 1]
 print(f"{len(across)} of 100 merges cross the edge of a word: {across[:8]}")
 
 # %% [markdown]
-# The cut shapes what is *learned*. Without it, entries go to `'e '` and `', and '`, and to the neighbors that words
-# happen to have. Where it has shaped the merges, little is left for it to do when they're applied.
+# The cut shapes what is *learned*. Without it, entries go to `'e '` and `' the '`, which glue a word to the next.
+# Merges learned *with* the cut stay within words, so dropping it later changes little, runs of spaces apart.
 
 # %% [markdown]
 # ## Your encode feeds the real model
@@ -382,7 +383,7 @@ for way in ways:
 
 # %% [markdown]
 # `longest_match` takes the longest entry that fits, as BERT's tokenizer does. Most words come out alike, and Paris
-# survives. The rest is a slide into nonsense.
+# survives. The other three slide into nonsense.
 #
 # How much worse is it? Measure it as in lesson 00: the surprise of a text, in bits. Per *token* isn't fair, since
 # each way makes other tokens. Per **byte** is: the text has as many bytes as ever. A file on disk takes
@@ -427,9 +428,9 @@ bpe.show_costs(title="Nothing is lost in any of these cuts, except the model")
 bpe.misread("The capital of France is")  # change this
 
 # %% [markdown]
-# **Verdict: false.** The cut is part of the model. Of ten other ways, none was cheaper than the one it was trained on,
-# in any of three kinds of text, and nine cost more in each. Leaving out the cut into words costs 0.02 on average.
-# You may choose any cut you like, *before* you train.
+# **Verdict: false.** The cut is part of the model. Of ten other ways, eight of them in the figure, none was cheaper
+# than the one it was trained on, in any of three kinds of text, and nine cost more in each. The tenth, to leave out
+# the cut into words, costs 0.02 on average. You may choose any cut you like, *before* you train.
 
 # %% [markdown]
 # ## Where the girl's name went
@@ -442,8 +443,8 @@ print("Ottermere:", bpe.after_lone_spaces(bpe.documents(500)))
 print("manual:   ", bpe.after_lone_spaces(lines))
 
 # %% [markdown]
-# Never a letter. The cut sees to that, since it gives the space to the word. (Where spaces are doubled, one is left
-# over.) Digits stand alone, so *room 12* leaves a space behind. Let's ask for 20 capitals again. The model knows 17.
+# Never a letter: the cut gives a space to the word after it. Digits stand alone, so *room 12* leaves one behind, and
+# so do doubled spaces. Now ask for 20 capitals. Without the space, the model names 17.
 
 # %%
 with_space = predict_number(
@@ -457,8 +458,8 @@ with_space.answer(named, show=lambda: print(f"it writes a digit in {digits} of 2
 print("without the space:", bpe.capitals_after("")[0])
 
 # %% [markdown]
-# So the model read your space correctly, as a sign that a number comes next. In 50 texts, such a space in the middle
-# cost 22 bits on average; only in one it cost nothing. Never end a prompt in a space.
+# So the model isn't confused: it predicts what follows a lone space. Does a tab do the same? See the lab. In the
+# middle of 50 texts, such a space cost 22 bits on average; only one paid nothing. Never end a prompt with a space.
 
 # %% [markdown]
 # ## Marks are not text
@@ -481,7 +482,8 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 
 # %% [markdown]
 # It's a cat either way, and even with no marks at all: the plain words were enough. So in this one message, the safe
-# cut bought nothing. Keep the rule all the same: what a user types never becomes a mark. It's hygiene, not proof.
+# cut bought nothing. Keep the rule all the same: what a user types never becomes a special token. It's hygiene, not a
+# guarantee.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our `learn` recounts everything in each round; real ones keep the counts. We look
@@ -490,9 +492,9 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 # > byte count one cut only; the other ways to spell a text have some probability, too.
 
 # %% [markdown]
-# > **At scale.** Vocabularies have grown: 50,257 ids in GPT-2, 128,256 in Llama 3, 262,144 in Gemma 3, mainly for other
-# > languages. Most are BPE, over bytes or over characters with bytes for the rest. And there are models that read plain
-# > bytes and decide for themselves where to cut ([Byte Latent Transformer](https://arxiv.org/abs/2412.09871)).
+# > **At scale.** Vocabularies have grown: 50,257 ids in GPT-2, 128,256 in Llama 3, 262,144 in Gemma 3. Most are BPE,
+# > over bytes or over characters with bytes for the rest. And there are models that read plain bytes and decide for
+# > themselves where to cut ([Byte Latent Transformer](https://arxiv.org/abs/2412.09871)).
 
 # %% [markdown]
 # ## Five oddities: tokenization, or not?
@@ -504,10 +506,10 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**, for SmolLM2, which sees one digit at a time. Swap 9.11 for 9.1: the two possible answers stay the same.
-# With 9.11 it's right *more* often if asked for the larger number (0.54 of 80, against 0.41), so (a) predicts the
-# opposite. Asked in another way, it mostly repeats the number named last. (c) goes too far: single digits get 0.71. See
-# the lab.
+# **(b)**, for SmolLM2, which sees one digit at a time. Swap 9.11 for 9.1: the two possible answers stay the same. By
+# (a), it should do worse with 9.11. Asked for the larger number, it doesn't: it's right in 0.54 of 80, against 0.41, a
+# difference within the noise. (c) is harder to rule out: pairs such as 9.8 and 9.3 get 0.71 in this wording, and about
+# 0.5 in three others. See the lab.
 # </details>
 #
 # **2.** A chatbot miscounts the r in *strawberry*. (a) It never sees letters, so it can't know. (b) Partly. (c) It has
@@ -516,8 +518,8 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 # <details><summary>Open 2</summary>
 #
 # **(b)**. ` strawberry` is one id, and no letter is in it, so (c) is wrong. But so is (a): from rows of the embedding
-# table, a linear probe reads the first letter of new words in 79 % (the most frequent letter: 9), the second in 40 %,
-# the fourth no better than chance. The model has learned how words begin. See the lab.
+# table, a linear probe often reads the first letter of words that it never saw. How often, and how far into the word?
+# See the lab.
 # </details>
 #
 # **3.** Your model babbles since you updated the tokenizer library. First test? (a) A lower temperature. (b) Encode
@@ -526,7 +528,7 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 # <details><summary>Open 3</summary>
 #
 # **(b)**. Any difference in the ids is a bug. (c) passes for the four wrong cuts that you ran above: each of them
-# spells the same text. (a) makes the babble more certain.
+# spells the same text. (a) gives you the same babble, with less variety.
 # </details>
 #
 # **4.** Two models: 2.4 and 3.1 nats per token. Which predicts better? (a) The first. (b) The second. (c) Can't say;
@@ -543,9 +545,9 @@ hacked.answer(hacked.choices[0 if works == [False, True] else 1 if works[0] else
 #
 # <details><summary>Open 5</summary>
 #
-# **(b)**. Merges go to what's frequent. For (a), the lab writes English in Greek letters: it costs 5.9 times as much if
-# the tokenizer never saw such letters, and nothing extra if half of its texts had them. (c) is no reason: German costs
-# twice as much as English, in the same letters.
+# **(b)**. Merges go to what's frequent. (a) can't be all of it: German costs twice as much as English, in nearly the
+# same letters. In the lab, English in Greek letters costs less and less, the more of it the tokenizer learns from. (c)
+# isn't it: the lab's message has 34 words in both languages, and no more letters in Greek.
 # </details>
 
 # %%

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 01 lab · What a text costs: six experiments
 #
-# Lesson 01 found that a model reads one cut only. Here's what that cut costs whom: six short papers, each with its
-# claim, what would refute it, controls and a verdict. Do them in any order.
+# Lesson 01 found that a model reads one cut only. What does that cut cost, and whom? Here are six short papers, each
+# with its claim, what would refute it, controls and a verdict. Do them in any order.
 #
 # **Time**: 55 minutes, of which the cells run for two. **Before you start**: lesson 01.
 
@@ -136,14 +136,15 @@ bracket = 0 if premium[50] > 1.5 else 1 if premium[50] > 0.7 else 2
 cipher.answer(cipher.choices[bracket])
 
 # %% [markdown]
-# **Result**. GPT-2 takes 5.2 times as many tokens for Greek as for English, and 2.0 times as many for German, in nearly
-# the same letters. In the experiment, Greek letters cost 5.9 times as much if the tokenizer has never seen them, 2.6
-# times if one text in a hundred has them, and nothing extra at one half. At 100 %, it's the Latin letters that pay.
+# **Result**. GPT-2 takes 5.2 times as many tokens for Greek as for English, and 2.0 times as many for German, in
+# nearly the same letters. In the experiment, Greek letters cost 5.9 times as much if the tokenizer has never seen
+# them, 2.65 times if one text in a hundred has them, and nothing extra at one half. At 100 %, it's the Latin letters
+# that pay.
 #
-# **Verdict**: false, but for a tokenizer that has never seen them. What counts is how often a script comes in the text
+# **Verdict**: false, unless the tokenizer has never seen them. What counts is how often a script occurs in the text
 # that the merges were learned from. One message per language is an example; a survey over many languages found
-# differences of [up to 15 times](https://arxiv.org/abs/2305.15425). And where nothing fits, nothing breaks: that's what
-# bytes are for.
+# differences of [up to 15 times](https://arxiv.org/abs/2305.15425). And where nothing fits, nothing breaks: that's
+# what bytes are for.
 
 # %% [markdown]
 # ## 2. What does a space cost?
@@ -154,8 +155,8 @@ cipher.answer(cipher.choices[bracket])
 #
 # **Method**. "The capital of X is" for 20 countries, with other endings. What's the likeliest next token?
 #
-# **Controls**. A tab and a line break, just as odd at this place. And spaces *everywhere* as tokens of their own: then
-# the last one is nothing special.
+# **Controls**. A tab and a line break, just as odd at the end of a prompt. And spaces *everywhere* as tokens of their
+# own: then the last one is nothing special.
 
 # %%
 apart = predict(
@@ -212,11 +213,12 @@ for prompt, word in {
 
 # %% [markdown]
 # **Result**. 17 capitals without anything, none with a space, and a digit in 20 of 20. A tab or a line break hurts,
-# too, but brings no digits. With all spaces apart, the model knows 8 capitals and writes no digit: it seems to follow
-# the odd spelling of the prompt. A space at the end of that prompt brings digits back.
+# too, but brings no digits. With all spaces apart, the model names 8 capitals and writes no digit. It doesn't adopt
+# the odd spelling: it writes ` Paris`, with the space attached. And if that prompt ends in a space, it writes a digit
+# in 15 of 20, although a letter followed every space before.
 #
-# **Verdict**: true, and "confuses" is the wrong word. The space has one meaning in this vocabulary: a number comes
-# next. 20 prompts of one form, one model.
+# **Verdict**: true, and "confuses" is the wrong word. To this model, a lone space means that a number comes next, and
+# a prompt full of counterexamples doesn't change that. 20 prompts of one form, one model.
 
 # %% [markdown]
 # ## 3. Which yardstick?
@@ -225,9 +227,8 @@ for prompt, word in {
 #
 # **Refuted if** the floor moves; or if the ranking of sizes changes when the model sees more or fewer tokens back.
 #
-# **Method**. Five vocabularies from Ottermere. Models that only count: which token follows the last one (bigram), the
-# last two (trigram), the last five. Loss per token and per byte on 200 documents that they haven't
-# counted.
+# **Method**. Four vocabularies from Ottermere. Models that only count: which token follows the last one (bigram), the
+# last two (trigram), the last five. Loss per token and per byte on 200 documents that they haven't counted.
 #
 # **Controls**. The floor: our program wrote these documents and knows the probability of each. And the context, in
 # tokens: a merge also lets the model look farther back, in bytes.
@@ -306,13 +307,14 @@ show(
 
 # %% [markdown]
 # **Result**. Per token, plain bytes win, whatever the model: 2.35 nats against 3.24 for the bigram. But the floor
-# rises too, from 0.10 to 0.37, and it's the truth about the very same texts. Per byte, the floor stands still at
-# 0.142, and the order turns round: 3.40 for bytes, 1.25 for 2,304 ids. With five tokens of context, the lead shrinks
-# from 2.7 times to 1.6. And with five *bytes* back, bytes get 1.28, nearly what 2,304 ids get with one token back.
+# rises too, from 0.10 to 0.37, and it's the truth about the very same texts. Per byte, the floor stays at 0.142, and
+# the order is reversed: 3.40 for bytes, 1.25 for 2,304 ids. With five tokens of context, the lead shrinks from 2.7
+# times to 1.6. And with five *bytes* back, bytes get 1.28, nearly what 2,304 ids get with one token back.
 #
 # **Verdict**: the first half is true, the second is about these models. Per token compares nothing. Per byte compares
-# tokenizer *and* model together, and here much of what merges buy is sight. The ranking of sizes never changed, so that
-# half isn't refuted either. A model that sees the whole text, such as a transformer, is another question.
+# tokenizer *and* model together, and here much of what merges buy is a longer look back. The ranking of sizes never
+# changed, so that half isn't refuted either. A model that sees the whole text, such as a transformer, is another
+# question.
 
 # %% [markdown]
 # ## 4. Do the rows know letters?
@@ -387,12 +389,11 @@ show(
 # %% [markdown]
 # **Result**. The first letter is found in 79 % of new words, the second in 40 %, the third in 23 %; the constant
 # answers get 9, 17 and 11 %. From the fourth on there's little or nothing. In the stricter test, the first letter
-# still gets 40 %, where the constant answer gets 2 %. Random rows know nothing.
+# still gets 40 %, where the constant answer gets 2 %. Random rows do no better than the constant answer.
 #
-# **Verdict**: false in its reason, but not far off. No letter is in the id, and yet the row knows how the word
-# begins. (The first edition of this lab asked for an r anywhere in the first four letters, and it missed that it's
-# the beginning.) [Kaushal and Mahowald 2022](https://arxiv.org/abs/2206.02608) find much more in larger models. That
-# a probe can read it doesn't show that the model uses it.
+# **Verdict**: false in its reason, but not far off. No letter is in the id, and yet the row knows how the word begins.
+# [Kaushal and Mahowald 2022](https://arxiv.org/abs/2206.02608) find much more in larger models. That a probe can read
+# it doesn't show that the model uses it.
 
 # %% [markdown]
 # ## 5. Is 9.11 larger than 9.9?
@@ -443,13 +444,14 @@ for first, second in ((a, b), (b, a)):
 
 # %% [markdown]
 # **Result**. With .11 in place of .1, it names the *other* number more often: asked for the larger, it's right in 0.54
-# against 0.41; asked for the smaller, in 0.46 against 0.69. Someone who takes .11 for eleven would do worse on both. In
-# the other two wordings nothing changes. And what it does depends on how you ask: the number named last comes in 0.16
-# of the answers to one wording, in 0.79 to another.
+# against 0.41; asked for the smaller, in 0.46 against 0.69. The first difference is within the noise, the second
+# isn't. Someone who takes .11 for eleven would do worse on both. In the other two wordings nothing changes. And what
+# it does depends on how you ask: the number named last comes in 0.16 of the answers to one wording, in 0.79 to
+# another.
 #
-# **Verdict**: not shown. It's bad at this, near guessing. But the two digits aren't to blame, as far as 40 pairs can
-# tell (differences under 0.15 are noise), and SmolLM2 sees `1` and `1`, never `11`. GPT-2 does see `11`; we didn't test
-# it.
+# **Verdict**: not shown. One wording of four went worse with .11, as the claim says, and the one that asks for the
+# larger number didn't. With 40 pairs, differences under 0.15 are noise, and the model is near guessing in all of them.
+# SmolLM2 sees `1` and `1`, never `11`. GPT-2 does see `11`; we didn't test it.
 
 # %% [markdown]
 # ## 6. Is anything lost, and is anything double?
@@ -548,11 +550,11 @@ strawberry = ways(b" strawberry", set(gpt2.vocab.values()))
 print(f"' strawberry' can be spelled in {strawberry} ways by GPT-2's entries")
 
 # %% [markdown]
-# **Result**. All strings came back, from vocabularies with all 256 bytes. SmolLM2 lacks 21: thirteen occur in no
-# text, two only where Unicode has no characters, and six are control characters that a file can hold. Of random
-# lists, 73 % are what `encode` would have written. For common words, the usual cut has practically all of the
-# probability. For rare ones, 1 to 7 % go elsewhere. And *Ottermere*, which we invented, it would hardly ever cut as
-# its own tokenizer does: `Ot|term|ere` has less than a hundredth of a per cent, `Ot|ter|mere` nearly all.
+# **Result**. All strings came back, from vocabularies with all 256 bytes. SmolLM2 lacks 21: thirteen occur in no text,
+# two only where Unicode has no characters, and six are control characters that a file can hold. Of random lists, 73 %
+# are what `encode` would have written. For common words, the usual cut has practically all of the probability. For
+# rarer ones, 0.5 to 7 % go elsewhere. And *Ottermere*, which we invented, it would hardly ever cut as its own
+# tokenizer does: `Ot|term|ere` has less than a hundredth of a percent, and `Ot|ter|mere` is the likeliest of 216.
 #
 # **Verdict**: half true. Text to ids and back is safe, if all bytes are there. But many lists spell one text, and we
 # only ever count one. So bits per byte are an upper bound: tight for common words, loose for new names. Nine words of
