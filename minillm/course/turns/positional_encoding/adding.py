@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
@@ -88,10 +89,40 @@ def _with_gaps(rng: random.Random) -> list[Call]:
     return calls
 
 
+def _first_row(positions: Tensor, C: int) -> Tensor:
+    table = torch.zeros(len(positions), C)
+    table[0] = sinusoids(positions[:1], C)[0]
+    return table
+
+
 def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """Rows and columns that are not (T, C)."""
+    """Rows and columns that are not (T, C), and tables that are empty but for their first row."""
     if any(type(result) is not Tensor for result in got):
         return None
+    pairs = list(zip(right, got, strict=True))
+    if not any(result.is_floating_point() for result in got):
+        return (
+            "The table holds whole numbers only.",
+            "`positions` does, and so does a table made with its dtype: use `torch.zeros(len(positions), C)`.",
+        )
+    if all(difference(_first_row(*call), result) is None for call, result in zip(calls, got, strict=True)):
+        return "Only the first row is filled.", "Is `return` inside the loop? It ends the function in the first round."
+    if all(result.shape == (wanted.numel(),) for wanted, result in pairs):
+        return "All rows lie end to end, in one long one.", "Keep the axis of positions: `.flatten(1)`."
+    if all(result.shape == (2 * len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
+        return (
+            "All sines lie above all cosines.",
+            "`torch.cat` joins rows unless you say otherwise. Here sine and cosine stand side by side.",
+        )
+    if all(result.shape == (len(wanted), wanted.numel()) for wanted, result in pairs):
+        return "Every row holds the numbers of all rows.", "Begin a new row for each position, inside the loop."
+    if any(len(result) > len(wanted) for wanted, result in pairs) and all(
+        result.shape[1:] == wanted.shape[1:] for wanted, result in pairs
+    ):
+        return (
+            "The table has more rows than there are positions.",
+            "Return a row for each entry of `positions`, in their order.",
+        )
     if all(result.shape == (1, *wanted.shape) for wanted, result in zip(right, got, strict=True)):
         return "The result has a batch axis in front.", "Return (T, C), without it."
     if any(result.numel() < wanted.numel() for wanted, result in zip(right, got, strict=True)):
@@ -140,6 +171,32 @@ def _own_frequencies(positions, C):
 
 
 @in_order.mistake(
+    "The exponent of column c is 2c/C.",
+    "The i of 2i/C counts hands, and columns 2i and 2i + 1 share one: for column c, i is `c // 2`.",
+)
+def _two_per_column(positions, C):
+    angle = positions.float()[:, None] * 10_000 ** (-2 * torch.arange(C) / C)
+    return torch.where(torch.arange(C) % 2 == 0, angle.sin(), angle.cos())
+
+
+@in_order.mistake(
+    "Each hand gives the cosine of its sine, twice.",
+    "`sin_` and `cos_` write into the angles themselves. Use `angle.sin()` and `angle.cos()`.",
+)
+def _in_place(positions, C):
+    return _table(positions, C, join=lambda s, c: torch.stack([s.cos(), s.cos()], -1).flatten(1))
+
+
+@in_order.mistake(
+    "The frequency multiplies the sine and the cosine, not the angle.",
+    "First the angle, position times frequency; then its sine and its cosine.",
+)
+def _frequency_outside(positions, C):
+    frequency, angle = _RIGHT(torch.arange(C // 2), C), positions.float()[:, None]
+    return torch.stack([angle.sin() * frequency, angle.cos() * frequency], -1).flatten(1)
+
+
+@in_order.mistake(
     "There are only sines, each column with a frequency of its own.",
     "There are C/2 hands, and each gives two columns: its sine and its cosine.",
 )
@@ -166,6 +223,11 @@ in_order.mistake(
     "The frequencies are in reverse order.",
     "The fastest hand comes first: hand 0 has the frequency 1.",
     partial(_table, frequencies=lambda i, C: 10_000.0 ** (-2 * i.flip(0) / C)),
+)
+in_order.mistake(
+    "Hands are counted from 1, so the fastest is missing.",
+    "Begin with i = 0: hand 0 has the frequency 1.",
+    partial(_table, frequencies=lambda i, C: 10_000.0 ** (-2 * (i + 1) / C)),
 )
 in_order.mistake(
     "The exponent is rounded to a whole number.",
@@ -226,11 +288,11 @@ in_order.mistake(
 
 
 @in_order.mistake(
-    "Only the first row is filled.", "Is `return` inside the loop? It ends the function in the first round."
+    "Only the first hand is written down.", "Is `return` inside the loop? It ends the function in the first round."
 )
-def _first_row(positions, C):
+def _first_hand(positions, C):
     table = torch.zeros(len(positions), C)
-    table[0] = sinusoids(positions[:1], C)[0]
+    table[:, :2] = sinusoids(positions, C)[:, :2]
     return table
 
 

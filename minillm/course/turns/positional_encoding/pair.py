@@ -44,8 +44,11 @@ turn = Turn(
             "`angle.cos()`, and work entry by entry."
         ),
         "name '(cos|sin|pi|theta|a|c|s)' is not defined": "Write `angle.cos()` and `angle.sin()`.",
-        "size of tensor a|must match|mat1 and mat2|inconsistent|expected|broadcast|invalid for input": "Work entry by "
-        "entry, with `*`: no matrix product is needed.",
+        "only integer tensors": "A tensor can't multiply a tuple: take its two numbers one by one.",
+        "complex": "The new x is its real part, the new y its imaginary part: `z.real, z.imag`.",
+        "size of tensor a|must match|matmul|1D tensors|mat1|inconsistent|expected|broadcast|invalid for input": (
+            "Work entry by entry, with `*`: no matrix product is needed."
+        ),
     },
     debrief=Debrief(
         "Meta's Llama code treats the pair as a complex number and multiplies it by cos + i sin. That's the same four "
@@ -82,6 +85,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if all(difference(wanted[1], result) is None for wanted, result in zip(right, got, strict=True)):
             return "Only the new y is returned.", "Return both, with a comma between: the new x and the new y."
         return "One tensor is returned.", "Return two: the new x and the new y, with a comma between."
+    if any(type(part) is list for result in got for part in result):
+        return "Lists of numbers are returned.", "Return two tensors: `*` takes all points at once, without a loop."
     if any(type(result) in (tuple, list) and len(result) != 2 for result in got):
         return f"{len(got[0])} things are returned.", "Return two: the new x and the new y."
     return None
@@ -111,6 +116,16 @@ _mistake(
     "There is a minus in both lines.",
     "Only one of the four products has a minus: y times sine, in the new x.",
     partial(_signs, a=-1, b=-1),
+)
+_mistake(
+    "There is a minus in both lines.",
+    "The one in the new x is right. The new y has none: at angle 0 it must be y, not -y.",
+    lambda x, y, angle: (x * angle.cos() - y * angle.sin(), x * angle.sin() - y * angle.cos()),
+)
+_mistake(
+    "The minus is in the new y, so the point is mirrored.",
+    "At angle 0 nothing moves, but this takes (0, 1) to (0, -1). The minus belongs to the new x.",
+    lambda x, y, angle: (x * angle.cos() + y * angle.sin(), x * angle.sin() - y * angle.cos()),
 )
 _mistake(
     "The minus is missing.",
@@ -171,6 +186,36 @@ _mistake(
     "x and y are scaled, each by itself.",
     "A turn mixes them: both go into the new x, and both into the new y.",
     lambda x, y, angle: (x * angle.cos(), y * angle.sin()),
+)
+_mistake(
+    "x and y are scaled, each by itself.",
+    "A turn mixes them: the new x needs y, too, and the new y needs x.",
+    lambda x, y, angle: (x * angle.cos() - x * angle.sin(), y * angle.sin() + y * angle.cos()),
+)
+_mistake(
+    "Every point is turned by the first angle.",
+    "Each has an angle of its own. `*` takes two tensors entry by entry.",
+    lambda x, y, angle: rotate_pair(x, y, angle.flatten()[0]),
+)
+_mistake(
+    "Every point makes a quarter turn.",
+    "(-y, x) is the turn by π/2. Here each point has an angle of its own.",
+    lambda x, y, angle: (-y, x),
+)
+_mistake(
+    "Negative angles turn the wrong way.",
+    "A root is never negative, but a sine may be: use `angle.sin()`.",
+    lambda x, y, angle: rotate_pair(x, y, angle.abs()),
+)
+_mistake(
+    "All points land at a distance of 1 from (0, 0).",
+    "A turn keeps the distance: multiply by the root of x² + y².",
+    lambda x, y, angle: rotate_pair(x / torch.hypot(x, y), y / torch.hypot(x, y), angle),
+)
+_mistake(
+    "x and y are exchanged before the turn.",
+    "The new x begins with x times cosine. And if you use `torch.atan2`: it takes y first.",
+    lambda x, y, angle: rotate_pair(y, x, angle),
 )
 _mistake(
     "`atan` forgets on which side the point is.",

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.positional_encoding.pair import rotate_pair
@@ -45,8 +46,8 @@ turn = Turn(
         "put the two new halves side by side again.",
     ),
     errors={
-        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x: (T, D/2). Positions go down, "
-        "`positions[:, None]`, frequencies across.",
+        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x: (T, D/2), from "
+        "`positions[:, None]` and one frequency per pair. The left half of x is `x[:, :half]`.",
         "not enough values to unpack|too many values to unpack|Dimension out of range|too many indices": "There's no "
         "batch and no head here: x is (T, D), a row per token.",
         "changed the input": "Make new halves, and don't write into `x`: the second line would need the old one.",
@@ -135,17 +136,27 @@ def _late(rng: random.Random) -> list[Call]:
     ]
 
 
+def _full_turns(x: Tensor, positions: Tensor, base: float) -> Tensor:
+    return _rotated(x, positions, base, counted=lambda p: p * 2 * math.pi)
+
+
 def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """Two halves that were not put together, or only one of them."""
+    """Two halves that were not put together, or only one of them; and full turns, which move no pair 0."""
     pairs = list(zip(right, got, strict=True))
     if all(type(result) in (tuple, list) and len(result) == 2 for result in got):
         return "Two halves are returned.", "Put them side by side in one tensor, with `torch.cat`."
     if any(type(result) is not Tensor for result in got):
         return None
+    if all(difference(_full_turns(*call), result) is None for call, result in zip(calls, got, strict=True)):
+        return "The angles are multiplied by 2π.", "The frequency is in radians per position already."
     if all(result.shape == (2, len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
         return "The halves lie one on the other.", "Put them side by side: `torch.cat` along the last axis."
+    if all(result.shape == (2 * len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
+        return "One half lies below the other.", "`torch.cat` joins rows unless you say otherwise: `dim=-1`."
     if all(result.shape == (1, *wanted.shape) for wanted, result in pairs):
         return "The result has a batch axis in front.", "Return (T, D), without it."
+    if all(result.shape == (1, 1, *wanted.shape) for wanted, result in pairs):
+        return "The result has two more axes in front.", "There's no batch and no head here: return (T, D)."
     if all(result.shape == (len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
         return "Only half of the numbers are returned.", "The result has the shape of x: put both halves side by side."
     return None
@@ -198,6 +209,11 @@ rows.mistake(
     partial(_rotated, frequencies=lambda half, base: _step()(half, base).flip(0)),
 )
 rows.mistake(
+    "Pairs are counted from 1, so the fastest is missing.",
+    "Begin with i = 0: pair 0 has the frequency 1.",
+    partial(_rotated, frequencies=lambda half, base: base ** (-(torch.arange(half) + 1) / half)),
+)
+rows.mistake(
     "The exponent is rounded to a whole number.",
     "`//` drops the fraction. Use `/`.",
     partial(_rotated, frequencies=lambda half, base: base ** (-torch.arange(half) // half)),
@@ -235,6 +251,22 @@ def _angles_of_neighbors(x, positions, base):
     return x * angle.cos() + torch.cat([-second, first], -1) * angle.sin()
 
 
+@rows.mistake(
+    "Each number has a frequency of its own.",
+    "Both numbers of a pair share one angle. There are D/2 of them: put the table beside itself, `torch.cat`.",
+)
+def _angles_of_numbers(x, positions, base):
+    D = x.shape[1]
+    angle = positions[:, None] * base ** (-torch.arange(D) / D)
+    first, second = _halves(x)
+    return x * angle.cos() + torch.cat([-second, first], -1) * angle.sin()
+
+
+rows.mistake(
+    "All rows are turned by all positions, one after the other.",
+    "Row t is turned once, by `positions[t]`.",
+    lambda x, positions, base: rotate(x, positions.sum().expand(len(x)), base),
+)
 rows.mistake(
     "The right half stays as it was.",
     "A turn changes both: `rotate_pair` returns two tensors.",
@@ -249,6 +281,16 @@ rows.mistake(
     "The two halves are exchanged.",
     "What came from the left half goes back to the left.",
     partial(_rotated, join=lambda a, b: torch.cat([b, a], -1)),
+)
+rows.mistake(
+    "The first number is paired with the last.",
+    "Pair i is made of the numbers i and i + D/2: don't turn the right half around.",
+    partial(_rotated, turned=lambda a, b, t: _flipped(*rotate_pair(a, b.flip(1), t))),
+)
+rows.mistake(
+    "Each row is shifted along, and what falls off the end comes back in front.",
+    "Here a turn is one in the plane: each pair of numbers is a point, for `rotate_pair`.",
+    lambda x, positions, base: torch.stack([torch.roll(row, int(t)) for row, t in zip(x, positions, strict=True)]),
 )
 rows.mistake(
     "The right half is made of the new left half.",
@@ -266,6 +308,11 @@ rows.mistake(
     lambda x, positions, base: x + torch.cat(_waves(x, positions, base), -1),
 )
 rows.mistake(
+    "The sines and cosines of `sinusoids` are added to x.",
+    "Here nothing is added: each pair of x is turned.",
+    lambda x, positions, base: x + _in_turn(*_waves(x, positions, 10_000.0)),
+)
+rows.mistake(
     "x is multiplied by cosines only.",
     "A turn mixes the two numbers of a pair: cosine of one, sine of the other.",
     partial(_rotated, turned=lambda a, b, t: (a * t.cos(), b * t.cos())),
@@ -280,11 +327,6 @@ rows.mistake(
     "`sin` and `cos` take radians, and so does the formula.",
     partial(_rotated, counted=lambda p: p * math.pi / 180),
 )
-rows.mistake(
-    "The angles are multiplied by 2π.",
-    "The frequency is in radians per position already.",
-    partial(_rotated, counted=lambda p: p * 2 * math.pi),
-)
 
 
 @rows.mistake("Only the first row is there.", "Is `return` inside the loop? It ends the function in the first round.")
@@ -292,6 +334,21 @@ def _first_row(x, positions, base):
     made = torch.zeros_like(x)
     made[0] = rotate(x[:1], positions[:1], base)[0]
     return made
+
+
+@rows.mistake("Only pair 0 is there.", "Is `return` inside the loop? It ends the function in the first round.")
+def _first_pair(x, positions, base):
+    kept = torch.arange(x.shape[1]) % (x.shape[1] // 2) == 0
+    return torch.where(kept, rotate(x, positions, base), 0.0)
+
+
+@rows.mistake(
+    "Only pair 0 is turned.",
+    "Is `return` inside the loop? It ends the function in the first round. Otherwise print `i`.",
+)
+def _first_pair_turned(x, positions, base):
+    kept = torch.arange(x.shape[1]) % (x.shape[1] // 2) == 0
+    return torch.where(kept, rotate(x, positions, base), x)
 
 
 @rows.mistake(
@@ -306,6 +363,10 @@ def _rounded_angles(x, positions, base):
 def _left_first(a: Tensor, b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     a = a * t.cos() - b * t.sin()
     return a, a * t.sin() + b * t.cos()
+
+
+def _flipped(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    return a, b.flip(1)
 
 
 def _waves(x: Tensor, positions: Tensor, base: float) -> tuple[Tensor, Tensor]:
