@@ -10,9 +10,9 @@
 # and most models since Llama use. At the end, all 30 of its layers run on your code. Then you break it in ways that no
 # error message will ever tell you about.
 #
-# **Time**: 65 minutes. **Before you start**: lesson 00a (shapes, dot products), what sine and cosine are. No attention;
-# that's lesson 04. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged,
-# for a hint.
+# **Time**: 65 minutes. **Before you start**: lesson 00a (shapes, dot products) and what sine and cosine are. No
+# attention; that's lesson 04. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again,
+# unchanged, for a hint.
 
 # %%
 import torch
@@ -59,9 +59,9 @@ if start == 1_000_000:
 # %% [markdown]
 # ## A sum has no order
 #
-# Why does a model need positions at all? Because of how words meet in it. Lesson 04 has the details; today one
-# sentence is enough: **each word's new vector is a weighted mean of all words' vectors**, and a word takes more from
-# those that point its own way. Three words, two numbers each:
+# Why does a model need positions at all? Because of how it mixes words. Lesson 04 has the details; today one sentence
+# is enough: **each word's new vector is a weighted mean of all the words' vectors**, and a word takes more from those
+# that point its own way. Three words, two numbers each:
 
 # %%
 vectors = {"dog": [2.0, 0.0], "bites": [1.0, 1.0], "man": [0.0, 1.5]}
@@ -78,9 +78,8 @@ for sentence in ("dog bites man", "man bites dog"):  # change these
     print(*(f"{w}: {a:.2f} {b:.2f}" for w, (a, b) in zip(words, mix(x), strict=True)))
 
 # %% [markdown]
-# The dog that bites *is* the dog that's bitten: same vector, to the last digit. A sum doesn't care about the order of
-# its terms. Fine, so we mark the places: one vector for the first, another for the second, a third for the third, and
-# we **add** them to the words.
+# The dog that bites *is* the dog that's bitten: same vector, digit for digit. A sum doesn't care about the order of its
+# terms. Fine, so we mark the positions: one vector for each, and we **add** them to the words.
 
 # %%
 marked = predict(
@@ -99,7 +98,7 @@ for each in (one, other):
 
 # %% [markdown]
 # The sum of the words plus the sum of the marks: neither depends on the order. With *weights* it's different, since the
-# marks change who points whose way. Remember this: **positions do their work in the weights.**
+# marks change which vectors point the same way. Remember this: **in a mean, positions do their work in the weights.**
 
 # %% [markdown]
 # ## Which vector?
@@ -173,18 +172,18 @@ show(
 #
 # sin a · sin b + cos a · cos b = cos(a - b)
 #
-# A product of two clocks is a clock of the *difference*. Hold on to that.
+# So the dot product of two clocks depends only on the *difference* of their times. Hold on to that.
 
 # %% [markdown]
 # ## Turn, don't add
 #
-# If distance is what we want, why add anything? Rotary positions, or
-# [RoPE](../teaching/glossary.md#r) ([Su et al. 2021](https://arxiv.org/abs/2104.09864)), take the word's own vector as
-# the hands of the clock. Cut it into pairs of numbers. Each pair is a point in the plane, and it's **turned** by the
-# position. Nothing is added, and no length changes.
+# If distance is what we want, why add anything? Rotary positions, or [RoPE](../teaching/glossary.md#r) ([Su et al.
+# 2021](https://arxiv.org/abs/2104.09864)), take the word's own vector as the hands of the clock. Cut it into pairs of
+# numbers. Each pair is a point in the plane, and it's **turned** by the position. Nothing is added, and the norm stays
+# the same.
 #
-# To turn a point by an angle a, see where the axes go: (1, 0) goes to (cos a, sin a), and (0, 1) goes to (-sin a,
-# cos a). The point (x, y) is x of the first and y of the second.
+# To turn a point by an angle a, see where the axes go: (1, 0) goes to (cos a, sin a), and (0, 1) goes to (-sin a, cos
+# a). The point (x, y) is x steps along one axis and y along the other.
 
 # %% [markdown]
 # ### Your turn: turn a point
@@ -212,7 +211,7 @@ def rotate_pair(x, y, angle):
 # </details>
 
 # %% [markdown]
-# Tom is the point (2, 1) and stands at position 0. Bob is (1, 1.5), at position 4. Say that a position is worth 0.3
+# Tom is the point (2, 1) and stands at position 0. Bob is (1, 1.5), at position 4. Each position turns a point by 0.3
 # radians. The dot product of the two, after turning, is the score that sets their weight.
 
 # %%
@@ -237,14 +236,14 @@ print(f"at 0 and 4: {before:.2f}; moved on: {after:.2f}; at 0 and 1: {score(0, 1
 
 # %% [markdown]
 # Turn both hands of a clock by the same amount, and the angle between them stays. So a million changes nothing: every
-# score in the model stays what it was.
+# score in the model stays what it was, up to rounding.
 
 # %% [markdown]
 # ## All pairs at once
 #
-# A vector has D numbers, so D/2 pairs, and each turns at its own speed, as before: pair i by t · base^(-2i/D).
-# **Which numbers make a pair?** In the paper it's neighbors, 0 with 1. In SmolLM2 it's halves: 0 with D/2, 1 with
-# D/2 + 1, and so on. Here are the angles of T = 3 words with D = 8 numbers each:
+# A vector has D numbers, so D/2 pairs, and each turns at its own speed, as before: pair i by t · base^(-2i/D). **Which
+# numbers make a pair?** In the paper it's neighbors, 0 with 1. In SmolLM2 it's halves: 0 with D/2, 1 with D/2 + 1, and
+# so on. Here are the angles of T = 3 words with D = 8 numbers each, at base 100:
 
 # %%
 t, speeds = torch.tensor([0, 1, 5]), 100 ** (-torch.arange(4) / 4)  # (T,), (D/2,)
@@ -301,7 +300,7 @@ show(
 # ## Plug it in
 #
 # SmolLM2 has 30 layers. In each, it makes [queries and keys](../teaching/glossary.md#q) of the words, whose dot
-# products set the weights. Those are what your function turns, in 12 heads per layer:
+# products set the weights. Your function turns them, 9 heads of queries and 3 of keys in each layer:
 
 # %% tags=["nbval-ignore-output"]
 mine.write(PROMPT, n=12, rotation=rotate)
@@ -315,7 +314,7 @@ print(f"All {len(ours):,} logits match SmolLM2's own, by {by} rotate: {close}")
 # %% [markdown]
 # ## Break it
 #
-# Now for the mistakes that real code makes. All of them run without an error. Two tests shall find them: 20
+# Now for the mistakes that real code makes. All of them run without an error. Two tests try to find them: 20
 # **capitals** ("The capital of France is"), and 84 times **revenge**: after "Tom hit Bob. Then Bob hit", the likeliest
 # token must be *Tom*, with 28 pairs of names and three verbs. The intact model has 17 and 73.
 
@@ -354,12 +353,13 @@ for part in (neighbors, usual_base):
         mine.write(prompt, n=12, rotation=part)
 
 # %% [markdown]
-# With the wrong pairs it names two *more* capitals than before, and then stops making sense. A test that asks for Paris
-# passes this bug. (Somebody [had it with this very model](https://github.com/NeuraLegion/shainet/pull/111), and read
-# "the capital of France is the capital of France".)
+# With the wrong pairs it names 19 capitals, two *more* than before (that's noise), and then stops making sense. Here, a
+# test that asks for Paris passes this bug. [Somebody](https://github.com/NeuraLegion/shainet/pull/111) who had it with
+# this very model was luckier, and read "the capital of France is the capital of France".
 #
-# The wrong base is worse, in a way: it's nearly invisible. Over 20 texts it costs 0.08
-# [nats](../teaching/glossary.md#n) per token; the wrong pairs cost 1.38. You'd just think that the model is a bit dim.
+# The wrong base is worse, in a way: it's nearly invisible. Over 20 texts it costs 0.08 ± 0.02
+# [nats](../teaching/glossary.md#n) per token; the wrong pairs cost 1.38 ± 0.16. You'd just think that the model is a
+# bit dim.
 #
 # Your turn to be the saboteur:
 
@@ -375,8 +375,9 @@ print(positions.scores(sabotage))
 # %% [markdown]
 # ## When numbers run out
 #
-# Back to the billion. The formula says that nothing should change, and everything does. Large models don't even
-# compute with the 32-bit numbers that we use here, but with 16-bit ones, *bfloat16*. What if the positions are, too?
+# Back to the billion. By the formula, nothing should change, and everything does (try it above). Large models don't
+# even compute with the 32-bit numbers that we use here, but with 16-bit ones, *bfloat16*. What if the positions are,
+# too?
 
 # %%
 in_16_bits = predict_number(
@@ -401,7 +402,7 @@ print(f"a billion and one in float32: {int(torch.tensor(1_000_000_001).float()):
 
 # %% [markdown]
 # bfloat16 keeps 8 binary digits. Up to 256 it can count, then it skips. Around 4,000 it moves in steps of 16, so a
-# whole sentence stands in one place. The billion did the same to float32, which counts to 16,777,216. So short tests
+# whole sentence sits at one position. The billion did the same to float32, which counts to 16,777,216. So short tests
 # pass, and long texts fail:
 
 # %%
@@ -441,7 +442,7 @@ for name, off in {"intact": {}, "without positions": {"without": "positions"}}.i
 # clever. (How can it tell which is last? See the [lab](03_positional_encoding_lab.ipynb).) So a test of order must ask
 # **both ways**. Here's one: "The door is white. The box is brown. What color is the door? The door is". Each pair of
 # things comes four times, with the colors swapped and the sentences swapped. *Say the last color* gets 28 of 56, and so
-# do *say the first* and a coin.
+# does *say the first*; a coin gets 28 on average.
 
 # %% tags=["nbval-ignore-output"]
 tried = {
@@ -463,24 +464,25 @@ assert 20 < right["without positions"] < 35
 
 # %% [markdown]
 # **Verdict: true, with a catch.** This model must be told something about order: with positions it gets 44 of 56,
-# without them 29, where guessing gets 28, and over 20 texts it loses 1.89 nats per token. But it's not told *where* a
-# word stands. It's told **how far apart** two words are, so you may count from a million. And look at the last line:
-# the base that nobody trained it with does *better* here than its own. We don't know why, and over 20 texts it costs
-# loss. In other words, the same question is down to chance ([lab](03_positional_encoding_lab.ipynb)). One test isn't
+# without them 29, where guessing gets 28, and over 20 texts it loses 1.9 ± 0.2 nats per token. But it's not told
+# *where* a word stands. It's told **how far apart** two words are, so you may count from a million. And look at the
+# last line: a base that it was never trained with does *better* here than its own. We don't know why. And reworded, the
+# same question gets the intact model only 37, or 24 ([lab](03_positional_encoding_lab.ipynb)). One test isn't
 # everything, even one that asks both ways.
 
 # %% [markdown]
-# > **Where the picture simplifies.** Real weights come from queries and keys, not from the words' own vectors (lesson
-# > 04), and a model *can* work out where it is: the first token has nothing before it. We turned positions off in a
-# > model that grew up with them; one trained without them does better, as the [lab](03_positional_encoding_lab.ipynb)
-# > shows. SmolLM2's weights come from a 4-bit file, so they are rounded.
+# > **Where the picture simplifies.** Real weights come from queries and keys, not from the words' own vectors, and each
+# > word takes its mean over itself and the words *before* it (lesson 04). So a model *can* work out where it is: the
+# > first token has nothing before it. We turned positions off in a model that grew up with them; one trained without
+# > them does better, as the [lab](03_positional_encoding_lab.ipynb) shows. SmolLM2's weights come from a 4-bit file, so
+# > they are rounded.
 
 # %% [markdown]
 # > **At scale.** GPT-3 adds a learned table: 2,048 rows of 12,288 numbers, and there it ends. A formula has no end, but
 # > models with sinusoids or RoPE tend to fail beyond the length that they were trained on ([Press et al.
 # > 2022](https://arxiv.org/abs/2108.12409)). In the [lab](03_positional_encoding_lab.ipynb), whether RoPE fails depends
-# > on the width of a head. To read further, models are trained on with slower hands: positions squeezed ([Chen et al.
-# > 2023](https://arxiv.org/abs/2306.15595)), or a larger base (Llama 3: 500,000).
+# > on the speeds of its pairs. To read further, models are trained on with slower hands: positions squeezed ([Chen et
+# > al. 2023](https://arxiv.org/abs/2306.15595)), or a larger base (Llama 3: 500,000).
 
 # %% [markdown]
 # ## Four questions
@@ -493,11 +495,11 @@ assert 20 < right["without positions"] < 35
 # <details><summary>Open 1</summary>
 #
 # **(a)**. Both are turned on by the same angles, and the angles between them stay. So not (b): turning changes no
-# length. The base sets how fast each pair turns, so it sets the 2.0, but it's the same for both places: not (c).
+# length. The base sets how fast each pair turns, so it sets the 2.0, but it's the same at both positions: not (c).
 # </details>
 #
-# **2.** You load foreign weights. It names Paris, and two lines later it babbles. What do you check first? (a) Which
-# numbers make a pair. (b) Whether positions begin at 0 or at 1. (c) The temperature.
+# **2.** You load foreign weights and always take the likeliest token. It names Paris, and two lines later it babbles.
+# What do you check first? (a) Which numbers make a pair. (b) Whether positions begin at 0 or at 1. (c) The temperature.
 #
 # <details><summary>Open 2</summary>
 #
@@ -531,8 +533,8 @@ mine.map(lesson="03")
 # **What you wrote**: a clock for positions, and the rotation on which all 30 layers of a real model ran, logit for
 # logit.
 #
-# **What you measured**: a shift by a million changes nothing, the wrong pairs leave 19 capitals and no revenge, and 26
-# of 28 right answers can come from a rule that reads nothing.
+# **What you measured**: a shift by a million changes nothing, the wrong pairs leave 19 capitals and no revenge, and
+# *say the last name* explains 26 right answers of 28.
 #
 # **Yours to keep**: `mine/positional_encoding.py` in your workbook. From now on, `mine.write` runs on it.
 #

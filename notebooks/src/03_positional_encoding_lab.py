@@ -39,7 +39,7 @@ torch.set_num_threads(1)  # models as small as these are not worth sharing
 # the whole sentence, and two that are *causal* (each word sees only what came before), with one layer and with two.
 #
 # **Controls**. Test sentences are about pairs of nouns that never met in training. Three seeds. And untrained models,
-# where equal vectors are algebra and not luck.
+# where equal vectors follow from the algebra alone.
 
 # %%
 NOUNS = "dog man cat girl wolf boy goose cook goat king bear maid hen ox queen miller"
@@ -138,7 +138,7 @@ assert all(accuracy > 0.95 for accuracy, _ in runs["causal, 2 layers"])
 # %% [markdown]
 # Two stand at 0.5 for every seed, and their loss stays above ln 2 = 0.69, the loss of guessing between two. The third
 # answers everything, **without any positions**. Where does it get the order from? Here are untrained models, with
-# weights as large as training would make them. Change the texts:
+# weights large enough to show a difference (standard deviation 0.3). Change the texts:
 
 
 # %%
@@ -170,15 +170,15 @@ print(f"1 layer, asked at the last noun: {differ(first_layer, *texts, 2, 2)}")
 
 # %% [markdown]
 # **Result**. In layer 1, *ouch* takes a weighted mean of the words, each of which is still its own row in the table: a
-# bag. But the *other* words have read something by then, too. The first dog has seen nobody, and the third has seen a
-# verb. In layer 2, *ouch* can look for that. The mask is a position, but only from the second layer on.
+# bag. But the *other* words have read something by then, too. A first dog has seen only itself, a third one a verb. In
+# layer 2, *ouch* can look for that. So the mask gives positions away, but only from the second layer on.
 #
 # The last line is why the question ends in *ouch*. Asked at the last noun, one layer seems to know the order, because
 # *man* and *dog* are different words to ask from. That's knowing the last word, not the order.
 #
-# **Verdict**: true without a mask or with one layer, false for a language model with more. A causal model without
-# positions is called NoPE ([Haviv et al. 2022](https://arxiv.org/abs/2203.16634)). That's also how SmolLM2 without
-# positions can know which name came *last*.
+# **Verdict**: true without a mask or with one layer, false for a causal model with two. [Haviv et al.
+# 2022](https://arxiv.org/abs/2203.16634) found that such models learn positions; today they're called NoPE. SmolLM2
+# without positions *could* tell in this way which name came last; we haven't tested that.
 
 # %% [markdown]
 # ## 2. Is one kind of position better?
@@ -191,8 +191,7 @@ print(f"1 layer, asked at the last noun: {differ(first_layer, *texts, 2, 2)}")
 # ([Press et al. 2022](https://arxiv.org/abs/2108.12409)), which lowers each score by the distance times a slope that
 # each head has for itself.
 #
-# **Controls**. The one that fails is mended in two ways: one, the other, and both. The same mend is tried on one that
-# doesn't need it.
+# **Controls**. We try two fixes on the one that fails: each alone, and both. And both on one that doesn't need them.
 
 # %% tags=["nbval-ignore-output"]
 SCHEMES = ["learned", "sinusoidal", "rotary", "alibi"]
@@ -200,10 +199,11 @@ for scheme in SCHEMES:
     probe(f"{scheme}, 1 layer", position=scheme, n_layers=1)
 
 # %% [markdown]
-# Sinusoids lag behind. A row of sinusoids has entries around 0.7, and a fresh word vector has entries around 0.02: does
-# the position drown the word? Then louder words should mend it. (Vaswani et al. multiplied theirs by √C.) But there's a
-# second suspect. In these models one table serves both ends, as input and as output, and it may be asked too much: to
-# stand out against the sinusoids, and to score the words. Then an output table of its own should mend it.
+# Sinusoids lag behind: mostly right, but at 1.2 to 1.8 nats. A row of sinusoids has entries around 0.7, and a fresh
+# word vector has entries around 0.02: does the position drown the word? Then louder words should fix it. (Vaswani et
+# al. multiplied theirs by √C.) But there's a second suspect. In these models one table serves both ends, as input and
+# as output, and it may be asked too much: to stand out against the sinusoids, and to score the words. Then an output
+# table of its own should fix it.
 
 # %%
 culprit = predict(
@@ -246,13 +246,15 @@ assert (
 )
 
 # %% [markdown]
-# **Result**. Louder words do it, alone. An output table alone goes part of the way, from 1.45 to 0.20. With both, it's
-# no better than with loudness alone. For rotary, which adds nothing, the mend changes little.
+# **Result**. Louder words do it, alone. An output table alone goes most of the way, from 1.45 to 0.20. With both, it's
+# no better than with loudness alone. For rotary, which adds nothing, the two change little. With four times the steps,
+# the plain sinusoids get there, too (two seeds: 0.12 and 0.00).
 #
 # The first edition of this course ran three of these four cells. It left out loudness alone, and concluded that "two
 # things were wrong". It takes all four to tell two causes apart.
 #
-# **Verdict**: one layer is enough with each of the four kinds, once the sinusoids don't drown the words.
+# **Verdict**: true: one layer is enough with each of the four kinds. But in 150 steps, sinusoids need words that aren't
+# drowned.
 
 # %% [markdown]
 # ## 3. What can't a model see, even with positions?
@@ -300,12 +302,13 @@ for kind in KINDS:
 
 # %% [markdown]
 # **Result**. Rotary positions only touch scores, and scores only choose whose values are averaged. If all values are
-# equal, so is every average, in all 30 layers: a Llama can't count six dogs. One different word in front, and it can.
-# Where positions are *added*, it can count without. And without a mask, ALiBi reads a text and its mirror image alike,
-# since a distance has no sign. The mirror image of *dog bites man* is, of all things, *man bites dog*.
+# equal, so is every average, in all 30 layers: a Llama can't count six dogs. With one different word in front, the six
+# dogs differ. Where positions are *added*, they differ without it. And without a mask, ALiBi reads a text and its
+# mirror image alike, since a distance has no sign. The mirror image of *dog bites man* is, of all things, *man bites
+# dog*.
 #
-# **Verdict**: false for rotary and ALiBi in these texts. Both are told distances, and it takes another word, or a mask,
-# to make an order of them. (Some say that this is why texts begin with a START token. Nothing here shows it.)
+# **Verdict**: false for rotary and ALiBi in these texts. Rotary is told distances with a sign, ALiBi distances without
+# one, and among equal words neither says where a word stands.
 
 # %% [markdown]
 # ## 4. Longer than ever before
@@ -366,7 +369,13 @@ show(
 )
 
 # %% [markdown]
-# One of these can be yours. A run takes some seconds; change the heads, the steps, the kind, or the base:
+# So it takes a narrow head? At base 10,000, a head of 8 turns its pairs by 1, 0.1, 0.01 and 0.001 per letter, a head of
+# 4 by 1 and 0.01. Only the wide one has a pair at 0.1: half a circle in 32 letters, two circles in 128. If that pair
+# does the damage, narrow heads at base 100 (1 and 0.1) should jump, and wide heads at base 100,000,000 (1, 0.01, ...)
+# shouldn't.
+#
+# What's your bet? In the last of these cells, set `n_heads=8, rope_theta=100.0` or `n_heads=4, rope_theta=1e8`, both
+# with `steps=600`. A run takes seconds:
 
 
 # %%
@@ -408,20 +417,23 @@ print(speak(seed=0, steps=150, **trial))
 # %% [markdown]
 # **Result**. With 4 heads of 8 numbers, rotary's loss jumps above a uniform guess, and *more* training makes it worse:
 # beyond, 1.67 after 150 steps and 1.98 after 600. With heads of 4 numbers there's no such jump after 600 steps: 0.01
-# with 8 heads, and 0.09 with 4. So the width of a head decides here, not their number.
+# with 8 heads, and 0.09 with 4. But their width isn't what counts. With 600 steps and three seeds, narrow heads at base
+# 100 jump to between 1.3 and 1.5, and then to about 2; wide heads at base 100,000,000 stay at 0.01 or less. So the
+# speeds decide. Angles that training never showed would explain that, but not all of it: at base 4 every pair makes a
+# full circle in training, and some of the jump is left (0.21 and 0.52 above).
 #
-# ALiBi's excess stays where it is at four times the length. Within the training length it's behind rotary, 0.11 to 0.02
-# with 4 heads, and about even, 0.03 to 0.01, with 8. The first edition of this course called ALiBi the weaker reader;
-# that was the number of heads, which sets its steepest slope: 0.25 with 4, 0.5 with 8.
+# ALiBi's excess stays where it is at four times the length. Within the training length it's behind rotary: 0.11 to 0.02
+# with 4 heads, and with 8 only 0.03 to 0.01. (The number of heads also sets its steepest slope: 0.25 with 4, 0.5 with
+# 8.)
 #
-# NoPE gets better with training, 0.54 to 0.32, and worse with length, 0.32 to 0.72. Kazemnejad et al.
-# ([2023](https://arxiv.org/abs/2305.19466)) found the opposite on their tasks: NoPE went furthest. Both can be true. In
-# this language only the last two letters matter, and we trained for 600 steps.
+# NoPE gets better with training, 0.54 to 0.32, and worse with length, 0.32 to 0.72. That's no better than a reader who
+# knows only the last letter. Kazemnejad et al. ([2023](https://arxiv.org/abs/2305.19466)) found the opposite on their
+# tasks: NoPE went furthest. Both can be true. In this language only the last two letters matter, and we trained for 600
+# steps.
 #
-# **Verdict**: "any length" is false for rotary with wide heads and true with narrow ones; "reads worse" is false; "not
-# for long" holds here. None of the three is a property of the scheme alone. A wide head has pairs that turn so slowly
-# that training never shows them a full circle. In the cell above, base 4 turns even those quickly, and most of the jump
-# is gone (one seed: 0.21 and 0.52). That points to unseen angles as a cause. It doesn't show that it's the only one.
+# **Verdict**: "any length" is false for rotary with some speeds and true with others, up to four times the length;
+# "reads worse" is true, but by 0.09 nats with 4 heads and by 0.02 with 8; "not for long" holds here. The first depends
+# on the base and the second on the number of heads, so neither is about the scheme alone.
 
 # %% [markdown]
 # ## 5. Does SmolLM2 know which is which?
@@ -469,13 +481,13 @@ reworded.answer(scored["The color of"][0])
 # **Result**. In the lesson's words it's right in 44 of 56, in others in 37 and in 24. The last is chance. Without
 # positions it's at chance in all three.
 #
-# **Verdict**: half. Without positions, this model can't tell which is which, in any wording that we tried. With them,
-# it *can*, and whether it does depends on how you ask. So the lesson's 44 says that positions are needed. It doesn't
-# say that the model understands who is who.
+# **Verdict**: half true. Without positions, this model can't tell which is which, in any wording that we tried. With
+# them, it *can*, and whether it does depends on how you ask. So the lesson's 44 says that positions make a difference.
+# It doesn't say that the model understands who is who.
 
 # %% [markdown]
 # **What you measured**: a question that a bag of words answers at exactly 0.5, and a mask that gives the order away
-# from layer 2 on; sinusoids that drown the words, with a second suspect cleared; six dogs that a Llama can't count; and
-# three sayings about long texts, each of which turned around when one size was changed.
+# from layer 2 on; sinusoids that drown the words, with a second suspect that isn't needed; six dogs that a Llama can't
+# count; and three sayings about long texts, two of which depend on a number that nobody mentions.
 #
 # **Next**: [lesson 04](04_attention.ipynb), attention.
