@@ -38,6 +38,9 @@ HEADS, STEPS = (4, 8), (150, 600)
 CELLS = [(name, heads, scheme) for name, scheme in SCHEMES.items() for heads in HEADS]
 # is it the number of heads, or the frequencies that heads of this width have?
 CELLS += [("rotary, heads of 4 numbers", 4, dict(position="rotary", d_head=4))]
+# is it their width, or the speeds that a base gives to pairs of this width? These swap the speed of 0.1 per letter
+CELLS += [("rotary, base 100", 8, dict(position="rotary", rope_theta=1e2))]
+CELLS += [("rotary, base 1e8", 4, dict(position="rotary", rope_theta=1e8))]
 
 
 def language() -> Tensor:

@@ -29,7 +29,12 @@ for answer in load_all():
         source = source_of(answer.thing)
         known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
         RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
-SHORTER = {r"\bupdates=\d+": "updates=1", r"\b200\b": "8"}  # training, and problems: what is tried is whether cells run
+SHORTER = {  # training, steps and problems: what is tried is whether cells run
+    r"\bupdates=\d+": "updates=1",
+    r"\blearn\(300": "learn(12",
+    r"\bsteps=300\b": "steps=12",
+    r"\b200\b": "8",
+}
 
 
 def affected(sources, names):
