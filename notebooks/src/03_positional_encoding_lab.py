@@ -5,7 +5,7 @@
 # four kinds of positions and with none. Each experiment is told like a short paper: the claim, what would refute it,
 # the method, the controls, the result, the verdict.
 #
-# **Time**: 45 minutes, of which the cells run for two. **Before you start**: lesson 03. Lesson 08 builds the training
+# **Time**: 50 minutes, of which the cells run for two. **Before you start**: lesson 03. Lesson 08 builds the training
 # loop; here it's enough that it lowers the loss.
 
 # %%
