@@ -213,8 +213,9 @@ def judged(found: dict, words: Sequence[str]) -> dict[str, list[int]]:
     """
     names: dict[str, str] = {"itself": "", "another": "another one", "random": "a random"}
     names |= zip("abcd", words, strict=True)
-    told = {key: " ".join(names.get(each, each) for each in key.split()).strip() for key in found["vectors"]}
-    return {told[key]: [hit["hits"] for hit in prompts.values()] for key, prompts in found["vectors"].items()}
+    vectors: dict[str, dict] = found["vectors"]
+    told = {key: " ".join(names.get(each, each) for each in key.split()).strip() for key in vectors}
+    return {told[key]: [hit["hits"] for hit in prompts.values()] for key, prompts in vectors.items()}
 
 
 def show_judged(read: dict[str, list[int]], n: int, title: str) -> None:
