@@ -3,10 +3,10 @@
     python benchmarks/compare_numbers.py                  # about three minutes on one thread
     python benchmarks/compare_numbers.py --wordings 1 --json
 
-The model completes "The larger of the two numbers 9.11 and 9.9 is 9." and answers with the likelier of the two digits
-that begin what comes after the point. If two digits against one were the problem, 9.9 against 9.11 would go worse than
-9.9 against 9.1, the control: its answer tokens are the same. Each pair is asked in both orders, so a model that always
-repeats the number named last is right in exactly half.
+The model completes "The larger of the two numbers 9.11 and 9.9 is 9." and answers with the more probable of the two
+digits that begin what comes after the point. If two digits against one were the problem, 9.9 against 9.11 would go
+worse than 9.9 against 9.1, the control: its answer tokens are the same. Each pair is asked in both orders, so a model
+that always repeats the number named last is right in exactly half.
 """
 
 import argparse

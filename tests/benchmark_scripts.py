@@ -1,4 +1,4 @@
-"""Load a script of benchmarks/, which is no package, as a module."""
+"""Load a script of benchmarks/, which has no __init__.py, as a module."""
 
 import importlib.util
 import sys

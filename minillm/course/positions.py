@@ -88,7 +88,7 @@ COLORS = _colors(14)  # 56 questions; rules such as "the color named last" are r
 
 
 def prefers(questions: Sequence[tuple[str, str, str]], rotation: Rotation | None = None, **left_out: Any) -> int:
-    """After how many texts SmolLM2 finds the right word likelier than the wrong one.
+    """After how many texts SmolLM2 gives the right word more probability than the wrong one.
 
     With this rotation in all layers, or `without="positions"`.
     """
@@ -108,7 +108,7 @@ def next_logits(text: str, rotation: Rotation | None = None) -> Tensor:
 
 
 def by_position(*names: str) -> tuple[list[float], dict[str, list[float]]]:
-    """The middle of each part of a text of 1,200 tokens, and by how many nats a break raises the loss there."""
+    """The middle of each part of a text of 1,200 tokens, and how many nats each break adds to the loss there."""
     stored = read_json(RESULTS)
     middles = [(a + b) / 2 for a, b in itertools.pairwise(stored["parts"])]
     intact = stored["rows"]["intact"]["by position"]

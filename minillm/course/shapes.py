@@ -104,7 +104,7 @@ def counted(T: int, H: int, D: int) -> Counter[str]:
 
 def _layer(source: str) -> Callable[..., Tensor]:
     names: dict[str, Any] = {"torch": torch, "math": math}
-    exec(source, names)
+    exec(source, names)  # this file's own text with one change of `RULES`; nothing from outside
     return names["layer"]
 
 

@@ -158,7 +158,7 @@ def places(relation: str) -> Tensor:
     """The ids of a, b, c and d of all analogies of a relation: (4, n)."""
     known = pairs.relations(smollm2()[1])
     if relation not in known:
-        raise UserError(f"there is no relation {relation!r}; choose one of {', '.join(known)}")
+        raise UserError(f"{relation!r} names none of the relations; choose one of {', '.join(known)}")
     return pairs.analogies(known[relation], smollm2()[1])
 
 

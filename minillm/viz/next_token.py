@@ -58,7 +58,7 @@ class NextTokenExplorer(Explorer):
     def _look(self, beginning: str, **more: Any) -> tuple[Figure, str]:
         tokens, probabilities = self.likeliest(beginning, *more.values())
         if not len(tokens):
-            raise UserError("there is no token to show; `likeliest` must return at least one")
+            raise UserError("`likeliest` returned an empty list; it must return at least one token")
         self.token = tokens[0]
         at = "".join(f"At temperature {value:.1f}, the" for value in more.values()) or "The"
         sentence = f'{at} likeliest next token is "{visible_line(tokens[0])}", with {float(probabilities[0]):.3f}.'

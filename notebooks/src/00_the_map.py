@@ -404,7 +404,7 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 # <details><summary>Open 4</summary>
 #
 # **(c)**. By size alone, (a), you'd have deleted attention 0, which costs every text more than a bit per token. But (b)
-# is no answer either: 19 of 30 layers could go, and the model still named half of its capitals.
+# is too strict: 19 of 30 layers could go, and the model still named half of its capitals.
 # </details>
 
 # %%

@@ -273,7 +273,7 @@ bpe.show_strips(
 )
 
 # %% [markdown]
-# Your name is in pieces. It came once, and one occurrence is no match for *the*. Put it into `my_text` twenty times
+# Your name is in pieces. It came once, and one occurrence can't compete with *the*. Put it into `my_text` twenty times
 # (` * 20` after the last string) and learn again: now it's a token or two. That's all it takes to be somebody.
 #
 # Now GPT-2's merges, in your function:

@@ -422,11 +422,11 @@ show(
 #
 # Look at revenge again: "Tom hit Bob. Then Bob hit". *Bob* stands there twice, *Tom* once. A rule that only counts
 # names would get 84 of 84, with no idea of order. So here's another question: "Tom **gave a book to** Bob. Now the book
-# belongs to". Is *Bob* likelier than *Tom*? Yes, in 26 of 28 pairs of names. Impressive! Now turn it around.
+# belongs to". Is *Bob* more probable than *Tom*? Yes, in 26 of 28 pairs of names. Impressive! Now turn it around.
 
 # %%
 turned_around = predict_number(
-    "Tom got a book from Bob. Now the book belongs to ... In how many is Tom likelier?",
+    "Tom got a book from Bob. Now the book belongs to ... In how many is Tom more probable?",
     unit="of 28",
 )
 
@@ -438,11 +438,11 @@ for name, off in {"intact": {}, "without positions": {"without": "positions"}}.i
     print(f"{name:18} gave {both[0]} of 28, got {both[1]} of 28")
 
 # %% [markdown]
-# In 50 of 56 cases it says the name that comes **last**, whoever has the book. And without positions it looks nearly as
-# clever. (How can it tell which is last? See the [lab](03_positional_encoding_lab.ipynb).) So a test of order must ask
-# **both ways**. Here's one: "The door is white. The box is brown. What color is the door? The door is". Each pair of
-# things comes four times, with the colors swapped and the sentences swapped. *Say the last color* gets 28 of 56, and so
-# does *say the first*; a coin gets 28 on average.
+# In 50 of 56 cases it says the name that comes **last**, no matter who has the book. And without positions it looks
+# nearly as clever. (How can it tell which is last? See the [lab](03_positional_encoding_lab.ipynb).) So a test of order
+# must ask **both ways**. Here's one: "The door is white. The box is brown. What color is the door? The door is". Each
+# pair of things comes four times, with the colors swapped and the sentences swapped. *Say the last color* gets 28 of
+# 56, and so does *say the first*; a coin gets 28 on average.
 
 # %% tags=["nbval-ignore-output"]
 tried = {

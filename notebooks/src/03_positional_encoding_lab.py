@@ -448,7 +448,7 @@ for scheme, heads in (("rotary, base 100", 8), ("rotary, base 1e8", 4)):
 # **Refuted if** the same question in other words gives chance with positions, too.
 #
 # **Method**. 56 questions, each pair of things with the colors swapped and the sentences swapped, in three wordings.
-# Right if the right color is likelier than the other one.
+# Right if the right color is more probable than the other one.
 #
 # **Controls**. Rules such as *say the last color* get exactly 28. And the same questions without positions.
 

@@ -288,7 +288,7 @@ def test_any_function_is_an_answer(capsys):
 
 
 def test_what_is_no_answer_is_told(capsys):
-    with pytest.raises(UserError, match="there is no puzzle 'inner'; there are pick, "):
+    with pytest.raises(UserError, match="'inner' names none of the puzzles: pick, "):
         solve(inner=lambda a, b: a)
     solve(outer=3)
     solve(outer=lambda a: a)

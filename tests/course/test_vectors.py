@@ -34,7 +34,7 @@ def test_the_learners_analogy_is_held_against_the_package():
     assert vectors.agreement(analogy, "family", 3) == "same answer in 6 of 6 sums"
     assert vectors.agreement(lambda a, b, c, table, leave_out: b, "family", 3).startswith("same answer in 3 of")
     assert vectors.census("family", lambda a, b, c: b - a + c, leave_out=False) == (4, 110)
-    with pytest.raises(UserError, match="there is no relation 'animals'; choose one of family, capitals"):
+    with pytest.raises(UserError, match="'animals' names none of the relations; choose one of family, capitals"):
         vectors.places("animals")
 
 

@@ -49,7 +49,7 @@ def test_an_error_leaves_the_last_picture():
     box.controls["beginning"].value = "x!"
     assert box.picture.value == before
     assert "a learner's mistake" in box.sentence
-    with pytest.raises(UserError, match="no token to show"):
+    with pytest.raises(UserError, match="returned an empty list"):
         NextTokenExplorer(lambda text: ([], []), "x")
 
 

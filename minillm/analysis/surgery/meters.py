@@ -41,7 +41,7 @@ def revenge(model: Transformer, tokenizer: Tokenizer) -> int:
 
 @torch.no_grad()
 def preferred(model: Transformer, tokenizer: Tokenizer, questions: Sequence[tuple[str, str, str]]) -> int:
-    """Of questions (text, right, wrong), after how many texts the right word is likelier, by the words' first tokens.
+    """Of questions (text, right, wrong), after how many the right word is more probable, by the words' first tokens.
 
     A model that guesses is right in half of them, and so is any rule that gives two texts with swapped answers the same
     one; so ask each question both ways.

@@ -212,7 +212,7 @@ def _multiply(undo: ExitStack, blocks: Sequence[Block], function: Function) -> N
 
 
 def _matrices(block: Block) -> list[nn.Module]:
-    """The layers that multiply by a matrix: seven, or six where there is no gate."""
+    """The layers that multiply by a matrix: seven, or six in a layer without a gate."""
     a, f = block.attention, block.feedforward
     return [layer for layer in (a.query, a.key, a.value, a.output, f.gate, f.up, f.down) if layer is not None]
 

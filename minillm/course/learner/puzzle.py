@@ -54,7 +54,7 @@ def judge(puzzles: dict[str, Puzzle], answers: dict[str, Any]) -> None:
     """Judge answers by the names of their puzzles, one box each. Raises `UserError` for a puzzle that there is not."""
     for name, answer in answers.items():
         if name not in puzzles:
-            raise UserError(f"there is no puzzle {name!r}; there are {', '.join(puzzles)}")
+            raise UserError(f"{name!r} names none of the puzzles: {', '.join(puzzles)}")
         show(_box(puzzles[name], answer, len(puzzles)))
 
 
@@ -85,7 +85,7 @@ def _body(puzzle: Puzzle, verdict: Verdict, n: int) -> list[Part]:
 
 
 def _under(name: str, answer: Any) -> Any:
-    """A function under another name; what is no function stays as it is."""
+    """A function under another name; anything else stays as it is."""
     if isinstance(answer, FunctionType):
         return FunctionType(answer.__code__, answer.__globals__, name, answer.__defaults__, answer.__closure__)
     if isinstance(answer, type) or not callable(answer):

@@ -4,18 +4,18 @@ Each function takes lists or tensors and returns a matplotlib `Figure`; `show` d
 subject:
 
     style      the style, `new_figure`, `png`, `show`         labels     labels that do not overlap
-    tokens     token_strip, token_strips, merge_tree          tensors    heat_map, vector_strip
+    tokens     token_strip, token_strips, merge_tree          tensors    heat_map
     shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
-    curves     lines, scatter, loss_curve, loss_surface
-    places     embedding_map, rotation                        attention  attention_grid, attention_arcs
+    curves     lines, scatter
+    places     embedding_map, rotation                        attention  attention_arcs
     stream     model_sketch, logit_lens                       training   training_curve
     timetables  timetable                                     removal    size_and_cost
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
-from minillm.viz.figures.attention import attention_arcs, attention_grid
-from minillm.viz.figures.curves import lines, loss_curve, loss_surface, scatter
+from minillm.viz.figures.attention import attention_arcs
+from minillm.viz.figures.curves import lines, scatter
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
 from minillm.viz.figures.shades import shaded_strips
@@ -38,7 +38,7 @@ from minillm.viz.figures.style import (
     shown_size,
     visible,
 )
-from minillm.viz.figures.tensors import heat_map, vector_strip
+from minillm.viz.figures.tensors import heat_map
 from minillm.viz.figures.timetables import timetable
 from minillm.viz.figures.tokens import merge_tree, token_strip, token_strips
 from minillm.viz.figures.training import training_curve
@@ -55,7 +55,6 @@ __all__ = [
     "RED",
     "SKY",
     "attention_arcs",
-    "attention_grid",
     "bars",
     "embedding_map",
     "grouped_bars",
@@ -63,8 +62,6 @@ __all__ = [
     "in_style",
     "lines",
     "logit_lens",
-    "loss_curve",
-    "loss_surface",
     "merge_tree",
     "model_sketch",
     "neighbour_bars",
@@ -81,6 +78,5 @@ __all__ = [
     "token_strip",
     "token_strips",
     "training_curve",
-    "vector_strip",
     "visible",
 ]

@@ -3,7 +3,6 @@
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,13 +12,10 @@ from minillm.errors import UserError
 from minillm.viz.figures.labels import label_points, name_at_the_right
 from minillm.viz.figures.style import (
     BLUE,
-    INK,
     MARKERS,
     PALETTE,
     QUIET,
     RED,
-    RISING,
-    SMALL,
     Matrix,
     Numbers,
     by_seed,
@@ -27,7 +23,6 @@ from minillm.viz.figures.style import (
     named,
     new_figure,
     numbers,
-    tensor_of,
     visible,
 )
 
@@ -181,67 +176,3 @@ def scatter(
         strokes = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]
         label_points(axes, list(zip(xs, ys, strict=True)), [visible(label) for label in labels], strokes)
     return figure
-
-
-@in_style
-def loss_curve(
-    weights: Numbers, losses: Numbers, visited: tuple[Numbers, Numbers] | None = None, xlabel: str = "weight"
-) -> Figure:
-    """Draw the loss as a function of one weight, with the path of gradient descent on it.
-
-    >>> axes = loss_curve([-1, 0, 1], [1, 0, 1], visited=([1.0, 0.5], [1.0, 0.25])).axes[0]
-    >>> axes.lines[1].get_xydata().tolist()
-    [[1.0, 1.0], [0.5, 0.25]]
-    """
-    along = numbers(weights, "weights")
-    if len(along) != len(losses) or not along:
-        raise UserError(f"{len(along)} weights and {len(losses)} losses; give one loss for each weight")
-    figure, axes = new_figure(height=3.0)
-    axes.plot(along, numbers(losses, "losses"), color=BLUE, linewidth=1.8)
-    axes.set(xlabel=xlabel, ylabel="loss")
-    if visited is not None:
-        axes.margins(y=0.12)
-        _path(axes, numbers(visited[0], "visited weights"), numbers(visited[1], "visited losses"), end=(-8, 12))
-    return figure
-
-
-@in_style
-def loss_surface(
-    first: Numbers, second: Numbers, losses: Matrix, visited: Matrix | None = None,
-    names: tuple[str, str] = ("first weight", "second weight"),
-) -> Figure:  # fmt: skip
-    """Draw the loss over two weights as contours, with the path of gradient descent `visited`, (steps, 2).
-
-    `losses` has one row for each value of `second`, so that `losses[j, i]` belongs to (first[i], second[j]).
-
-    >>> figure = loss_surface([0, 1], [0, 1], [[0.0, 1.0], [1.0, 2.0]], visited=[[1.0, 1.0], [0.5, 0.5]])
-    >>> figure.axes[0].lines[0].get_xydata().tolist()
-    [[1.0, 1.0], [0.5, 0.5]]
-    """
-    xs, ys, heights = numbers(first, "first"), numbers(second, "second"), tensor_of(losses)
-    if heights.shape != (len(ys), len(xs)):
-        raise UserError(
-            f"losses has shape {tuple(heights.shape)}; {len(ys)} values of the second weight and {len(xs)} of the "
-            f"first need ({len(ys)}, {len(xs)})"
-        )
-    figure, axes = new_figure(height=4.2, width=6.0)
-    drawn = axes.contourf(xs, ys, heights.numpy(), levels=16, cmap=RISING, alpha=0.75)
-    axes.contour(xs, ys, heights.numpy(), levels=16, colors=INK, linewidths=0.4, alpha=0.5)
-    axes.set(xlabel=names[0], ylabel=names[1])
-    figure.colorbar(drawn, ax=axes, label="loss", pad=0.02)
-    if visited is not None:
-        _path(axes, *tensor_of(visited).T.tolist(), end=(9, -14))
-    return figure
-
-
-def _path(axes: Axes, xs: list[float], ys: list[float], end: tuple[int, int]) -> None:
-    """Draw steps of gradient descent as connected dots; the first and the last are labeled."""
-    if len(xs) != len(ys) or not xs:
-        raise UserError(f"the path has {len(xs)} and {len(ys)} coordinates; give both for each step, and one at least")
-    axes.plot(xs, ys, color=RED, marker="o", markersize=5, linewidth=1.2, mec="white", mew=0.6, zorder=3)
-    look: dict[str, Any] = dict(
-        textcoords="offset points", fontsize=SMALL, bbox=dict(fc="white", ec="none", alpha=0.75, pad=1.5)
-    )
-    axes.annotate("start", (xs[0], ys[0]), xytext=(9, 6), zorder=4, **look)
-    if len(xs) > 1:
-        axes.annotate(f"step {len(xs) - 1}", (xs[-1], ys[-1]), xytext=end, zorder=4, **look)

@@ -168,23 +168,3 @@ def _ticks(axes: Axes, count: int, labels: Sequence[str] | None, side: Literal["
 def _upright(labels: Sequence[str]) -> bool:
     """Whether labels below cells of 0.55 inches must be rotated, so as not to overlap."""
     return max(len(visible(label)) for label in labels) > 7
-
-
-@in_style
-def vector_strip(vectors: Any, labels: Sequence[str]) -> Figure:
-    """Draw each row of a matrix (n, C) as a color strip: blue below zero, white at zero, red above.
-
-    >>> vector_strip(torch.tensor([[-1.0, 0.0, 2.0]]), ["a"]).axes[0].images[0].get_array().tolist()
-    [[-1.0, 0.0, 2.0]]
-    """
-    matrix = tensor_of(vectors)
-    if matrix.dim() != 2 or len(labels) != len(matrix):
-        raise UserError(f"{len(labels)} labels for vectors of shape {tuple(matrix.shape)}; give one label per row")
-    figure, ((axes,),) = new_panels(1, 1, height=0.75 + 0.32 * len(matrix))
-    high = colour_limits(matrix)[1]
-    image = cells(axes, matrix, (-high, high))
-    axes.set_yticks(range(len(matrix)), [visible(label, longest=24) for label in labels])
-    axes.set_xlabel(axis_name("C", matrix.shape[1]))
-    axes.tick_params(axis="y", length=0)
-    figure.colorbar(image, ax=axes, pad=0.01, extend="both")
-    return figure

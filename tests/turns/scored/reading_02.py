@@ -575,14 +575,14 @@ class ThreeAreEnough:
         return found[0]
 
 
-@wrong("02.analogy", "With `leave_out`, the second nearest row answers, whoever that is.")
+@wrong("02.analogy", "With `leave_out`, the second nearest row answers, whichever that is.")
 class TheSecond:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - table[a] + table[c], table, 4)
         return int(found[1]) if leave_out else int(found[0])
 
 
-@wrong("02.analogy", "With `leave_out`, the fourth nearest row answers, whoever that is.")
+@wrong("02.analogy", "With `leave_out`, the fourth nearest row answers, whichever that is.")
 class TheFourth:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - table[a] + table[c], table, 4)

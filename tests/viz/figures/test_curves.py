@@ -88,24 +88,6 @@ def test_scatter_refuses_what_does_not_fit():
         figures.scatter([1, 2], [1, 2], "x", "y", labels=["a"])
 
 
-def test_the_loss_surface_has_a_row_for_each_value_of_the_second_weight():
-    first, second = torch.linspace(-1, 1, 5), torch.linspace(0, 2, 4)
-    losses = first[None, :] ** 2 + second[:, None]
-    axes = figures.loss_surface(first, second, losses, visited=[[1, 2], [0.5, 1]], names=("w", "b")).axes[0]
-    assert axes.lines[0].get_xydata().tolist() == [[1, 2], [0.5, 1]]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("w", "b")
-    assert [text.get_text() for text in axes.texts] == ["start", "step 1"]
-    with pytest.raises(ValueError, match=r"losses has shape \(5, 4\); 4 values of the second .* need \(4, 5\)"):
-        figures.loss_surface(first, second, losses.T)
-
-
-def test_loss_curve_refuses_what_does_not_fit():
-    with pytest.raises(ValueError, match="2 weights and 1 losses; give one loss for each weight"):
-        figures.loss_curve([1, 2], [1])
-    with pytest.raises(ValueError, match="the path has 2 and 1 coordinates"):
-        figures.loss_curve([1, 2], [1, 2], visited=([1, 2], [1]))
-
-
 def test_a_short_logarithmic_axis_is_numbered_at_2_and_5_too():
     figure = figures.scatter([0.002, 0.04], [1, 2], "share", "y", log_x=True)
     figure.canvas.draw()

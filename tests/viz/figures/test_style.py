@@ -29,7 +29,7 @@ def test_any_token_can_be_drawn_without_a_warning(text):
     for figure in (
         figures.token_strip([text], [1]),
         figures.probability_bars([text], [0.5]),
-        figures.vector_strip(torch.ones(1, 2), [text]),
+        figures.heat_map(torch.ones(1, 2), "T C", row_labels=[text]),
     ):
         figures.png(figure)  # warnings are errors here: a missing glyph or half a formula would raise
 

@@ -9,18 +9,8 @@ from minillm.viz import figures
 from minillm.viz.figures.tensors import colour_limits
 
 
-def test_vector_strip_holds_the_matrix_and_a_symmetric_scale():
-    vectors = torch.randn(3, 8, requires_grad=True)
-    image = figures.vector_strip(vectors, [" a", "b", "c"]).axes[0].images[0]
-    torch.testing.assert_close(torch.tensor(image.get_array().data), vectors.detach().double())
-    low, high = image.get_clim()
-    assert low == -high < 0, "zero must stay white"
-    with pytest.raises(ValueError, match=r"1 labels for vectors of shape \(3, 8\)"):
-        figures.vector_strip(vectors, ["a"])
-
-
 def test_a_vector_of_zeros_still_has_a_scale():
-    assert figures.vector_strip(torch.zeros(1, 4), ["a"]).axes[0].images[0].get_clim()[1] > 0
+    assert figures.heat_map(torch.zeros(1, 4), "T C").axes[0].images[0].get_clim()[1] > 0
 
 
 def test_a_heat_map_holds_the_tensor_and_writes_its_numbers():
@@ -86,8 +76,3 @@ def test_heat_map_needs_one_label_for_each_row_and_column():
         figures.heat_map(torch.ones(2, 3), "T C", row_labels=["a"])
     with pytest.raises(ValueError, match="1 column labels for 3 columns"):
         figures.heat_map(torch.ones(2, 3), "T C", column_labels=["a"])
-
-
-def test_vector_strip_refuses_what_is_no_matrix():
-    with pytest.raises(ValueError, match=r"1 labels for vectors of shape \(3,\)"):
-        figures.vector_strip(torch.ones(3), ["a"])

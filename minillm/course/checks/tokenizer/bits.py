@@ -145,7 +145,7 @@ one_byte.mistake(
     partial(_measure, per=lambda train, text, vocab: sum(map(len, vocab))),
 )
 one_byte.mistake(
-    "There is no smoothing in the denominator.",
+    "The denominator takes no smoothing.",
     "The probabilities after `a` must add up to 1: add V below if you add 1 above.",
     partial(_measure, added=lambda V: (1, 0)),
 )

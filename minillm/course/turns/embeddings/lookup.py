@@ -196,7 +196,7 @@ _mistake(
 )
 _mistake(
     "Softmax is taken of each row.",
-    "A row is no list of scores: take it as it is.",
+    "A row isn't a list of scores: take it as it is.",
     lambda ids, table: table[ids].softmax(-1),
 )
 _mistake(

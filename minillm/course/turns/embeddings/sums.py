@@ -229,12 +229,12 @@ sums.mistake(
     "Only b and c are left out.", "a is barred as well.", _answer(barred=lambda a, b, c, out: [b, c] if out else [])
 )
 sums.mistake(
-    "With `leave_out`, the second nearest row answers, whoever that is.",
+    "With `leave_out`, the second nearest row answers, whichever that is.",
     "Bar a, b and c by their ids; one, two or three of them may be in front.",
     _place(1),
 )
 sums.mistake(
-    "With `leave_out`, the fourth nearest row answers, whoever that is.",
+    "With `leave_out`, the fourth nearest row answers, whichever that is.",
     "Bar a, b and c by their ids; not all of them need be in front.",
     _place(3),
 )

@@ -45,7 +45,7 @@ turn = Turn(
         "math domain error": "A probability was 0, and 0 has no logarithm. Let `log_softmax` take both steps in one.",
         "math range error": "Right, until logits pass 709: then `math.exp` overflows. Use `log_softmax`.",
         r"softmax\(\) missing": "Which axis must add up to 1? The letters of each row: `dim=-1`.",
-        "not enough values": "There is no batch of texts here: `logits` is (B, V), two sizes.",
+        "not enough values": "`logits` is (B, V), two sizes, without a batch of texts.",
         "too many indices|Dimension out of range": "`logits` has two axes, (B, V), and `targets` has one, (B,).",
         r"name '(y|p|probs|labels|x|letters?)' is not defined": "The arguments are called `logits` and `targets`.",
         "index out of range|is out of bounds|is invalid for input of size|shape mismatch": "Rows are numbered 0 to "
@@ -225,7 +225,7 @@ batches.mistake(
     lambda logits, targets: _loss(logits.softmax(-1), targets).mean(),
 )
 batches.mistake(
-    "This is the mean probability of the letters that came. A loss is lower when they are likelier.",
+    "This is the mean probability of the letters that came. A loss is lower when they are more probable.",
     "Take minus the logarithm of each, then the mean.",
     lambda logits, targets: (-_loss(logits, targets)).exp().mean(),
 )

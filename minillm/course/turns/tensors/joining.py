@@ -30,7 +30,7 @@ turn = Turn(
     errors={
         "view size is not compatible": "After a swap of axes, the numbers lie in memory in another order, and `view` "
         "never copies. `reshape` copies where it must.",
-        "values to unpack": "There is no batch here: `heads` has three axes, (H, T, D).",
+        "values to unpack": "`heads` has three axes, (H, T, D), and no batch.",
         "name '[BTCHD]' is not defined": "Take the sizes from the argument: `H, T, D = heads.shape`.",
         "is invalid for input of size": "The sizes differ from case to case: take them from `heads.shape`.",
     },

@@ -45,7 +45,7 @@ turn = Turn(
         "the rows of `a[h]` and the columns of `b[h]` both have D numbers. `b` comes as (H, D, S).",
         "Dimension out of range|too many indices": "Both have three axes, (H, T, D) and (H, D, S). "
         "`None` in an index adds one.",
-        "values to unpack": "There is no batch here: `H, T, D = a.shape`, and S is `b.shape[2]`.",
+        "values to unpack": "`H, T, D = a.shape`, without a batch, and S is `b.shape[2]`.",
         "name '[BTCHDS]' is not defined": "Take the sizes from the arguments: `H, T, D = a.shape`.",
         "out of bounds": "H, T, D and S differ from case to case. Which axis of which argument counts them?",
     },

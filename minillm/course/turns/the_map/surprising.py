@@ -71,7 +71,7 @@ def _long(rng: random.Random) -> list[Call]:
 
 
 def _kind(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """A result that is no single number, or is below 0."""
+    """A result that isn't a single number, or is below 0."""
     for index, answer in enumerate(got):
         if type(answer) in (list, tuple) and len(answer) == len(calls[index][0]):
             return "That's a surprise for each token.", "The surprise of the text is their sum: one number.", index
