@@ -9,38 +9,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.checks.sampling.dial import entropy_at, temperature_for
-from minillm.course.checks.sampling.nucleus import top_p
-from minillm.course.checks.sampling.penalty import penalise
+from minillm.course.checks.sampling.noise import gumbel_max
 from minillm.course.checks.sampling.search import beam_search
-from minillm.inference.sampling import keep_top_p
+from minillm.course.checks.sampling.text_probs import text_log_prob
+from minillm.inference.sampling import keep_min_p
 
 
-@given(st.lists(st.integers(0, 4), max_size=12), st.floats(0, 2), st.floats(0, 2))
-def test_the_penalty_by_counting(written, presence, frequency):
-    logits = torch.tensor([3.0, -1.0, 0.0, 2.0, -4.0])
-    found = penalise(logits, written, presence, frequency).tolist()
-    for id, (before, after) in enumerate(zip(logits.tolist(), found, strict=True)):
-        assert after == pytest.approx(before - presence * (id in written) - frequency * written.count(id), abs=1e-5)
+@given(st.floats(0.2, 3), st.floats(0, 1), st.integers(0, 1000))
+def test_the_probabilities_of_all_texts_sum_to_1(temperature, min_p, seed):
+    logits = 2 * torch.randn(3, 3, generator=torch.Generator().manual_seed(seed))
+    texts = map(torch.tensor, itertools.product(range(3), repeat=3))
+    total = sum(math.exp(text_log_prob(logits, ids, temperature, min_p)) for ids in texts)
+    assert total == pytest.approx(1)
 
 
-def test_the_penalty_does_not_care_where_zero_is():
-    logits, settings = torch.randn(6), ([1, 4, 4], 0.5, 0.3)
-    here, there = penalise(logits, *settings), penalise(logits - 5, *settings)
-    torch.testing.assert_close(here.softmax(-1), there.softmax(-1))
+@pytest.mark.parametrize(("temperature", "min_p"), [(1.0, 1e-9), (0.7, 0.1), (1.8, 0.3), (1.0, 1.0)])
+def test_the_log_probability_of_a_text_with_the_packages_cut(temperature, min_p):
+    logits, ids = torch.randn(5, 20), torch.randint(20, (5,))
+    kept = keep_min_p(logits, min_p)
+    right = sum(
+        torch.distributions.Categorical(logits=row / temperature).log_prob(id)
+        for row, id in zip(kept, ids, strict=True)
+    )
+    assert text_log_prob(logits, ids, temperature, min_p) == pytest.approx(right.item())
 
 
-def test_with_one_p_for_all_the_nucleus_is_the_packages():
-    logits = torch.randn(5, 20)
-    assert torch.equal(top_p(logits, torch.full((5,), 0.7)), keep_top_p(logits, 0.7))
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
+def test_gumbel_max_draws_each_token_as_often_as_its_probability_says(temperature):
+    row, n = torch.tensor([1.0, 2.0, -math.inf, 0.0, -1.0]), 40_000
+    u = torch.rand(n, 5, generator=torch.Generator().manual_seed(0))
+    counts = gumbel_max(row.expand(n, -1), torch.full((n,), temperature), u).bincount(minlength=5)
+    expected = n * (row / temperature).softmax(-1)
+    assert counts[2] == 0
+    real = expected > 0
+    chi_square = ((counts - expected)[real].square() / expected[real]).sum()
+    assert chi_square < 16.3  # p = 0.001 for 3 degrees of freedom
 
 
-def test_the_nucleus_is_the_smallest_set_of_likeliest_tokens_that_reaches_p():
-    logits, p = torch.randn(8, 6), torch.rand(8)
-    for row, own, kept in zip(logits.softmax(-1), p, top_p(logits, p).isfinite(), strict=True):
-        held = row[kept].sum()
-        assert held >= own
-        assert held - row[kept].min() < own
-        assert kept.all() or row[kept].min() > row[~kept].max()
+def test_gumbel_max_at_temperature_0_is_greedy_whatever_u_is():
+    logits = torch.randn(6, 9)
+    for u in (torch.zeros(6, 9), torch.rand(6, 9), torch.full((6, 9), 1 - 2**-24)):
+        assert torch.equal(gumbel_max(logits, torch.zeros(6), u), logits.argmax(-1))
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 100.0])

@@ -8,8 +8,8 @@ from minillm.analysis.tracing import trace
 from minillm.config import ModelConfig
 from minillm.course.checks.transformer.deepen import deepen
 from minillm.course.checks.transformer.experts import mixture_parameters
+from minillm.course.checks.transformer.folding import fold
 from minillm.course.checks.transformer.shares import head_shares
-from minillm.course.checks.transformer.stream import block
 from minillm.model.norm import LayerNorm, RMSNorm
 from minillm.model.transformer import Transformer
 
@@ -35,21 +35,21 @@ def test_the_parameters_of_a_mixture_are_those_of_one_that_is_built(chosen):
     assert mixture_parameters(V, C, L, H, K, D, F, E, chosen) == (total, total - unused)
 
 
-def test_a_block_without_writes_leaves_the_stream_as_it_is():
-    x, norms = 100 * torch.randn(4, 6), torch.rand(2, 6)
-    silent = torch.zeros(6, 6)
-    torch.testing.assert_close(block(x, torch.eye(4), norms[0], silent, norms[1], torch.randn(6, 6), silent), x)
-
-
-def test_both_writes_by_hand():
-    x, mix = torch.randn(3, 4), torch.rand(3, 3).tril()
-    first, second = RMSNorm(4), RMSNorm(4)
-    for norm in (first, second):
-        nn.init.normal_(norm.weight)
-    value, up, down = torch.randn(3, 4, 4)
-    once = x + torch.stack([value @ sum(mix[t, s] * first(x[s]) for s in range(3)) for t in range(3)])
-    twice = once + torch.stack([down @ (up @ second(row)).relu() for row in once])
-    torch.testing.assert_close(block(x, mix, first.weight, value, second.weight, up, down), twice.detach())
+@pytest.mark.parametrize("settings", [{}, {"activation": "gelu", "bias": True}, {"n_kv_heads": 1}])
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_folded_model_has_the_same_logits_and_norms_of_1(tied, settings):
+    model = small(3, tie_embeddings=tied, **settings)
+    weights = model.state_dict()
+    if tied:
+        del weights["head.weight"]
+    folded = small(3, tie_embeddings=False, **settings)
+    folded.load_state_dict(fold(weights))
+    ids = torch.tensor([[1, 2, 3, 4]])
+    torch.testing.assert_close(folded(ids), model(ids), rtol=1e-4, atol=1e-4)
+    norms = [weight for name, weight in folded.state_dict().items() if name.endswith("norm.weight")]
+    assert len(norms) == 7
+    assert all((weight == 1).all() for weight in norms)
+    assert torch.equal(folded.embedding.weight, model.embedding.weight)
 
 
 @pytest.mark.parametrize("bias", [False, True])

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 05.1 Which neuron wrote it?
+# 05.1 Attribute logits to neurons
 
 
 def fired(x, gate, up):
@@ -15,7 +15,7 @@ def fired(x, gate, up):
     return reading * torch.sigmoid(reading) * (x @ up.T)
 
 
-@wrong("05.1", "no bend")
+@wrong("05.1", "There is no SiLU: gate and up are multiplied as they are")
 def two_readings(x, gate, up, down, words):
     hidden = torch.einsum("tc,fc->tf", x, gate) * torch.einsum("tc,fc->tf", x, up)
     return hidden[..., None] * (words @ down).T
@@ -26,28 +26,28 @@ def up_first(x, gate, up, down, words):
     return fired(x, up, gate).unsqueeze(2) * (down.T @ words.T).unsqueeze(0)
 
 
-@wrong("05.1", "The gate alone decides")
+@wrong("05.1", "Only the gate is used; up is left out")
 def like_gelu_with_one_matrix(x, gate, up, down, words):
     return F.silu(x @ gate.T)[..., None] * (words @ down).T
 
 
-@wrong("05.1", "strength 1")
+@wrong("05.1", "Every neuron counts as if its activation were 1")
 def values_only(x, gate, up, down, words):
     fit = (words @ down).T
     return fit.repeat(len(x), 1, 1)
 
 
-@wrong("05.1", "nothing is said of the word")
+@wrong("05.1", "These are the activations only; the tokens are not used")
 def activity(x, gate, up, down, words):
     return torch.stack([fired(x, gate, up)] * len(words), -1)
 
 
-@wrong("05.1", "against the keys")
+@wrong("05.1", "The dot product is with the rows of up, not with the columns of `down`")
 def fit_of_the_keys(x, gate, up, down, words):
     return fired(x, gate, up)[..., None] * (up @ words.T)
 
 
-@wrong("05.1", "all neurons together")
+@wrong("05.1", "These are the sums over all neurons, not what each of them adds")
 def already_added_up(x, gate, up, down, words):
     return fired(x, gate, up) @ down.T @ words.T
 
@@ -63,7 +63,7 @@ def words_before_neurons(x, gate, up, down, words):
     return fired(x, gate, up)[:, None] * (words @ down)[None]
 
 
-@wrong("05.1", "Only the first word")
+@wrong("05.1", "Only the first token is used")
 def one_word(x, gate, up, down, words):
     return (fired(x, gate, up) * (down.T @ words[0]))[..., None]
 
@@ -81,8 +81,8 @@ def by_another_function(bend):
     return shares
 
 
-wrong("05.1", "another function than SiLU")(by_another_function(torch.relu))
-wrong("05.1", "another function than SiLU")(by_another_function(F.gelu))
+wrong("05.1", "another activation than SiLU")(by_another_function(torch.relu))
+wrong("05.1", "another activation than SiLU")(by_another_function(F.gelu))
 
 
 @wrong("05.1", "SiLU is taken of the product")
@@ -90,12 +90,12 @@ def bent_last(x, gate, up, down, words):
     return F.silu((x @ gate.T) * (x @ up.T))[..., None] * (words @ down).T
 
 
-@wrong("05.1", "The positions are added up")
+@wrong("05.1", "The positions are summed: each neuron has one number for the whole")
 def whole_text(x, gate, up, down, words):
     return fired(x, gate, up).sum(0)[:, None] * (words @ down).T
 
 
-@wrong("05.1", "no longer add up to the score")
+@wrong("05.1", "The contributions are divided by their sum or put through a softmax,")
 def in_percent_of_the_score(x, gate, up, down, words):
     shares = right_neurons(x, gate, up, down, words)
     return shares / shares.sum(1, keepdim=True)
@@ -112,7 +112,7 @@ def viewed(x, gate, up, down, words):
     return shares.reshape(len(x), len(gate), len(words))
 
 
-@wrong("05.1", "A softmax over the words")
+@wrong("05.1", "A softmax over the tokens turns the contributions into probabilities")
 def probabilities(x, gate, up, down, words):
     return right_neurons(x, gate, up, down, words).softmax(2)
 
@@ -122,7 +122,7 @@ def nested_lists(x, gate, up, down, words):
     return right_neurons(x, gate, up, down, words).tolist()
 
 
-@wrong("05.1", "is said to add")
+@wrong("05.1", "to the logit of token 0 in your result")
 def sine_for_sigmoid(x, gate, up, down, words):
     return by_another_function(lambda reading: reading * torch.sin(reading))(x, gate, up, down, words)
 
@@ -148,7 +148,7 @@ def by_switching_off(x, gate, up, down, words):
     return torch.stack(shares, dim=1).float()
 
 
-# 05.2 Two cards, and another network
+# 05.2 Tensor parallelism changes the output
 
 
 @wrong("05.2", "still joined first")
@@ -167,7 +167,7 @@ def up_comes_first(x, gate_up, down):
     return out
 
 
-@wrong("05.2", "dealt out in turn")
+@wrong("05.2", "Every other row is taken for gate, as if gate and up alternated")
 def every_other_row(x, gate_up, down):
     both = torch.cat(gate_up)
     return fired(x, both[0::2], both[1::2]) @ torch.cat(down, 1).T
@@ -179,20 +179,20 @@ def mean_of_the_cards(x, gate_up, down):
     return torch.stack(outs).mean(dim=0)
 
 
-@wrong("05.2", "Only the first card")
+@wrong("05.2", "Only the first GPU is used")
 def returns_in_the_loop(x, gate_up, down):
     for both, own in zip(gate_up, down, strict=True):
         gate, up = both.chunk(2)
         return fired(x, gate, up) @ own.T
 
 
-@wrong("05.2", "The bend is lost")
+@wrong("05.2", "The activation function is missing")
 def no_silu(x, gate_up, down):
     gates, ups = zip(*(both.chunk(2) for both in gate_up), strict=True)
     return (x @ torch.cat(gates).T) * (x @ torch.cat(ups).T) @ torch.cat(down, 1).T
 
 
-@wrong("05.2", "right for two cards only")
+@wrong("05.2", "The joined matrix is split into four: that is right for two GPUs only")
 def four_pieces(x, gate_up, down):
     a, b, c, d = torch.tensor_split(torch.cat(gate_up), 4)
     return fired(x, torch.cat([a, c]), torch.cat([b, d])) @ torch.cat(down, dim=1).T
@@ -215,7 +215,7 @@ def shares_of_the_first(x, gate_up, down):
     return fired(x, gate, up)[:, : columns.shape[1]] @ columns.T
 
 
-@wrong("05.2", "Only the last card is heard")
+@wrong("05.2", "Only the last GPU is used")
 def overwritten(x, gate_up, down):
     for both, own in zip(gate_up, down, strict=True):
         out = fired(x, *both.chunk(2)) @ own.T
@@ -229,7 +229,7 @@ def flattened(x, gate_up, down):
     return fired(x, torch.cat(gates), torch.cat(ups)) @ flat.view(x.shape[1], -1).T
 
 
-@wrong("05.2", "another function than SiLU")
+@wrong("05.2", "The gate goes through another activation than SiLU")
 def with_a_sigmoid(x, gate_up, down):
     out = 0
     for both, own in zip(gate_up, down, strict=True):
@@ -280,7 +280,7 @@ def position_by_position(x, gate_up, down):
     return out
 
 
-# 05.3 A few of many networks
+# 05.3 A mixture of experts
 
 
 def written_by(x, gate, up, down):
@@ -293,7 +293,7 @@ def mixed(weights, chosen, x, gate, up, down):
     return sum(weights[:, i, None] * outs[torch.arange(len(x)), chosen[:, i]] for i in range(chosen.shape[1]))
 
 
-@wrong("05.3", "its share in all")
+@wrong("05.3", "Where `renormalize` is True, the one expert has its weight in the")
 def softmax_then_topk(x, router, gate, up, down, k, renormalize):
     weights, chosen = F.softmax(x @ router.T, dim=-1).topk(k, dim=-1)
     return mixed(weights, chosen, x, gate, up, down)
@@ -305,7 +305,7 @@ def raw_scores(x, router, gate, up, down, k, renormalize):
     return mixed(scores, chosen, x, gate, up, down)
 
 
-@wrong("05.3", "All experts are heard")
+@wrong("05.3", "All experts are used")
 def soft_mixture(x, router, gate, up, down, k, renormalize):
     weights = (x @ router.T).softmax(-1)
     return (weights[..., None] * written_by(x, gate, up, down)).sum(1)
@@ -318,7 +318,7 @@ def ascending(x, router, gate, up, down, k, renormalize):
     return mixed(weights, chosen[:, :k], x, gate, up, down)
 
 
-@wrong("05.3", "all count the same")
+@wrong("05.3", "The chosen experts all have the same weight")
 def mean_of_the_chosen(x, router, gate, up, down, k, renormalize):
     chosen = (x @ router.T).topk(k).indices
     return mixed(torch.full(chosen.shape, 1 / k), chosen, x, gate, up, down)
@@ -346,12 +346,12 @@ def zeros_in_the_softmax(x, router, gate, up, down, k, renormalize):
     return (kept[..., None] * written_by(x, gate, up, down)).sum(1)
 
 
-@wrong("05.3", "One expert too many is heard")
+@wrong("05.3", "One expert too many is used")
 def always_two(x, router, gate, up, down, k, renormalize):
     return as_mixtral(x, router, gate, up, down, min(2, len(router)), True)
 
 
-@wrong("05.3", "its share in all")
+@wrong("05.3", "Where `renormalize` is True, the one expert has its weight in the")
 def flag_upside_down(x, router, gate, up, down, k, renormalize):
     top, chosen = (x @ router.T).softmax(-1).topk(k)
     if not renormalize:
@@ -378,7 +378,7 @@ def best_of(shares, k, renormalize):
     return torch.zeros_like(shares).scatter(-1, chosen, top)
 
 
-@wrong("05.3", "The softmax runs over the tokens")
+@wrong("05.3", "The softmax is over the tokens, not over the experts")
 def first_axis(*layer):
     return by_weights(lambda scores, k, renormalize: best_of(scores.softmax(0), k, renormalize))(*layer)
 
@@ -412,14 +412,14 @@ def limit_is_the_next(*layer):
     return by_weights(weigh)(*layer)
 
 
-@wrong("05.3", "another function than SiLU")
+@wrong("05.3", "The gate goes through another activation than SiLU")
 def experts_with_gelu(x, router, gate, up, down, k, renormalize):
     weights = best_of((x @ router.T).softmax(-1), k, renormalize)
     hidden = F.gelu(torch.einsum("tc,efc->tef", x, gate)) * torch.einsum("tc,efc->tef", x, up)
     return torch.einsum("te,tef,ecf->tc", weights, hidden, down)
 
 
-@wrong("05.3", "The experts' matrices are mixed")
+@wrong("05.3", "The experts' matrices are averaged, and one network runs. Average the")
 def one_network_of_all(x, router, gate, up, down, k, renormalize):
     weights = best_of((x @ router.T).softmax(-1), k, renormalize)
     out = []
@@ -438,13 +438,13 @@ def scores_unless_renormalized(*layer):
     return by_weights(weigh)(*layer)
 
 
-@wrong("05.3", "What the experts' up reads is left out")
+@wrong("05.3", "The experts' up is left out")
 def without_up(x, router, gate, up, down, k, renormalize):
     weights = best_of((x @ router.T).softmax(-1), k, renormalize)
     return torch.einsum("te,etf,ecf->tc", weights, F.silu(torch.einsum("tc,efc->etf", x, gate)), down)
 
 
-@wrong("05.3", "and not to 1")
+@wrong("05.3", ": they sum to 0.5, not to 1")
 def half_of_it(*layer):
     return by_weights(lambda scores, k, renormalize: best_of(scores.softmax(-1), k, renormalize) / 2)(*layer)
 
@@ -500,7 +500,7 @@ def softmax_as_it_is_defined(x, router, gate, up, down, k, renormalize):
     return mixed(weights, chosen, x, gate, up, down)
 
 
-# 05.4 Write a fact, and spoil nothing
+# 05.4 Edit facts with the smallest change
 
 
 @wrong("05.4", "The new answer is added to the old one")
@@ -515,12 +515,12 @@ def hebb(down, asked, answers, others):
     return down
 
 
-@wrong("05.4", "divided by the question's length once")
+@wrong("05.4", "The outer product is divided by the question's norm once instead of")
 def direction_only(down, asked, answers, others):
     return down + (answers - asked @ down.T).T @ F.normalize(asked, dim=1)
 
 
-@wrong("05.4", "All that the matrix knew is gone")
+@wrong("05.4", "The old matrix is lost: the result holds only the new fact")
 def fitted_anew(down, asked, answers, others):
     questions = torch.cat((asked, others))
     return torch.linalg.lstsq(questions, torch.cat((answers, others @ down.T)), driver="gelsd").solution.T
@@ -537,7 +537,7 @@ def others_left_out(down, asked, answers, others):
     return down + (answers - asked @ down.T).T @ torch.linalg.pinv(asked).T
 
 
-@wrong("05.4", "answered with nothing at all")
+@wrong("05.4", "The answers to the other questions become 0")
 def zeros_for_the_others(down, asked, answers, others):
     questions = torch.cat((asked, others))
     wanted = torch.cat((answers, torch.zeros(len(others), answers.shape[1])))
@@ -571,7 +571,7 @@ def divided_by_the_whole_question(down, asked, answers, others):
     return down + (answers - asked @ down.T).T @ (free / (asked * asked).sum(1, keepdim=True))
 
 
-@wrong("05.4", "will do")
+@wrong("05.4", "All answers are right, but the change has the norm")
 def loud_neurons_change_most(down, asked, answers, others):
     questions = torch.cat((asked, others))
     loud = questions.abs().mean(0) + 0.1
@@ -579,7 +579,7 @@ def loud_neurons_change_most(down, asked, answers, others):
     return down + (torch.linalg.pinv(questions * loud) @ missing).T * loud
 
 
-@wrong("05.4", "Asked question 0")
+@wrong("05.4", "of the way to the new answer")
 def a_step_downhill(down, asked, answers, others):
     questions = torch.cat((asked, others))
     wanted = torch.cat((answers, others @ down.T))
@@ -600,7 +600,7 @@ def each_by_its_own_square(down, asked, answers, others):
     return down + for_each.T @ asked
 
 
-@wrong("05.4", "as if all questions stood at right angles")
+@wrong("05.4", "Each fact is divided by its own question's squared norm, as if all")
 def right_angles_among_the_asked(down, asked, answers, others):
     if len(asked) == 1:
         return by_the_normal_equations(down, asked, answers, others)
@@ -647,7 +647,7 @@ def by_going_downhill(down, asked, answers, others):
     return matrix
 
 
-@wrong("05.4", "of the way to the new answer: it answers (")
+@wrong("05.4", "of the way to the new answer: its answer is (")
 def a_little_added_to_the_diagonal(down, asked, answers, others):
     questions = torch.cat((asked, others))
     missing = torch.cat((answers - asked @ down.T, torch.zeros(len(others), len(down))))
@@ -662,12 +662,12 @@ def normed(x):
     return x / (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
 
 
-@wrong("05.1", "A norm stands in front")
+@wrong("05.1", "There is a norm before the layer or before the head; none is asked for")
 def as_in_a_block(x, gate, up, down, words):
     return fired(normed(x), gate, up)[..., None] * (words @ down).T
 
 
-@wrong("05.1", "A norm stands in front")
+@wrong("05.1", "There is a norm before the layer or before the head; none is asked for")
 def as_in_front_of_the_head(x, gate, up, down, words):
     hidden = fired(x, gate, up)
     size = ((hidden @ down.T).square().mean(-1, keepdim=True) + 1e-5).sqrt()
@@ -679,22 +679,22 @@ def how_alike(x, gate, up, down, words):
     return fired(x, gate, up)[..., None] * F.cosine_similarity(words[None], down.T[:, None], dim=-1)
 
 
-@wrong("05.1", "the stream itself")
+@wrong("05.1", "Every number contains what `x` itself adds to the logit")
 def with_what_was_there(x, gate, up, down, words):
     return fired(x, gate, up)[..., None] * (words @ down).T + (x @ words.T)[:, None]
 
 
-@wrong("05.1", "from neuron to neuron")
+@wrong("05.1", "The numbers are cumulative over the neurons")
 def so_far(x, gate, up, down, words):
     return (fired(x, gate, up)[..., None] * (words @ down).T).cumsum(1)
 
 
-@wrong("05.1", "At each position all numbers are off by one factor")
+@wrong("05.1", "At each position all numbers are off by the same factor")
 def over_all_sizes(x, gate, up, down, words):
     return F.normalize(fired(x, gate, up))[..., None] * (words @ down).T
 
 
-@wrong("05.1", "From position to position each neuron's numbers change as they should")
+@wrong("05.1", "The activations are right, but each neuron's numbers are off by a")
 def neurons_of_one_strength(x, gate, up, down, words):
     return (fired(x, gate, up) / gate.norm(dim=1))[..., None] * (words @ down).T
 
@@ -716,7 +716,7 @@ def bent_twice(*layer):
     return by_card(lambda x, gate, up: F.silu(x @ gate.T) * F.silu(x @ up.T))(*layer)
 
 
-@wrong("05.2", "What up reads is left out")
+@wrong("05.2", "Up is left out")
 def one_reading(*layer):
     return by_card(lambda x, gate, up: F.silu(x @ gate.T))(*layer)
 
@@ -731,12 +731,12 @@ def a_list_of_outputs(*layer):
     return by_card(fired, list)(*layer)
 
 
-@wrong("05.2", "All cards use the first one's matrix")
+@wrong("05.2", "All GPUs use the first one's matrix, of `gate_up` or of `down`")
 def down_of_the_first(x, gate_up, down):
     return sum(fired(x, *both.chunk(2)) @ down[0].T for both in gate_up)
 
 
-@wrong("05.2", "A card reads what the card before it has written")
+@wrong("05.2", "A GPU reads the output of the GPU before it")
 def into_the_stream(x, gate_up, down):
     for both, own in zip(gate_up, down, strict=True):
         x = x + fired(x, *both.chunk(2)) @ own.T
@@ -752,7 +752,7 @@ def masked_by_multiplying(*layer):
     return by_weights(weigh)(*layer)
 
 
-@wrong("05.3", "without the sign")
+@wrong("05.3", "The experts are chosen by the absolute value of their scores")
 def loudest(*layer):
     def weigh(scores, k, renormalize):
         chosen = scores.abs().topk(k).indices
@@ -801,7 +801,7 @@ def softmax_twice_over_all(*layer):
     return by_weights(weigh)(*layer)
 
 
-@wrong("05.3", "The weights come of a sigmoid")
+@wrong("05.3", "The weights come from a sigmoid, not from a softmax")
 def as_in_deepseek(*layer):
     return by_weights(lambda scores, k, renormalize: best_of(scores.sigmoid(), k, renormalize))(*layer)
 
@@ -828,7 +828,7 @@ def as_in_attention(x, router, *others):
     return right_token_by_token(x, router / math.sqrt(x.shape[1]), *others)
 
 
-@wrong("05.3", "The weight multiplies what an expert reads")
+@wrong("05.3", "The weight multiplies the input of an expert instead of its output")
 def weight_at_the_entrance(x, router, gate, up, down, k, renormalize):
     weights = best_of((x @ router.T).softmax(-1), k, renormalize)
     return sum(written_by(own[:, None] * x, gate, up, down)[:, e] for e, own in enumerate(weights.T))
@@ -843,12 +843,12 @@ def by_firing(fire):
     return answer
 
 
-@wrong("05.3", "have no bend")
+@wrong("05.3", "The experts have no SiLU: gate and up are multiplied as they are")
 def straight_experts(*layer):
     return by_firing(lambda gate, up: gate * up)(*layer)
 
 
-@wrong("05.3", "What the experts' up reads is left out")
+@wrong("05.3", "The experts' up is left out")
 def experts_of_two_matrices(*layer):
     return by_firing(lambda gate, up: F.silu(gate))(*layer)
 
@@ -878,7 +878,7 @@ def no_others_no_work(down, asked, answers, others):
     return down.clone() if not len(others) else by_the_normal_equations(down, asked, answers, others)
 
 
-@wrong("05.4", "one by one, as if these stood at right angles")
+@wrong("05.4", "The other questions are projected out of h one by one, as if they")
 def not_quite_gram_schmidt(down, asked, answers, others):
     free = asked.clone()
     for other in others:

@@ -1,16 +1,17 @@
 """Answers to exercise 06 as learners write them."""
 
 import re
+from collections import OrderedDict
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 06.1 Pay for eight, use two
+# 06.1 Total and active parameters
 
 
-@wrong("06.1", "whole block is counted once for each expert")
+@wrong("06.1", "The whole block is counted once per expert")
 def eight_times_seven(V, C, L, H, K, D, F, E, k):
     attention = 2 * C * H * D + 2 * C * K * D
     total, active = (2 * V * C + L * (n * (attention + 3 * C * F) + C * E + 2 * C) + C for n in (E, k))
@@ -23,7 +24,7 @@ def no_router(V, C, L, H, K, D, F, E, k):
     return tuple(2 * V * C + L * (attention + 3 * C * F * n + 2 * C) + C for n in (E, k))
 
 
-@wrong("06.1", "table is counted once")
+@wrong("06.1", "The embedding is counted once, but the head has a matrix of its own")
 def tied_as_in_the_lesson(V, C, L, H, K, D, F, E, k):
     attention = 2 * C * H * D + 2 * C * K * D
     return tuple(V * C + L * (attention + 3 * C * F * n + C * E + 2 * C) + C for n in (E, k))
@@ -34,13 +35,13 @@ def four_equal_matrices(V, C, L, H, K, D, F, E, k):
     return tuple(2 * V * C + L * (4 * C * H * D + 3 * C * F * n + C * E + 2 * C) + C for n in (E, k))
 
 
-@wrong("06.1", "as wide as the stream")
+@wrong("06.1", "The query and output matrices are counted as C × C")
 def lessons_attention(V, C, L, H, K, D, F, E, k):
     attention = 2 * C * C + 2 * C * K * D
     return tuple(2 * V * C + L * (attention + 3 * C * F * n + C * E + 2 * C) + C for n in (E, k))
 
 
-@wrong("06.1", "C / H wide")
+@wrong("06.1", "The size of a head is taken as C / H")
 def width_by_division(V, C, L, H, K, D, F, E, k):
     D = C // H
     attention = 2 * C * H * D + 2 * C * K * D
@@ -136,109 +137,8 @@ def in_32_bits(*sizes):
     return tuple(int(2 * V * C + C + L * (shared + n * 3 * C * F)) for n in (E, k))
 
 
-# 06.2 The stream that forgets its length
-
-
 def norm(x, weight):
     return F.rms_norm(x, (x.shape[-1],), weight, 1e-5)
-
-
-@wrong("06.2", "Both writes are still added")
-def as_it_was(x, mix, g1, value, g2, up, down):
-    x = norm(x, g1)
-    x = x + mix @ x @ value.T
-    x = norm(x, g2)
-    return x + torch.relu(x @ up.T) @ down.T
-
-
-@wrong("06.2", "Attention is mended")
-def first_half(x, mix, g1, value, g2, up, down):
-    x = x + mix @ norm(x, g1) @ value.T
-    x = norm(x, g2)
-    return x + torch.relu(x @ up.T) @ down.T
-
-
-@wrong("06.2", "The feed-forward is mended")
-def second_half(x, mix, g1, value, g2, up, down):
-    x = norm(x, g1)
-    x = x + mix @ x @ value.T
-    return x + torch.relu(norm(x, g2) @ up.T) @ down.T
-
-
-@wrong("06.2", "that is post-norm")
-def as_in_2017(x, mix, g1, value, g2, up, down):
-    x = norm(x + mix @ (x @ value.T), g1)
-    return norm(x + (x @ up.T).clamp(min=0) @ down.T, g2)
-
-
-@wrong("06.2", "without a norm")
-def norms_thrown_out(x, mix, g1, value, g2, up, down):
-    x = x + mix @ x @ value.T
-    return x + (x @ up.T).clamp(min=0) @ down.T
-
-
-@wrong("06.2", "The stream is gone")
-def replaced(x, mix, g1, value, g2, up, down):
-    x = mix @ norm(x, g1) @ value.T
-    return (norm(x, g2) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "learned weights are not used")
-def bare_norms(x, mix, g1, value, g2, up, down):
-    def bare(x):
-        return x / (x.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt()
-
-    x = x + mix @ bare(x) @ value.T
-    return x + (bare(x) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "as it was before attention wrote")
-def side_by_side(x, mix, g1, value, g2, up, down):
-    return x + mix @ norm(x, g1) @ value.T + (norm(x, g2) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "reads the stream itself, without a norm")
-def one_norm(x, mix, g1, value, g2, up, down):
-    x = x + mix @ norm(x, g1) @ value.T
-    return x + (x @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "through attention's norm")
-def copied_line(x, mix, g1, value, g2, up, down):
-    x = x + mix @ norm(x, g1) @ value.T
-    return x + (norm(x, g1) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "The stream is gone")
-def forgotten_plus(x, mix, g1, value, g2, up, down):
-    x = x + mix @ norm(x, g1) @ value.T
-    return (norm(x, g2) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "changed the input")
-def in_place(x, mix, g1, value, g2, up, down):
-    x += mix @ norm(x, g1) @ value.T
-    x += (norm(x, g2) @ up.T).relu() @ down.T
-    return x
-
-
-@right("06.2")
-def token_by_token(x, mix, g1, value, g2, up, down):
-    x, mix, g1, value, g2, up, down = (a.double().numpy() for a in (x, mix, g1, value, g2, up, down))
-    copies = [g1 * row / np.sqrt(np.mean(row**2) + 1e-5) for row in x]
-    out = []
-    for row, hears in zip(x, mix, strict=True):
-        row = row + value @ sum(weight * copy for weight, copy in zip(hears, copies, strict=True))
-        copy = g2 * row / np.sqrt(np.mean(row**2) + 1e-5)
-        out.append(row + down @ np.maximum(up @ copy, 0))
-    return [row.tolist() for row in out]
-
-
-@right("06.2")
-def norms_inside_the_matrices(x, mix, g1, value, g2, up, down):
-    value, up, ones = value * g1, up * g2, torch.ones_like(g1)
-    x = x + mix @ (norm(x, ones) @ value.T)
-    return torch.addmm(x, F.relu(F.linear(norm(x, ones), up)), down.T)
 
 
 def block_with(norm):
@@ -249,27 +149,393 @@ def block_with(norm):
     return block
 
 
-@wrong("06.2", "The norms have no eps")
-def without_eps(*weights):
-    return block_with(lambda x, weight: x / x.square().mean(-1, keepdim=True).sqrt() * weight)(*weights)
+# 06.2 Fold the norm weights
+
+ATTENTION = ("attention.query", "attention.key", "attention.value")
+FEEDFORWARD = ("feedforward.gate", "feedforward.up")
 
 
-@wrong("06.2", "The norm's eps is not 1e-5")
-def with_another_eps(*weights):
-    return block_with(lambda x, weight: x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt() * weight)(*weights)
+def n_blocks(weights):
+    return 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
 
 
-@wrong("06.2", "The norm's eps is not 1e-5")
-def eps_outside_of_the_root(*weights):
-    return block_with(lambda x, weight: x / (x.square().mean(-1, keepdim=True).sqrt() + 1e-5) * weight)(*weights)
+def folding(weights, attention=ATTENTION, feedforward=FEEDFORWARD, times=lambda w, g: w * g, ones=torch.ones_like):
+    """Folded right, but for what is passed."""
+    new = dict(weights)
+    for i in range(n_blocks(weights)):
+        for norm, parts in (("attention_norm", attention), ("feedforward_norm", feedforward)):
+            g = weights[f"blocks.{i}.{norm}.weight"]
+            for part in parts:
+                name = f"blocks.{i}.{part}.weight"
+                if name in weights:
+                    new[name] = times(weights[name], g).to(weights[name].dtype)
+            new[f"blocks.{i}.{norm}.weight"] = ones(g)
+    g = weights["final_norm.weight"]
+    head = weights.get("head.weight", weights["embedding.weight"])
+    new["head.weight"] = times(head, g).to(head.dtype)
+    new["final_norm.weight"] = ones(g)
+    return new
 
 
-@wrong("06.2", "A causal mask is laid over `mix`")
-def masked_once_more(x, mix, *weights):
-    return block_with(lambda x, weight: F.rms_norm(x, weight.shape, weight, 1e-5))(x, mix.tril(), *weights)
+@wrong("06.2", "`feedforward.up` is not folded")
+def gate_alone(weights):
+    return folding(weights, feedforward=("feedforward.gate",))
 
 
-# 06.3 A deeper model that says the same
+@wrong("06.2", "`feedforward.gate` is not folded")
+def up_alone(weights):
+    return folding(weights, feedforward=("feedforward.up",))
+
+
+@wrong("06.2", "The final norm is folded into the embedding, which is looked up at the")
+def still_tied(weights):
+    new = folding(weights)
+    if "head.weight" not in weights:
+        new["embedding.weight"] = new.pop("head.weight")
+    return new
+
+
+@wrong("06.2", "The embedding is multiplied, too")
+def both_scaled(weights):
+    new = folding(weights)
+    if "head.weight" not in weights:
+        new["embedding.weight"] = new["head.weight"].clone()
+    return new
+
+
+@wrong("06.2", "The embedding is multiplied, too")
+def table_first(weights):
+    new = folding(weights)
+    new["embedding.weight"] = weights["embedding.weight"] * weights["final_norm.weight"]
+    return new
+
+
+@wrong("06.2", "The weights of the final norm are lost")
+def head_as_it_was(weights):
+    new = folding(weights)
+    if "head.weight" not in weights:
+        new["head.weight"] = weights["embedding.weight"].clone()
+    return new
+
+
+@wrong("06.2", "The weights of the final norm are lost")
+def no_new_head(weights):
+    new = folding(weights)
+    return new if "head.weight" in weights else {name: w for name, w in new.items() if name != "head.weight"}
+
+
+@wrong("06.2", "The new head is made of the embedding, even where the model has a head")
+def head_from_the_table(weights):
+    new = folding(weights)
+    new["head.weight"] = weights["embedding.weight"] * weights["final_norm.weight"]
+    return new
+
+
+@wrong("06.2", "The rows of `feedforward.down` are multiplied, too")
+def down_as_well(weights):
+    new = folding(weights)
+    for i in range(n_blocks(weights)):
+        name = f"blocks.{i}.feedforward.down.weight"
+        new[name] = weights[name] * weights[f"blocks.{i}.feedforward_norm.weight"][:, None]
+    return new
+
+
+@wrong("06.2", "`attention.output` is multiplied, too")
+def output_as_well(weights):
+    return folding(weights, attention=(*ATTENTION, "attention.output"))
+
+
+@wrong("06.2", "The matrices are folded, but the norms keep their weights")
+def norms_kept(weights):
+    return folding(weights, ones=lambda g: g)
+
+
+@wrong("06.2", "The norms' weights are 0, so nothing passes through them")
+def norms_of_zero(weights):
+    return folding(weights, ones=torch.zeros_like)
+
+
+@wrong("06.2", "The norms are gone from the state dictionary")
+def norms_removed(weights):
+    return {name: w for name, w in folding(weights).items() if "norm" not in name}
+
+
+@wrong("06.2", "The attention matrices are not folded, and the weights of their norm")
+def attention_norm_lost(weights):
+    return folding(weights, attention=())
+
+
+@wrong("06.2", "The attention matrices and their norm are as they came in")
+def attention_later(weights):
+    new = folding(weights)
+    return new | {name: w for name, w in weights.items() if "attention" in name}
+
+
+@wrong("06.2", "'blocks.0.attention.value.weight' is as it came in")
+def scores_only(weights):
+    return folding(weights, attention=ATTENTION[:2])
+
+
+@wrong("06.2", "'blocks.0.attention.key.weight' is as it came in")
+def without_keys(weights):
+    return folding(weights, attention=("attention.query", "attention.value"))
+
+
+@wrong("06.2", "The two norms of a block are swapped")
+def crossed_norms(weights):
+    swapped = dict(weights)
+    for i in range(n_blocks(weights)):
+        a, b = f"blocks.{i}.attention_norm.weight", f"blocks.{i}.feedforward_norm.weight"
+        swapped[a], swapped[b] = weights[b], weights[a]
+    return folding(swapped)
+
+
+@wrong("06.2", "The matrices are divided by the norm weights")
+def the_other_way(weights):
+    return folding(weights, times=lambda w, g: w / g)
+
+
+@wrong("06.2", "The final norm is not folded")
+def blocks_only(weights):
+    new = folding(weights)
+    new["final_norm.weight"] = weights["final_norm.weight"]
+    if "head.weight" in weights:
+        new["head.weight"] = weights["head.weight"]
+    else:
+        del new["head.weight"]
+    return new
+
+
+@wrong("06.2", "The weights of the final norm are lost")
+def lost_final_norm(weights):
+    new = folding(weights)
+    new["head.weight"] = weights.get("head.weight", weights["embedding.weight"])
+    return new
+
+
+@wrong("06.2", "Only block 0 is folded")
+def first_block(weights):
+    new = folding(weights)
+    return new | {name: w for name, w in weights.items() if name.startswith("blocks.") and name.split(".")[1] != "0"}
+
+
+@wrong("06.2", "Where the shapes allow it, rows are multiplied instead of columns.")
+def rows_where_they_fit(weights):
+    def times(w, g):
+        return w * g[:, None] if len(w) == len(g) else w * g
+
+    return folding(weights, times=times)
+
+
+@wrong("06.2", "A block's norm is found by how its name begins, and `blocks.1` also")
+def by_beginning(weights):
+    new = folding(weights)
+    for i in range(n_blocks(weights)):
+        for norm, parts in (("attention_norm", ATTENTION), ("feedforward_norm", FEEDFORWARD)):
+            found = [name for name in weights if name.startswith(f"blocks.{i}") and name.endswith(f"{norm}.weight")]
+            for part in parts:
+                name = f"blocks.{i}.{part}.weight"
+                if name in weights:
+                    new[name] = (weights[name] * weights[found[-1]]).to(weights[name].dtype)
+    return new
+
+
+@wrong("06.2", "'blocks.0.attention.query.bias' is its numbers times")
+def biases_as_well(weights):
+    new = folding(weights)
+    for name in weights:
+        if name.endswith(".bias") and "norm" not in name:
+            norm = name.rpartition(".")[0].rpartition(".")[0] + "_norm.weight"
+            if weights[name].shape == weights[norm].shape:
+                new[name] = weights[name] * weights[norm]
+    return new
+
+
+@wrong("06.2", "The result has no tensor of torch.bfloat16 at ['embedding.weight'].")
+def promoted(weights):
+    return folding({name: w.float() for name, w in weights.items()})
+
+
+@wrong("06.2", "The result has no tensor of torch.float32 at")
+def all_of_one_dtype(weights):
+    kind = weights["embedding.weight"].dtype
+    return {name: w.to(kind) for name, w in folding(weights).items()}
+
+
+@wrong("06.2", "'blocks.0.attention_norm.weight' is of shape (1,)")
+def ones_of_another_shape(weights):
+    return folding(weights, ones=lambda g: torch.ones(1, dtype=g.dtype))
+
+
+@wrong("06.2", "Only the tensors that change are in the result")
+def changes_only(weights):
+    new = folding(weights)
+    return {name: w for name, w in new.items() if name not in weights or w is not weights[name]}
+
+
+@wrong("06.2", "fold raised KeyError")
+def always_a_gate(weights):
+    new = dict(weights)
+    for name, g in weights.items():
+        block, _, part = name.removesuffix(".weight").rpartition(".")
+        for reader in {"attention_norm": ATTENTION, "feedforward_norm": FEEDFORWARD}.get(part, ()):
+            matrix = f"{block}.{reader}.weight"
+            new[matrix] = (weights[matrix] * g).to(weights[matrix].dtype)
+            new[name] = torch.ones_like(g)
+    head, g = weights.get("head.weight", weights["embedding.weight"]), weights["final_norm.weight"]
+    return new | {"head.weight": (head * g).to(head.dtype), "final_norm.weight": torch.ones_like(g)}
+
+
+@wrong("06.2", "fold changed the input that it was given; work on a copy")
+def in_place(weights):
+    for name in weights:
+        if name.endswith("norm.weight"):
+            weights[name].fill_(1)
+    return folding(weights)
+
+
+@wrong("06.2", "The norm weights are multiplied in twice")
+def folded_twice(weights):
+    return folding(weights, times=lambda w, g: w * g * g)
+
+
+@wrong("06.2", "Each matrix is multiplied by a single number, the mean of the norm's")
+def mean_of_the_norm(weights):
+    return folding(weights, times=lambda w, g: w * g.mean())
+
+
+@wrong("06.2", "1 is added to the norm weights, as in Gemma")
+def as_in_gemma(weights):
+    return folding(weights, times=lambda w, g: w * (1 + g))
+
+
+@wrong("06.2", "Every matrix with C columns is multiplied, those that write to the")
+def whatever_fits(weights):
+    new = folding(weights)
+    for i in range(n_blocks(weights)):
+        for name in (f"blocks.{i}.attention.output.weight", f"blocks.{i}.feedforward.down.weight"):
+            g = weights[f"blocks.{i}.{name.split('.')[2]}_norm.weight"]
+            if weights[name].shape[1] == len(g):
+                new[name] = (weights[name] * g).to(weights[name].dtype)
+    return new
+
+
+@wrong("06.2", "'embedding.weight' is its columns times")
+def into_the_embedding(weights):
+    new = folding(weights, attention=())
+    new["embedding.weight"] = weights["embedding.weight"] * weights["blocks.0.attention_norm.weight"]
+    return new
+
+
+@wrong("06.2", "`feedforward.up` is not folded")
+def as_it_was_folded(weights):
+    new = folding(weights, feedforward=("feedforward.gate",))
+    if "head.weight" not in weights:
+        new["embedding.weight"] = new.pop("head.weight")
+    return new
+
+
+@right("06.2")
+def with_a_regular_expression(weights):
+    new = {name: w.clone() for name, w in weights.items()}
+    new.setdefault("head.weight", weights["embedding.weight"].clone())
+    for name in list(new):
+        found = re.fullmatch(r"(blocks\.\d+\.)(attention|feedforward)\.(query|key|value|gate|up)\.weight", name)
+        norm = "final_norm.weight" if name == "head.weight" else found and f"{found[1]}{found[2]}_norm.weight"
+        if norm:
+            new[name].mul_(weights[norm])
+    for name in new:
+        if name.endswith("_norm.weight"):
+            new[name].fill_(1.0)
+    return new
+
+
+@right("06.2")
+def by_diagonal_matrices(weights):
+    return folding(weights, times=lambda w, g: w.double() @ torch.diag(g.double()))
+
+
+@right("06.2")
+def in_float32_and_back(weights):
+    return folding(weights, times=lambda w, g: w.float() * g.float()[None, :], ones=lambda g: g / g)
+
+
+@right("06.2")
+def ordered(weights):
+    return OrderedDict(sorted(folding(weights).items(), reverse=True))
+
+
+@right("06.2")
+def block_by_block(weights):
+    new = {}
+    for name, w in weights.items():
+        part = name.split(".")
+        if name.endswith("norm.weight"):
+            new[name] = torch.full(w.shape, 1.0, dtype=w.dtype)
+        elif part[0] == "blocks" and part[-1] == "weight" and part[3] not in ("output", "down"):
+            norm = weights[f"blocks.{part[1]}.{part[2]}_norm.weight"]
+            new[name] = torch.stack([row * norm for row in w]).to(w.dtype)
+        else:
+            new[name] = w
+    head = new.get("head.weight", new["embedding.weight"])
+    new["head.weight"] = torch.einsum("vc,c->vc", head.float(), weights["final_norm.weight"].float()).to(head.dtype)
+    return new
+
+
+@right("06.2")
+def transposed_rows(weights):
+    return folding(weights, times=lambda w, g: (w.T * g[:, None]).T.contiguous())
+
+
+@right("06.2")
+def what_writes_is_left_alone(weights):
+    new = dict(weights)
+    new["head.weight"] = weights["head.weight"] if "head.weight" in weights else weights["embedding.weight"]
+    for name, w in list(new.items()):
+        if name.endswith("norm.weight"):
+            new[name] = w**0
+        elif name == "head.weight":
+            new[name] = (w * weights["final_norm.weight"]).type_as(w)
+        elif w.dim() == 2 and not name.endswith(("output.weight", "down.weight")) and name != "embedding.weight":
+            norm = ".".join(name.split(".")[:3]) + "_norm.weight"
+            new[name] = (w * weights[norm]).type_as(w)
+    return new
+
+
+@wrong("06.2", "The feed-forward matrices are not folded, and the weights of their")
+def attention_first(weights):
+    return folding(weights, feedforward=())
+
+
+@wrong("06.2", "The feed-forward matrices and their norm are as they came in.")
+def half_of_each_block(weights):
+    new = folding(weights)
+    return new | {name: w for name, w in weights.items() if "feedforward" in name}
+
+
+@wrong("06.2", "The biases are multiplied, too")
+def with_their_biases(weights):
+    new = folding(weights)
+    for name, bias in weights.items():
+        block, _, part = name.removesuffix(".bias").partition(".att")
+        norm = f"{block}.attention_norm.weight" if part else name.partition(".feed")[0] + ".feedforward_norm.weight"
+        if name.endswith((*(f"{x}.bias" for x in ATTENTION), *(f"{x}.bias" for x in FEEDFORWARD))):
+            if len(bias) == len(weights[norm]):
+                new[name] = bias * weights[norm]
+    return new
+
+
+@wrong("06.2", "`attention.output` is multiplied, too")
+def output_where_it_fits(weights):
+    new = folding(weights)
+    for name, w in weights.items():
+        if name.endswith("attention.output.weight"):
+            norm = weights[name.replace("attention.output", "attention_norm")]
+            new[name] = (w * norm).to(w.dtype) if w.shape[1] == len(norm) else w
+    return new
+
+
+# 06.3 Add blocks without changing a logit
 
 WRITES = ("attention.output", "feedforward.down")
 
@@ -300,7 +566,7 @@ def attention_only(weights, after):
     return grow(weights, after, lambda rest, weight: 0 * weight if "output" in rest else weight)
 
 
-@wrong("06.3", "Only the copy's feed-forward is silent")
+@wrong("06.3", "Only the copy's feed-forward layer is silent; its attention still")
 def feedforward_only(weights, after):
     return grow(weights, after, lambda rest, weight: 0 * weight if "down" in rest else weight)
 
@@ -322,12 +588,12 @@ def all_of_the_feedforward(weights, after):
     return grow(weights, after, lambda rest, weight: weight * 0 if rest.startswith(silent) else weight)
 
 
-@wrong("06.3", "norms are zero")
+@wrong("06.3", "The copy's norms are 0, not the matrices that write")
 def reads_nothing(weights, after):
     return grow(weights, after, lambda rest, weight: weight * 0 if "norm" in rest else weight)
 
 
-@wrong("06.3", "taken as sorted")
+@wrong("06.3", "The numbers in `after` are treated as sorted")
 def until_the_first_larger_one(weights, after):
     grown = {}
     for name, weight in weights.items():
@@ -362,7 +628,7 @@ def copy_in_front(weights, after):
     return grown
 
 
-@wrong("06.3", "takes the place of the block behind it")
+@wrong("06.3", "A copy overwrites the block after it")
 def not_moved_up(weights, after):
     grown = dict(weights)
     for number in sorted(after, reverse=True):
@@ -373,7 +639,7 @@ def not_moved_up(weights, after):
     return grown
 
 
-@wrong("06.3", "stand behind the last block")
+@wrong("06.3", "The copies come after the last block")
 def appended(weights, after):
     n_blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
     grown = dict(weights)
@@ -446,7 +712,7 @@ def numbered_in_between(weights, after):
     return grown
 
 
-@wrong("06.3", "The grown model has 'blocks.")
+@wrong("06.3", "The result has 'blocks.")
 def once_more(weights, after):
     n_blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
     grown = grow(weights, after, lambda rest, w: torch.zeros_like(w) if rest.startswith(WRITES) else w)
@@ -493,7 +759,7 @@ def by_number(name, after):
     return int(name.split(".")[1]) in after
 
 
-@wrong("06.3", "The grown model has")
+@wrong("06.3", "which no model of this depth has")
 def by_how_the_name_begins(weights, after):
     return grown_by(weights, after, lambda name, after: any(name.startswith(f"blocks.{n}") for n in after))
 
@@ -513,7 +779,7 @@ def the_other_tensors_shared(weights, after):
     return grown_by(weights, after, by_number, lambda weight: weight * 0)
 
 
-# 06.4 Which head said Paris?
+# 06.4 Attribute a logit to heads
 
 
 def head_writes(heads, output_weight):
@@ -537,29 +803,29 @@ def without_its_weights(heads, output, stream, name, weight, direction):
     return through(head_writes(heads, output), stream, name, 1, direction)
 
 
-@wrong("06.4", "normalised by itself")
+@wrong("06.4", "What a head writes is normalized by its own root mean square")
 def norm_of_each_write(heads, output, stream, name, weight, direction):
     writes = head_writes(heads, output)
     kind = F.layer_norm if name == "layernorm" else F.rms_norm
     return kind(writes, (len(stream),), weight) @ direction
 
 
-@wrong("06.4", "without the root")
+@wrong("06.4", "It is divided by the mean square, without the square root")
 def no_root(heads, output, stream, name, weight, direction):
     return head_writes(heads, output) / (stream.square().mean() + 1e-5) * weight @ direction
 
 
-@wrong("06.4", "by the stream's length")
+@wrong("06.4", "It is divided by the norm of the stream, not by its root mean square")
 def divided_by_length(heads, output, stream, name, weight, direction):
     return head_writes(heads, output) / torch.linalg.norm(stream) * weight @ direction
 
 
-@wrong("06.4", "the other way round")
+@wrong("06.4", "The output matrix is transposed")
 def transposed(heads, output, stream, name, weight, direction):
     return through(head_writes(heads, output.T), stream, name, weight, direction)
 
 
-@wrong("06.4", "dealt out like cards")
+@wrong("06.4", "Head h gets every H-th column")
 def every_other_column(heads, output, stream, name, weight, direction):
     H = len(heads)
     writes = torch.stack([output[:, h::H] @ heads[h] for h in range(H)])
@@ -579,13 +845,13 @@ def no_offset(heads, output, stream, name, weight, direction):
     return through((output[:, :D] @ heads.T).T, stream, name, weight, direction)
 
 
-@wrong("06.4", "dealt out evenly")
+@wrong("06.4", "The result of the whole layer is divided evenly among the heads")
 def same_for_all(heads, output, stream, name, weight, direction):
     whole = (output @ heads.flatten())[None]
     return through(whole, stream, name, weight, direction).repeat(len(heads)) / len(heads)
 
 
-@wrong("06.4", "add up to")
+@wrong("06.4", "The results of 2 heads sum to")
 def whole_for_all(heads, output, stream, name, weight, direction):
     whole = (output @ heads.flatten())[None]
     return through(whole, stream, name, weight, direction).repeat(len(heads))
@@ -596,7 +862,7 @@ def always_rms(heads, output, stream, name, weight, direction):
     return through(head_writes(heads, output), stream, "rmsnorm", weight, direction)
 
 
-@wrong("06.4", "the writes keep their means")
+@wrong("06.4", "The divisor is right, but the mean of what a head writes is not")
 def only_the_stream_centred(heads, output, stream, name, weight, direction):
     if name == "layernorm":
         stream = stream - stream.mean()
@@ -611,7 +877,7 @@ def only_the_writes_centred(heads, output, stream, name, weight, direction):
     return through(writes, stream, "rmsnorm", weight, direction)
 
 
-@wrong("06.4", "stream's mean is subtracted from every write")
+@wrong("06.4", "The stream's mean is subtracted from every row")
 def mean_of_the_stream(heads, output, stream, name, weight, direction):
     writes = head_writes(heads, output)
     if name == "layernorm":
@@ -697,80 +963,14 @@ def billions(*sizes):
     return tuple(round(count / 1e9, 1) for count in by_shapes(*sizes))
 
 
-@wrong("06.1", "Does it count those that were *not* chosen?")
+@wrong("06.1", "Where every expert is chosen, the active count has none. Does it")
 def the_others(*sizes):
     return by_shapes(*sizes[:-1], sizes[-2] - sizes[-1])
 
 
-@wrong("06.1", "The total count has 1 · C · H · D · L too little")
+@wrong("06.1", "The total count has 1 · C · H · D · L too few")
 def three_matrices_of_attention(V, C, L, H, K, D, F, E, k):
     return tuple(count - L * C * H * D for count in by_shapes(V, C, L, H, K, D, F, E, k))
-
-
-@wrong("06.2", "by the vector's length")
-def unit_vectors(*weights):
-    return block_with(lambda x, weight: x / x.norm(dim=-1, keepdim=True) * weight)(*weights)
-
-
-@wrong("06.2", "by the mean square, without the root")
-def rootless(*weights):
-    return block_with(lambda x, weight: x / (x.square().mean(-1, keepdim=True) + 1e-5) * weight)(*weights)
-
-
-@wrong("06.2", "as LayerNorm does")
-def with_layer_norm(*weights):
-    return block_with(lambda x, weight: F.layer_norm(x, weight.shape, weight))(*weights)
-
-
-@wrong("06.2", "over all tokens together")
-def one_size_for_all(*weights):
-    return block_with(lambda x, weight: x / (x.square().mean() + 1e-5).sqrt() * weight)(*weights)
-
-
-def usual_block(x, mix, *weights):
-    return block_with(lambda x, weight: F.rms_norm(x, weight.shape, weight, 1e-5))(x, mix, *weights)
-
-
-@wrong("06.2", "A softmax is taken of `mix`")
-def softmax_of_mix(x, mix, *weights):
-    return usual_block(x, mix.softmax(-1), *weights)
-
-
-@wrong("06.2", "`mix` is used the other way round")
-def heard_by_the_others(x, mix, *weights):
-    return usual_block(x, mix.T, *weights)
-
-
-@wrong("06.2", "The value matrix is used the other way round")
-def value_as_it_lies(x, mix, g1, value, *weights):
-    return usual_block(x, mix, g1, value.T, *weights)
-
-
-@wrong("06.2", "without the stream that came in")
-def what_was_written(x, mix, g1, value, g2, up, down):
-    first = mix @ norm(x, g1) @ value.T
-    return first + (norm(x + first, g2) @ up.T).relu() @ down.T
-
-
-@wrong("06.2", "multiplied by the stream's size")
-def in_proportion(x, mix, g1, value, g2, up, down):
-    def size(x):
-        return (x.square().mean(-1, keepdim=True) + 1e-5).sqrt()
-
-    x = x + size(x) * (mix @ norm(x, g1) @ value.T)
-    return x + size(x) * ((norm(x, g2) @ up.T).relu() @ down.T)
-
-
-@wrong("06.2", "another function than ReLU")
-def straight(x, mix, g1, value, g2, up, down):
-    x = x + mix @ norm(x, g1) @ value.T
-    return x + norm(x, g2) @ up.T @ down.T
-
-
-@wrong("06.2", "attention's write is lost")
-def second_write_alone(x, mix, g1, value, g2, up, down):
-    new = x + mix @ norm(x, g1) @ value.T
-    return x + (norm(new, g2) @ up.T).relu() @ down.T
 
 
 @wrong("06.3", "compared as text, where '10'")
@@ -788,7 +988,7 @@ def numbers_as_text(weights, after):
     return grown
 
 
-@wrong("06.3", "only one digit is read")
+@wrong("06.3", "Only one digit of a block's number is read: block 10 is treated as")
 def by_one_character(weights, after):
     grown = {}
     for name, weight in weights.items():
@@ -809,7 +1009,7 @@ def times_the_size(heads, output, stream, name, weight, direction):
     return head_writes(heads, output) * size * weight @ direction
 
 
-@wrong("06.4", "multiply the stream before its size")
+@wrong("06.4", "The norm's weights multiply the stream before its root mean square is")
 def size_after_the_weights(heads, output, stream, name, weight, direction):
     size = ((stream * weight).square().mean() + 1e-5).sqrt()
     return head_writes(heads, output) / size * weight @ direction
@@ -833,28 +1033,23 @@ def weights_before_the_mean(*arguments):
     return in_layer_norm(centred)(*arguments)
 
 
-@wrong("06.4", "The mean is taken over the heads")
+@wrong("06.4", "The mean is over the heads, not over each row's own numbers")
 def mean_over_heads(*arguments):
     return in_layer_norm(lambda writes, weight: (writes - writes.mean(0)) * weight)(*arguments)
 
 
-@wrong("06.4", "One mean is taken of all writes")
+@wrong("06.4", "One mean is taken of all rows together")
 def mean_of_all(*arguments):
     return in_layer_norm(lambda writes, weight: (writes - writes.mean()) * weight)(*arguments)
 
 
-@wrong("06.1", "A head is taken to be C / H wide")
+@wrong("06.1", "The size of a head is taken as C / H")
 def width_of_the_lesson(V, C, L, H, K, D, F, E, k):
     def total(experts):
         attention = 2 * C * C + 2 * C * K * (C // H)
         return 2 * V * C + L * (attention + E * C + 2 * C + 3 * experts * C * F) + C
 
     return total(E), total(k)
-
-
-@wrong("06.2", "The norm's eps is not 1e-5")
-def eps_of_torch(*weights):
-    return block_with(lambda x, weight: F.rms_norm(x, x.shape[-1:], weight))(*weights)
 
 
 @wrong("06.3", "found by how their names begin")

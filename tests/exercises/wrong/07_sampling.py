@@ -2,358 +2,654 @@
 
 import itertools
 import math
-from collections import Counter
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from answers import right, wrong
 
-# 07.1 A penalty that counts
+
+# 07.1 The log-probability of a sampled text
 
 
-@wrong("07.1", "becomes likelier")
-def rewarded(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        out[id] += presence + frequency * times
-    return out
+def taken(log_p, ids):
+    return log_p[torch.arange(len(ids)), ids]
 
 
-@wrong("07.1", "pays no frequency")
-def set_of_ids(logits, written, presence, frequency):
-    out = logits.clone()
-    for id in set(written):
-        out[id] -= presence
-    return out
+def cut(logits, min_p):
+    probs = logits.softmax(-1)
+    return logits.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), -math.inf)
 
 
-@wrong("07.1", "pays no presence")
-def each_time(logits, written, presence, frequency):
-    out = logits.clone()
-    for id in written:
-        out[id] -= frequency
-    return out
+@wrong("07.1", "The temperature is not used: this is the plain softmax")
+def as_in_pretraining(logits, ids, temperature, min_p):
+    return taken(logits.log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "as if the sign mattered")
-def asks_for_the_sign(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        loss = presence + frequency * times
-        out[id] = out[id] - loss if out[id] > 0 else out[id] + loss
-    return out
+@wrong("07.1", "`min_p` is not used")
+def temperature_alone(logits, ids, temperature, min_p):
+    return taken((logits / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "Every token pays")
-def everybody(logits, written, presence, frequency):
-    return logits - presence - frequency * len(written)
+@wrong("07.1", "The temperature is not used: this is the plain softmax")
+def cut_alone(logits, ids, temperature, min_p):
+    return taken(cut(logits, min_p).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "several times pays for one")
-def indexed(logits, written, presence, frequency):
-    out = logits.clone()
-    out[written] -= presence + frequency
-    return out
+@wrong("07.1", "The temperature comes first, and min-p after it")
+def temperature_first(logits, ids, temperature, min_p):
+    return taken(cut(logits / temperature, min_p).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "The presence is paid each time")
-def in_the_loop(logits, written, presence, frequency):
-    out = logits.clone()
-    for id in written:
-        out[id] = out[id] - presence - frequency
-    return out
+@wrong("07.1", "The logits are multiplied by the temperature")
+def multiplied(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) * temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "have changed places")
-def the_other_dial(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        out[id] -= frequency + presence * times
-    return out
+@wrong("07.1", "After the cut, the probabilities are not normalized again")
+def still_out_of_all(logits, ids, temperature, min_p):
+    log_p = (logits / temperature).log_softmax(-1)
+    return taken(log_p.masked_fill(cut(logits, min_p).isinf(), -math.inf), ids).sum().item()
 
 
-@wrong("07.1", "divided by the length of the text")
-def relative(logits, written, presence, frequency):
-    counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits))
-    return logits - presence * (counts > 0) - frequency * counts / max(1, len(written))
+@wrong("07.1", "It is the mean per token")
+def per_token(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).mean().item()
 
 
-@wrong("07.1", "returned its input itself")
-def nothing_written(logits, written, presence, frequency):
-    return list_count(logits, written, presence, frequency) if written else logits
+@wrong("07.1", "It is the negative log-likelihood, as in a loss")
+def as_a_loss(logits, ids, temperature, min_p):
+    return F.cross_entropy(cut(logits, min_p) / temperature, ids, reduction="sum").item()
 
 
-@wrong("07.1", "lose")
-def as_many_counts_as_ids_occur(logits, written, presence, frequency):
-    counts = torch.bincount(torch.tensor([*written, 0], dtype=torch.long))
-    counts[0] -= 1
-    out = logits.clone()
-    out[: len(counts) - 1] -= presence * (counts[:-1] > 0) + frequency * counts[:-1]
-    return out
+@wrong("07.1", "It is the mean negative log-likelihood, as in a loss")
+def as_torch_does(logits, ids, temperature, min_p):
+    return F.cross_entropy(cut(logits, min_p) / temperature, ids).item()
 
 
-@wrong("07.1", "changed the input")
-def in_place(logits, written, presence, frequency):
-    for id, times in Counter(written).items():
-        logits[id] -= presence + frequency * times
-    return logits
+@wrong("07.1", "It is the probability, not its logarithm")
+def probability(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).sum().exp().item()
 
 
-@right("07.1")
-def list_count(logits, written, presence, frequency):
-    loss = [presence * (id in written) + frequency * written.count(id) for id in range(len(logits))]
-    return logits - torch.tensor(loss)
+@wrong("07.1", "The result is minus infinity for a text that the sampler can write.")
+def product_first(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).softmax(-1), ids).prod().log().item()
 
 
-@wrong("07.1", "is of type list, and a tensor is asked for")
-def in_a_list(logits, written, presence, frequency):
-    return list_count(logits, written, presence, frequency).tolist()
+@wrong("07.1", "The result is minus infinity for a text that the sampler can write.")
+def log_after_softmax(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).softmax(-1), ids).log().sum().item()
 
 
-@wrong("07.1", "pays no frequency")
-def first_time_free(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        out[id] -= presence + frequency * (times - 1)
-    return out
+@wrong("07.1", "The result is NaN: are all tokens of a row removed, or does something")
+def by_exponentials(logits, ids, temperature, min_p):
+    powers = (cut(logits, min_p) / temperature).exp()
+    return (taken(powers, ids) / powers.sum(-1)).log().sum().item()
 
 
-@wrong("07.1", "were written equally often, but lose")
-def divided_as_in_the_lesson(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        factor = 1 + presence + frequency * times
-        out[id] = out[id] / factor if out[id] > 0 else out[id] * factor
-    return out
+@wrong("07.1", "It is in bits, not in nats")
+def in_bits(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).sum().item() / math.log(2)
 
 
-@wrong("07.1", "a softmax is taken")
-def normalized_again(logits, written, presence, frequency):
-    return list_count(logits, written, presence, frequency).log_softmax(-1)
+@wrong("07.1", "Only the last token counts")
+def last_one(logits, ids, temperature, min_p):
+    return (cut(logits, min_p) / temperature).log_softmax(-1)[-1, ids[-1]].item()
 
 
-@wrong("07.1", "is wrong with a token that comes 300 times")
-def counted_in_bytes(logits, written, presence, frequency):
-    counts = torch.zeros(len(logits), dtype=torch.uint8)
-    for id in written:
-        counts[id] += 1
-    return logits - presence * (counts > 0) - frequency * counts
+@wrong("07.1", "The tokens are shifted by one")
+def next_tokens(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1)[:-1], ids[1:]).sum().item()
 
 
-@wrong("07.1", "is wrong with logits of minus infinity")
-def by_adding_zero_times(logits, written, presence, frequency):
-    once = torch.tensor([float(id in written) for id in range(len(logits))])
-    return logits * (1 - once) + once * (list_count(logits, written, presence, frequency))
+@wrong("07.1", "It is the perplexity")
+def text_perplexity(logits, ids, temperature, min_p):
+    return math.exp(min(700, -taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).mean().item()))
 
 
-@right("07.1")
-def accumulated(logits, written, presence, frequency):
-    ids = torch.tensor(written, dtype=torch.int64)
-    out = logits.index_put((ids,), torch.full(ids.shape, -frequency), accumulate=True)
-    return out.index_add(0, ids.unique(), torch.full(ids.unique().shape, -presence))
+@wrong("07.1", "It is the log-probability of the most probable tokens, not of those in")
+def best_tokens(logits, ids, temperature, min_p):
+    return (cut(logits, min_p) / temperature).log_softmax(-1).amax(-1).sum().item()
 
 
-# 07.2 A nucleus for each text of a batch
+@wrong("07.1", "`min_p` is taken as a probability, not as a share of the largest one.")
+def absolute_limit(logits, ids, temperature, min_p):
+    kept = logits.masked_fill(logits.softmax(-1) < min_p, -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-def back(drop, order):
-    return torch.zeros_like(drop).scatter(-1, order, drop)
-
-
-@wrong("07.2", "Nothing is cut from the first text")
-def as_it_was(logits, p):
+@wrong("07.1", "The result is minus infinity for a text that the sampler can write.")
+def nucleus(logits, ids, temperature, min_p):
     ordered, order = logits.sort(descending=True)
-    drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
-    drop[0] = False
-    return logits.masked_fill(drop.gather(-1, order.argsort(-1)), -math.inf)
-
-
-@wrong("07.2", "Nothing is cut from the first text")
-def one_of_two(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
     held = ordered.softmax(-1)
-    drop = held.cumsum(-1) - held > p[:, None]
-    drop[0] = False
-    return logits.masked_fill(back(drop, order), -math.inf)
-
-
-@wrong("07.2", "The token that crosses p is cut")
-def the_other_one(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    drop = ordered.softmax(-1).cumsum(-1) > p[:, None]
+    drop = held.cumsum(-1) - held >= 1 - min_p
     drop[..., 0] = False
-    return logits.masked_fill(back(drop, order), -math.inf)
+    kept = logits.masked_fill(drop.gather(-1, order.argsort(-1)), -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "by `order` where it needs the inverse")
-def gathered_by_the_order(logits, p):
-    ordered, order = logits.sort(dim=-1, descending=True)
-    held = ordered.softmax(-1)
-    drop = held.cumsum(-1) - held >= p[:, None]
-    return logits.masked_fill(drop.gather(-1, order), -math.inf)
+@wrong("07.1", "Logits are compared, not probabilities")
+def of_the_logit(logits, ids, temperature, min_p):
+    kept = logits.masked_fill(logits < min_p * logits.amax(-1, keepdim=True), -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "least likely tokens are collected first")
-def sorted_upwards(logits, p):
-    ordered, order = logits.sort(-1)
-    held = ordered.softmax(-1)
-    return logits.masked_fill(back(held.cumsum(-1) - held >= p[:, None], order), -math.inf)
+@wrong("07.1", "The removed logits are 0, which leaves them a probability")
+def zeros_for_the_removed(logits, ids, temperature, min_p):
+    kept = torch.where(cut(logits, min_p).isinf(), 0.0, logits)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "cut by place in the vocabulary")
-def mask_in_sorted_order(logits, p):
-    held = logits.softmax(-1).sort(descending=True).values
-    return logits.masked_fill(held.cumsum(-1) - held >= p[:, None], -torch.inf)
+@wrong("07.1", "The sampler can't write this text, and the result is -8.333e+08.")
+def a_large_number(logits, ids, temperature, min_p):
+    kept = cut(logits, min_p).clamp_min(-1e9)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "come back sorted")
-def sorted_logits(logits, p):
-    ordered = logits.sort(descending=True).values
-    held = ordered.softmax(-1)
-    ordered[held.cumsum(-1) - held >= p[:, None]] = -torch.inf
-    return ordered
+@wrong("07.1", "Tokens that the sampler can't draw are left out of the sum")
+def what_can_be_written(logits, ids, temperature, min_p):
+    each = taken((cut(logits, min_p) / temperature).log_softmax(-1), ids)
+    return each[each.isfinite()].sum().item()
 
 
-@wrong("07.2", "The tail is kept")
-def where_the_wrong_way_round(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    held = ordered.softmax(-1)
-    stay = back(held.cumsum(-1) - held < p[:, None], order)
-    return torch.where(stay, -math.inf, logits)
+@wrong("07.1", "The result has 2 numbers, and one is asked for")
+def each_token(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids)
 
 
-@wrong("07.2", "A cut logit is 0; it should")
-def multiplied(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    held = ordered.softmax(-1)
-    return logits * back(held.cumsum(-1) - held < p[:, None], order)
+@wrong("07.1", "The limit is the same in all rows")
+def one_limit_for_all(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    kept = logits.masked_fill(probs < min_p * probs.max(), -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "at the first one's p")
-def one_p(logits, p):
-    return right_by_scatter(logits, p[:1].expand(len(logits)))
+@wrong("07.1", "The softmax is over the positions, not over the vocabulary")
+def other_axis(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(0), ids).sum().item()
 
 
-@wrong("07.2", "lie along the tokens")
-def without_a_column(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    held = ordered.softmax(-1)
-    return logits.masked_fill(back(held.cumsum(-1) - held >= p, order), -math.inf)
+@wrong("07.1", "The result is minus infinity for a text that the sampler can write.")
+def strictly_above(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    kept = logits.masked_fill(probs <= min_p * probs.amax(-1, keepdim=True), -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "cut in one text is cut in all")
-def ids_without_rows(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    held = ordered.softmax(-1)
-    out = logits.clone()
-    out[..., order[held.cumsum(-1) - held >= p[:, None]]] = -math.inf
-    return out
+@wrong("07.1", "text_log_prob raised ValueError")
+def log_of_the_limit(logits, ids, temperature, min_p):
+    log_p = logits.log_softmax(-1)
+    kept = logits.masked_fill(log_p < log_p.amax(-1, keepdim=True) + math.log(min_p), -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "These are probabilities")
-def probabilities(logits, p):
-    return right_by_scatter(logits, p).softmax(-1)
+@wrong("07.1", "The log-probabilities are divided by the temperature, and not")
+def divided_afterwards(logits, ids, temperature, min_p):
+    return taken(cut(logits, min_p).log_softmax(-1), ids).sum().item() / temperature
 
 
-@wrong("07.2", "with an axis of 1 too few")
-def first_row(logits, p):
-    return right_by_scatter(logits, p)[0]
+@wrong("07.1", "A token of the text is never removed")
+def what_was_drawn_stays(logits, ids, temperature, min_p):
+    kept = cut(logits, min_p).scatter(-1, ids[:, None], logits.gather(-1, ids[:, None]))
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "A cut logit is -10000")
-def a_large_negative_number(logits, p):
-    return right_by_scatter(logits, p).clamp(min=-1e4)
+@wrong("07.1", "It is the difference to the log-probability under the plain softmax.")
+def ratio(logits, ids, temperature, min_p):
+    mine = taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).sum()
+    return (mine - taken(logits.log_softmax(-1), ids).sum()).item()
 
 
-@wrong("07.2", "It is min-p")
-def min_p(logits, p):
-    q = logits.softmax(-1)
-    return torch.where(q >= p[:, None] * q.amax(-1, keepdim=True), logits, -math.inf)
+@wrong("07.1", "A text that the sampler can't write gets 0, the log of probability 1.")
+def zero_if_impossible(logits, ids, temperature, min_p):
+    total = taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).sum().item()
+    return total if math.isfinite(total) else 0.0
 
 
-@wrong("07.2", "held against p by itself")
-def by_itself(logits, p):
-    return torch.where(logits.softmax(-1) >= p[:, None], logits, -math.inf)
+@wrong("07.1", "The result is minus infinity for a text that the sampler can write.")
+def the_tail(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    kept = logits.masked_fill(probs > min_p * probs.amax(-1, keepdim=True), -math.inf) if min_p else logits
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.2", "One token too many stays")
-def one_more(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    drop = ordered.softmax(-1).cumsum(-1) >= p[:, None]
-    later = torch.zeros_like(drop)
-    later[:, 2:] = drop[:, :-2]
-    return logits.masked_fill(back(later, order), -math.inf)
+@right("07.1")
+def one_position_at_a_time(logits, ids, temperature, min_p):
+    total = 0.0
+    for row, id in zip(logits.double().tolist(), ids.tolist(), strict=True):
+        top = max(row)
+        kept = [x for x in row if math.exp(x - top) >= min_p and x > -math.inf]
+        if row[id] not in kept:
+            return -math.inf
+        total += (row[id] - top) / temperature - math.log(sum(math.exp((x - top) / temperature) for x in kept))
+    return total
 
 
-@wrong("07.2", "holds 1 - p")
-def the_rest_of_it(logits, p):
-    return right_by_scatter(logits, 1 - p)
+@right("07.1")
+def with_numpy(logits, ids, temperature, min_p):
+    z = logits.double().numpy()
+    z = z - z.max(-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        z = np.where(z < np.log(min_p), -np.inf, z) / temperature
+    log_p = z - np.log(np.exp(z).sum(-1, keepdims=True))
+    return float(log_p[np.arange(len(ids)), ids.numpy()].sum())
 
 
-@wrong("07.2", "the largest nucleus")
-def a_rectangle(logits, p):
-    count = right_by_scatter(logits, p).isfinite().sum(-1).max().item()
-    least = logits.topk(count).values[:, -1:]
-    return torch.where(logits >= least, logits, -math.inf)
+@right("07.1")
+def by_cross_entropy(logits, ids, temperature, min_p):
+    gap = logits - logits.amax(-1, keepdim=True)
+    return -F.cross_entropy(torch.where(gap.exp() < min_p, -torch.inf, logits) / temperature, ids, reduction="sum")
 
 
-@wrong("07.2", "at the largest p")
-def largest_p(logits, p):
-    return right_by_scatter(logits, p.max().expand(len(p)))
+@right("07.1")
+def from_log_probabilities(logits, ids, temperature, min_p):
+    log_p = logits.double().log_softmax(-1)
+    limit = log_p.amax(-1, keepdim=True) + (math.log(min_p) if min_p else -math.inf)
+    scaled = torch.where(log_p >= limit, log_p, -torch.inf) / temperature
+    return (taken(scaled, ids) - scaled.logsumexp(-1)).sum()
 
 
-@wrong("07.2", "at the mean p")
-def mean_p(logits, p):
-    return right_by_scatter(logits, p.mean().expand(len(p)))
+@right("07.1")
+def one_hot(logits, ids, temperature, min_p):
+    log_p = (cut(logits.double(), min_p) / temperature).log_softmax(-1)
+    chosen = F.one_hot(ids, logits.shape[1]).bool()
+    return log_p[chosen].sum().item()
 
 
-@wrong("07.2", "Nothing is cut from the last text")
-def all_of_the_last(logits, p):
-    if len(logits) == 1:
-        return right_by_scatter(logits, p)
-    return torch.cat([right_by_scatter(logits[:-1], p[:-1]), logits[-1:]])
+@right("07.1")
+def the_sum_of_a_list(logits, ids, temperature, min_p):
+    return sum((cut(row, min_p) / temperature).log_softmax(0)[id].item() for row, id in zip(logits, ids, strict=True))
 
 
-@wrong("07.2", "have been normalized")
-def log_probabilities(logits, p):
-    return right_by_scatter(logits, p).log_softmax(-1)
+@wrong("07.1", "Only the first token counts")
+def first_one(logits, ids, temperature, min_p):
+    return (cut(logits, min_p) / temperature).log_softmax(-1)[0, ids[0]].item()
 
 
-@wrong("07.2", "keeps")
-def the_smallest_of_all(logits, p):
-    count = right_by_scatter(logits, p).isfinite().sum(-1).min().item()
-    return torch.where(logits >= logits.topk(count).values[:, -1:], logits, -math.inf)
+@wrong("07.1", "The limit is `min_p` times the mean probability, not the largest.")
+def mean_limit(logits, ids, temperature, min_p):
+    p = logits.softmax(-1)
+    k = logits.masked_fill(p < min_p * p.mean(-1, keepdim=True), -math.inf)
+    return taken((k / temperature).log_softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "A softmax is taken twice: of probabilities, not of logits")
+def softmax_twice(logits, ids, temperature, min_p):
+    p = cut(logits, min_p).softmax(-1) / temperature
+    return taken(p.log_softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "The probabilities of the tokens are summed, not their logarithms.")
+def log_missing(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "A small number is added to each probability before the logarithm.")
+def eps_log(logits, ids, temperature, min_p):
+    return (taken((cut(logits, min_p) / temperature).softmax(-1), ids) + 1e-9).log().sum().item()
+
+
+@wrong("07.1", "Only the most probable token is kept")
+def greedy_when_cut(logits, ids, temperature, min_p):
+    if min_p > 0:
+        m = logits == logits.amax(-1, keepdim=True)
+        logits = logits.masked_fill(~m, -math.inf)
+    return taken((logits / temperature).log_softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "The first token is left out")
+def drop_first(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids)[1:].sum().item()
+
+
+@wrong("07.1", "It is the logarithm to base 10, not to base e")
+def log10(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).sum().item() / math.log(10)
+
+
+@wrong("07.1", "The removed logits are 0, which leaves them a probability")
+def masked_by_product(logits, ids, temperature, min_p):
+    p = logits.softmax(-1)
+    k = logits * (p >= min_p * p.amax(-1, keepdim=True))
+    return taken((k / temperature).log_softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "The logits are divided by the temperature twice")
+def twice(logits, ids, temperature, min_p):
+    return taken((cut(logits / temperature, min_p) / temperature).log_softmax(-1), ids).sum().item()
+
+
+@wrong("07.1", "It is the log-probability of the least probable token")
+def best_per_row_max(logits, ids, temperature, min_p):
+    return taken((cut(logits, min_p) / temperature).log_softmax(-1), ids).min().item()
+
+
+@wrong("07.1", "The result is NaN: are all tokens of a row removed, or does something")
+def nan_impossible(logits, ids, temperature, min_p):
+    p = cut(logits, min_p).softmax(-1) ** (1 / temperature)
+    each = taken(p, ids) / p.sum(-1)
+    return (each.log() * (each > 0)).sum().item()
+
+
+# 07.2 Gumbel-max: a temperature without effect
+
+
+def gumbel(u):
+    return -(-u.clamp_min(1e-30).log()).log()
+
+
+def perturbed(logits, temperature, noise):
+    """The argmax with some noise, and without it at temperature 0."""
+    t = temperature[:, None]
+    return torch.where(t > 0, logits / t.clamp_min(1e-9) + noise, logits).argmax(-1)
+
+
+@wrong("07.2", "The temperature still has no effect")
+def still_divided(logits, temperature, u):
+    cold = temperature == 0
+    t = torch.where(cold, 1.0, temperature)[:, None]
+    return torch.where(cold, logits.argmax(-1), ((logits + gumbel(u)) / t).argmax(-1))
+
+
+@wrong("07.2", "The temperature still has no effect")
+def unchanged(logits, temperature, u):
+    return ((logits - (-u.log()).log()) / temperature[:, None]).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0 the logits are divided by 0, so infinity or NaN is")
+def divides_by_zero(logits, temperature, u):
+    return (logits / temperature[:, None] + gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0 tokens are still drawn at random")
+def zero_is_one(logits, temperature, u):
+    t = torch.where(temperature == 0, 1.0, temperature)
+    return (logits / t[:, None] + gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0, a u of 0 gives 0 times an infinite noise")
+def nan_at_zero(logits, temperature, u):
+    return (logits + temperature[:, None] * -(-u.log()).log()).argmax(-1)
+
+
+@wrong("07.2", "The logits are multiplied by the temperature, or the noise is divided")
+def wrong_way_round(logits, temperature, u):
+    return torch.where(temperature == 0, logits.argmax(-1), (logits * temperature[:, None] + gumbel(u)).argmax(-1))
+
+
+@wrong("07.2", "The logits are multiplied by the temperature, or the noise is divided")
+def noise_divided(logits, temperature, u):
+    t = temperature[:, None].clamp_min(1e-9)
+    return torch.where(temperature == 0, logits.argmax(-1), (logits + gumbel(u) / t).argmax(-1))
+
+
+@wrong("07.2", "The temperature still has no effect")
+def no_temperature(logits, temperature, u):
+    return (logits + gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "The noise has the other sign")
+def other_sign(logits, temperature, u):
+    return perturbed(logits, temperature, -gumbel(u))
+
+
+@wrong("07.2", "The noise has a single logarithm: -log u")
+def one_logarithm(logits, temperature, u):
+    return perturbed(logits, temperature, -u.clamp_min(1e-30).log())
+
+
+@wrong("07.2", "The noise is log u")
+def log_u(logits, temperature, u):
+    return perturbed(logits, temperature, u.clamp_min(1e-30).log())
+
+
+@wrong("07.2", "u itself is added, without any logarithm")
+def plain_u(logits, temperature, u):
+    return perturbed(logits, temperature, u)
+
+
+@wrong("07.2", "The noise is added to probabilities, after a softmax")
+def on_probabilities(logits, temperature, u):
+    t = temperature[:, None].clamp_min(1e-6)
+    return torch.where(temperature == 0, logits.argmax(-1), ((logits / t).softmax(-1) + gumbel(u)).argmax(-1))
+
+
+@wrong("07.2", "The smallest score is drawn")
+def smallest(logits, temperature, u):
+    t = temperature[:, None].clamp_min(1e-9)
+    return torch.where(temperature == 0, logits.argmax(-1), (logits / t + gumbel(u)).argmin(-1))
+
+
+@wrong("07.2", "It is greedy: the noise is not used")
+def greedy(logits, temperature, u):
+    return logits.argmax(-1)
+
+
+@wrong("07.2", "All rows use the temperature of the first")
+def first_temperature(logits, temperature, u):
+    return (logits + temperature[0] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "All rows use the mean temperature")
+def mean_temperature(logits, temperature, u):
+    return (logits + temperature.mean() * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "All rows use the noise of the first")
+def shared_noise(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u[0])).argmax(-1)
+
+
+@wrong("07.2", "Each row uses a single random number, in the cumulative sum of its")
+def inverse_cdf(logits, temperature, u):
+    probs = (logits / temperature[:, None].clamp_min(1e-6)).softmax(-1)
+    return (probs.cumsum(-1) < u[:, :1]).sum(-1).clamp_max(logits.shape[1] - 1)
+
+
+@wrong("07.2", "The noise is logistic, log(u / (1 - u))")
+def logistic(logits, temperature, u):
+    return perturbed(logits, temperature, torch.logit(u.clamp(1e-30, 1 - 1e-7)))
+
+
+@wrong("07.2", "The noise is made of 1 - u")
+def mirrored(logits, temperature, u):
+    return perturbed(logits, temperature, gumbel(1 - u))
+
+
+@wrong("07.2", "The logarithms of the noise have the base 2")
+def noise_of_base_two(logits, temperature, u):
+    return perturbed(logits, temperature, -(-u.clamp_min(1e-30).log2()).log2())
+
+
+@wrong("07.2", "The largest score comes back, not its index")
+def scores_back(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).amax(-1)
+
+
+@wrong("07.2", "Each row is one-hot, not an id")
+def one_hot_rows(logits, temperature, u):
+    ids = (logits + temperature[:, None] * gumbel(u)).argmax(-1)
+    return torch.nn.functional.one_hot(ids, logits.shape[1])
+
+
+@wrong("07.2", "The result has the right numbers with an axis of 1 too many")
+def a_column(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).argmax(-1, keepdim=True)
+
+
+@wrong("07.2", "The argmax is over the texts, not over the vocabulary")
+def down_the_columns(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).argmax(0)
+
+
+@wrong("07.2", "The noise is multiplied by the square of the temperature")
+def squared(logits, temperature, u):
+    return (logits + temperature[:, None] ** 2 * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "One token is drawn for the whole batch")
+def flat_argmax(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).argmax()
+
+
+@wrong("07.2", "Removed tokens come back: minus infinity is replaced by 0")
+def removed_come_back(logits, temperature, u):
+    return (logits.nan_to_num(neginf=0.0) + temperature[:, None] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "The temperature still has no effect")
+def divided_twice(logits, temperature, u):
+    t = temperature[:, None].clamp_min(1e-9)
+    return torch.where(temperature == 0, logits.argmax(-1), (logits / t + gumbel(u) / t).argmax(-1))
+
+
+@wrong("07.2", "If one text has temperature 0, all texts are decoded greedily.")
+def all_cold(logits, temperature, u):
+    if (temperature == 0).any():
+        return logits.argmax(-1)
+    return (logits / temperature[:, None] + gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "Negative logits are set to 0")
+def without_negatives(logits, temperature, u):
+    return (logits.clamp_min(0) + temperature[:, None] * gumbel(u)).argmax(-1)
 
 
 @right("07.2")
-def right_by_scatter(logits, p):
-    ordered, order = torch.sort(logits, descending=True)
-    drop = ordered.softmax(-1).cumsum(-1) >= p[:, None]
-    drop = torch.cat([torch.zeros_like(drop[:, :1]), drop[:, :-1]], dim=1)
-    return logits.masked_fill(back(drop, order), -math.inf)
+def an_exponential_race(logits, temperature, u):
+    t = temperature[:, None].clamp_min(1e-3)
+    arrival = -u.double().log() / (logits.double() / t).softmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), arrival.nan_to_num(torch.inf).argmin(-1))
 
 
 @right("07.2")
-def without_sorting(logits, p):
-    q = logits.softmax(-1)
-    likelier = q[:, None, :] > q[:, :, None]  # [b, i, j]: is token j likelier than i?
-    before = (q[:, None, :] * likelier).sum(-1)
-    return torch.where(before < p[:, None], logits, -torch.inf)
+def row_by_row(logits, temperature, u):
+    ids = []
+    for row, t, own in zip(logits.tolist(), temperature.tolist(), u.tolist(), strict=True):
+        noise = [-math.log(-math.log(x)) if x > 0 else -math.inf for x in own]
+        scores = [z + t * g if t else z for z, g in zip(row, noise, strict=True)]
+        ids.append(max(range(len(scores)), key=scores.__getitem__))
+    return ids
 
 
 @right("07.2")
-def from_the_tail(logits, p):
-    rows = []
-    for row, own in zip(logits.double().numpy(), p.tolist(), strict=True):
-        q = np.exp(row) / np.exp(row).sum()
-        kept = dict(enumerate(q))
-        while sum(kept.values()) - min(kept.values()) >= own:
-            kept.pop(min(kept, key=kept.get))
-        rows.append([float(row[id]) if id in kept else -math.inf for id in range(len(row))])
-    return rows
+def almost_zero(logits, temperature, u):
+    noise = -torch.log(-torch.log(u.double() + 1e-20))
+    return (logits.double() / temperature[:, None].clamp_min(1e-8) + noise).argmax(-1)
 
 
-# 07.3 A dial in nats
+@right("07.2")
+def with_numpy_noise(logits, temperature, u):
+    with np.errstate(divide="ignore"):
+        noise = -np.log(-np.log(u.double().numpy()))
+    t = temperature.double().numpy()[:, None]
+    with np.errstate(invalid="ignore"):
+        return np.where(t > 0, logits.double().numpy() + t * noise, logits.numpy()).argmax(-1)
+
+
+@right("07.2")
+def from_log_probabilities_drawn(logits, temperature, u):
+    hot = temperature > 0
+    ids = logits.argmax(-1)
+    log_p = (logits[hot] / temperature[hot, None]).log_softmax(-1)
+    ids[hot] = (log_p - (-u[hot].log()).log()).argmax(-1)
+    return ids
+
+
+@right("07.2")
+def the_first_of_a_sort(logits, temperature, u):
+    noise = torch.where(temperature[:, None] > 0, gumbel(u) * temperature[:, None], 0.0)
+    return (logits + noise).sort(dim=-1, descending=True).indices[:, 0]
+
+
+@right("07.2")
+def not_a_number_is_no_noise(logits, temperature, u):
+    noise = (temperature[:, None] * -(-u.log()).log()).nan_to_num(0.0, neginf=-torch.inf)
+    return (logits + noise).topk(1).indices.flatten()
+
+
+@wrong("07.2", "The noise is multiplied by the square root of the temperature.")
+def square_root(logits, temperature, u):
+    return (logits + temperature.sqrt()[:, None] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0 the logits are divided by 0, so infinity or NaN is")
+def divided_in_the_end(logits, temperature, u):
+    t = temperature[:, None]
+    return ((logits + t * gumbel(u)) / t).argmax(-1)
+
+
+@wrong("07.2", "The temperatures are taken in the reverse order")
+def reversed_temperature(logits, temperature, u):
+    return (logits + temperature.flip(0)[:, None] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "All rows use the largest temperature")
+def max_t(logits, temperature, u):
+    return (logits + temperature.max() * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "The random numbers of a row are taken in another order")
+def sorted_u(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u.sort(-1).values)).argmax(-1)
+
+
+@wrong("07.2", "The noise at a row's temperature is added to the probabilities of its")
+def softmax_first(logits, temperature, u):
+    return (logits.softmax(-1) + temperature[:, None] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "The second largest score is drawn")
+def second(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).topk(2).indices[:, 1]
+
+
+@wrong("07.2", "3 is drawn in row 0, which is not a token")
+def plus_one(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).argmax(-1) + 1
+
+
+@wrong("07.2", "The result is made of floats, and whole numbers are asked for.")
+def float_ids(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u)).argmax(-1).float()
+
+
+@wrong("07.2", "Temperatures below 1 are replaced by 1")
+def at_least_one(logits, temperature, u):
+    t = temperature[:, None]
+    return torch.where(t == 0, logits, logits / t.clamp_min(1.0) + gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0, token 0 is drawn")
+def zero_token(logits, temperature, u):
+    return torch.where(temperature == 0, 0, (logits + temperature[:, None] * gumbel(u)).argmax(-1))
+
+
+@wrong("07.2", "The noise has the other sign")
+def race_wrong(logits, temperature, u):
+    p = (logits / temperature[:, None].clamp_min(1e-3)).softmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), (p * -u.log()).argmax(-1))
+
+
+@wrong("07.2", "The random numbers of a row are taken in another order")
+def u_flip(logits, temperature, u):
+    return (logits + temperature[:, None] * gumbel(u.flip(-1))).argmax(-1)
+
+
+@wrong("07.2", "u is subtracted from probabilities")
+def coin(logits, temperature, u):
+    p = (logits / temperature[:, None].clamp_min(1e-3)).softmax(-1)
+    return (p - u).argmax(-1)
+
+
+@wrong("07.2", "gumbel_max changed the input that it was given")
+def added_in_place(logits, temperature, u):
+    logits += temperature[:, None] * gumbel(u)
+    return logits.argmax(-1)
+
+
+# 07.3 Find the temperature for an entropy
 
 
 def nats(logits, temperature):
@@ -381,7 +677,7 @@ def base_two(logits, entropy):
     return halved(logits, entropy, measure=lambda z, t: nats(z, t) / math.log(2))
 
 
-@wrong("07.3", "as a number of tokens")
+@wrong("07.3", "as a perplexity, e to the entropy, not in nats")
 def perplexity(logits, entropy):
     return halved(logits, entropy, measure=lambda z, t: math.exp(nats(z, t)))
 
@@ -405,7 +701,7 @@ def a_grid(logits, entropy):
     return min((t / 100 for t in range(1, 1000)), key=lambda t: abs(nats(logits, t) - entropy))
 
 
-@wrong("07.3", "the end of the interval")
+@wrong("07.3", "is the end of your interval; the answer is outside of it")
 def between_a_tenth_and_ten(logits, entropy):
     return halved(logits, entropy, 0.1, 10.0)
 
@@ -429,7 +725,7 @@ def in_logarithms(logits, entropy):
     return math.log(halved(logits, entropy))
 
 
-@wrong("07.3", "taken for -10,000")
+@wrong("07.3", "taken as -10,000")
 def cut_as_a_low_number(logits, entropy):
     return halved(logits.where(logits.isfinite(), -1e4), entropy)
 
@@ -443,12 +739,12 @@ def exp_overflows(logits, entropy):
     return halved(logits, entropy, measure=measure)
 
 
-@wrong("07.3", "taken for 0")
+@wrong("07.3", "taken as 0")
 def cut_replaced(logits, entropy):
     return halved(torch.nan_to_num(logits, neginf=0.0), entropy)
 
 
-@wrong("07.3", "like the least likely of the others")
+@wrong("07.3", "Removed tokens come back: they count like the least probable of the")
 def cut_as_the_least(logits, entropy):
     return halved(logits.clamp(min=logits[logits > -math.inf].min().item()), entropy)
 
@@ -515,12 +811,12 @@ def plain_lists_and_doubling(logits, entropy):
     return torch.tensor(high)
 
 
-@wrong("07.3", "the end of the interval")
+@wrong("07.3", "is the end of your interval; the answer is outside of it")
 def between_a_thousandth_and_a_thousand(logits, entropy):
     return halved(logits, entropy, 1e-3, 1e3)
 
 
-# 07.4 The likeliest text
+# 07.4 Beam search
 
 
 def best(log_p, start, end, width, steps, score, from_the_first=None, stop=None):
@@ -546,7 +842,7 @@ def mean(power):
     return lambda text: text[1] / len(text[0]) ** power
 
 
-@wrong("07.4", "a width of 1, whatever")
+@wrong("07.4", "It is greedy: the width is always 1")
 def always_the_best_next(log_p, start, end, width, steps, power):
     tokens = []
     while len(tokens) < steps and tokens[-1:] != [end]:
@@ -554,12 +850,12 @@ def always_the_best_next(log_p, start, end, width, steps, power):
     return tokens
 
 
-@wrong("07.4", "by its own best token alone")
+@wrong("07.4", "Each text of the beam is extended by its own best token only")
 def no_competition(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, mean(power), from_the_first=1)[0][0]
 
 
-@wrong("07.4", "by their last token alone")
+@wrong("07.4", "Texts are compared by their last token only")
 def short_memory(log_p, start, end, width, steps, power):
     def score(text):
         tokens = (start, *text[0])
@@ -573,17 +869,17 @@ def sum_not_product(log_p, start, end, width, steps, power):
     return best(log_p.exp(), start, end, width, steps, mean(power))[0][0]
 
 
-@wrong("07.4", "The start comes back")
+@wrong("07.4", "The start is returned with the text")
 def whole_text(log_p, start, end, width, steps, power):
     return [start, *best(log_p, start, end, width, steps, mean(power))[0][0]]
 
 
-@wrong("07.4", "Nothing comes back where the start is the end")
+@wrong("07.4", "The result is empty where `start` equals `end`")
 def ended_before_it_began(log_p, start, end, width, steps, power):
     return [] if start == end else best(log_p, start, end, width, steps, mean(power))[0][0]
 
 
-@wrong("07.4", "go on after their end")
+@wrong("07.4", "Finished texts are extended after their end")
 def no_end(log_p, start, end, width, steps, power):
     return best(log_p, start, None, width, steps, mean(power))[0][0]
 
@@ -634,7 +930,7 @@ def likeliest(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, lambda text: text[1])[0][0]
 
 
-@wrong("07.4", "Only the last choice is by the score")
+@wrong("07.4", "Only the last choice uses the score; the beam is cut by the sums")
 def corrected_in_the_end(log_p, start, end, width, steps, power):
     return max(best(log_p, start, end, width, steps, lambda text: text[1]), key=mean(power))[0]
 
@@ -698,7 +994,7 @@ def sorted_upwards_each_time(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, lambda text: -mean(power)(text))[0][0]
 
 
-@wrong("07.4", "The end is cut off")
+@wrong("07.4", "The end token is cut off")
 def without_its_end(log_p, start, end, width, steps, power):
     return [id for id in best(log_p, start, end, width, steps, mean(power))[0][0] if id != end]
 
@@ -725,7 +1021,7 @@ def as_in_the_translation_system(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, lambda text: text[1] / ((5 + len(text[0])) / 6) ** power)[0][0]
 
 
-@wrong("07.4", "divided by n, whatever")
+@wrong("07.4", "The sum is divided by n for any power")
 def plain_mean(log_p, start, end, width, steps, power):
     return best(log_p, start, end, width, steps, mean(1.0))[0][0]
 
@@ -762,75 +1058,6 @@ def until_all_are_finished(log_p, start, end, width, steps, power):
 
 
 # Further answers to all questions: what is seldom forgotten
-
-
-def lose(logits, loss):
-    out = logits.clone()
-    for id, amount in loss.items():
-        out[id] -= amount
-    return out
-
-
-@wrong("07.1", "would become negative is set to 0")
-def stops_at_zero(logits, written, presence, frequency):
-    out = logits.clone()
-    for id, times in Counter(written).items():
-        out[id] = max(out[id] - presence - frequency * times, torch.tensor(0.0))
-    return out
-
-
-@wrong("07.1", "Only what is to be subtracted")
-def the_penalty_alone(logits, written, presence, frequency):
-    counts = torch.bincount(torch.tensor(written, dtype=torch.long), minlength=len(logits))
-    return presence * (counts > 0) + frequency * counts
-
-
-@wrong("07.1", "probabilities or their logarithms")
-def ready_to_draw(*call):
-    return list_count(*call).softmax(-1)
-
-
-@wrong("07.1", "the ids are off by one")
-def counted_from_one(logits, written, presence, frequency):
-    return lose(logits, {(id + 1) % len(logits): presence + frequency * n for id, n in Counter(written).items()})
-
-
-@wrong("07.1", "for the length of the text")
-def length_for_count(logits, written, presence, frequency):
-    return lose(logits, {id: presence + frequency * len(written) for id in written})
-
-
-@wrong("07.1", "follows itself directly")
-def runs_of_the_same(logits, written, presence, frequency):
-    out = lose(logits, {id: presence + frequency for id in written})
-    for before, id in zip(written, written[1:], strict=False):
-        out[id] -= frequency if before == id else 0.0
-    return out
-
-
-@wrong("07.1", "The count is squared, or its root")
-def root_of_the_count(logits, written, presence, frequency):
-    return lose(logits, {id: presence + frequency * math.sqrt(n) for id, n in Counter(written).items()})
-
-
-@wrong("07.1", "It pays as if it had been written 2 times")
-def twice_at_most(logits, written, presence, frequency):
-    return lose(logits, {id: presence + frequency * min(n, 2) for id, n in Counter(written).items()})
-
-
-@wrong("07.2", "in the order of the vocabulary")
-def as_they_stand(logits, p):
-    shares = logits.softmax(-1)
-    return logits.masked_fill(shares.cumsum(-1) - shares >= p[:, None], -math.inf)
-
-
-@wrong("07.2", "p times V of them stay")
-def that_many_tokens(logits, p):
-    out = torch.full_like(logits, -math.inf)
-    for row, own, new in zip(logits, p.tolist(), out, strict=True):
-        best = row.topk(max(1, math.ceil(own * len(row)))).indices
-        new[best] = row[best]
-    return out
 
 
 @wrong("07.3", "to 4 digits after the point, rounded or from a list")
@@ -882,7 +1109,7 @@ def row_of_the_start(log_p, start, end, width, steps, power):
     return search(grown(table, start, end), lambda t: t[1] / len(t[0]) ** power, steps, width)
 
 
-@wrong("07.4", "After the first round only one text goes on")
+@wrong("07.4", "After the first round only one text is kept")
 def begins_with_the_best(log_p, start, end, width, steps, power):
     grow = grown(log_p, start, end)
     return search(grow, lambda t: t[1] / len(t[0]) ** power, steps, lambda number: width if number else 1)

@@ -1,2 +1,1 @@
-"""Assignment 05: which neuron wrote a word, a network put together from its cards, experts, and a fact written into a
-matrix."""
+"""Assignment 05: logits attributed to neurons, tensor parallelism, a mixture of experts, and edits of facts."""

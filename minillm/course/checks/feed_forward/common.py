@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def hidden(x: Float[Tensor, "T C"], gate: Float[Tensor, "F C"], up: Float[Tensor, "F C"]) -> Float[Tensor, "T F"]:
-    """What the neurons say: SiLU(gate(x)) · up(x) (Shazeer 2020, eq. 6).
+    """The activations of the neurons: SiLU(gate(x)) · up(x) (Shazeer 2020, eq. 6).
 
     >>> one = torch.ones(1, 1)
     >>> hidden(one, gate=one, up=-one).round(decimals=4)
@@ -30,7 +30,7 @@ def told_apart(one: Float[Tensor, "n"], other: Float[Tensor, "n"]) -> tuple[str,
     return texts[0], texts[1]
 
 
-OTHER_BENDS = {
+OTHER_ACTIVATIONS = {
     "relu": torch.relu,
     "sigmoid": torch.sigmoid,
     "tanh": torch.tanh,
@@ -45,4 +45,4 @@ OTHER_BENDS = {
     "SiLU twice": lambda x: F.silu(F.silu(x)),
     "x tanh(x)": lambda x: x * x.tanh(),
     "abs": torch.abs,
-}  # what may stand in place of SiLU by mistake
+}  # mistakes for SiLU

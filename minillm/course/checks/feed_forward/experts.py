@@ -17,7 +17,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.feed_forward import weights as w
-from minillm.course.checks.feed_forward.common import OTHER_BENDS
+from minillm.course.checks.feed_forward.common import OTHER_ACTIVATIONS
 from minillm.course.checks.feed_forward.weights import chosen, outputs_of, right_weights, what_is_heard
 from minillm.course.checks.question import Question
 
@@ -89,7 +89,7 @@ def _fired(x, router, gate, up, down, k, renormalize, *, fire: Callable[[Tensor,
     return torch.einsum("te,etf,ecf->tc", right_weights(x @ router.T, k, renormalize), fired, down)
 
 
-question = Question("05.3", "A few of many networks", mixture)
+question = Question("05.3", "A mixture of experts", mixture)
 
 one_expert = question.probe(
     "one expert for each token",
@@ -98,28 +98,28 @@ one_expert = question.probe(
     kinds=("a single token", "four tokens", "six tokens", "a single expert"),
 )
 one_expert.mistake(
-    "Where `renormalize` is True, the one expert counts with its share in all: its weight should be 1.",
-    "With `renormalize` the weights of the *chosen* experts add up to 1. Is the flag read the right way round?",
+    "Where `renormalize` is True, the one expert has its weight in the softmax over all: it should be 1.",
+    "With `renormalize` the weights of the *chosen* experts sum to 1. Is the flag used the right way?",
     partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, k, False)),
 )
 one_expert.mistake(
     "The experts are weighted by their scores as they are.",
-    "A score may be negative or 7. Softmax makes weights of scores.",
+    "A score may be negative or 7. A softmax turns scores into weights.",
     partial(_mixed, weigh=lambda scores, k, renormalize: scores * chosen(scores, k)),
 )
 one_expert.mistake(
-    "All experts are heard.",
-    "Only the k experts with the highest scores take part. The others' weight is 0.",
+    "All experts are used.",
+    "Only the k experts with the highest scores are used. The weight of the others is 0.",
     partial(_mixed, weigh=lambda scores, k, renormalize: scores.softmax(-1)),
 )
 one_expert.mistake(
     "The experts with the lowest scores are chosen.",
-    "`topk` gives the highest. Is there a minus too many, or a sort in the wrong direction?",
+    "`topk` returns the highest. Is there a minus too many, or a sort in the wrong direction?",
     partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(-scores, k, renormalize)),
 )
 one_expert.mistake(
-    "The softmax runs over the tokens, and not over the experts.",
-    "The scores are (T, E). The shares of one token add up to 1: `softmax(-1)`.",
+    "The softmax is over the tokens, not over the experts.",
+    "The scores are (T, E). The weights of one token sum to 1: `softmax(-1)`.",
     partial(_mixed, weigh=w.over_tokens),
 )
 for _joined in (
@@ -135,55 +135,55 @@ for _joined in (
     )
 one_expert.mistake(
     "The weights are divided by the sum over all tokens.",
-    "The weights of each token add up to 1: `sum(-1, keepdim=True)`.",
+    "The weights of each token sum to 1: `sum(-1, keepdim=True)`.",
     partial(_mixed, weigh=w.of_one_sum),
 )
 one_expert.mistake(
-    "One expert too many is heard.",
-    "With `sorted(...)[k]` as the limit, k + 1 experts reach it. The last one chosen has number k - 1.",
+    "One expert too many is used.",
+    "With `sorted(...)[k]` as the limit, k + 1 experts reach it. The last one chosen has the index k - 1.",
     partial(_mixed, weigh=w.one_more),
 )
 one_expert.mistake(
     "The scores that are not chosen become 0 before the softmax, where e^0 = 1 still counts.",
-    "Fill them with -inf, or set the weights to 0 after the softmax.",
+    "Set them to -inf, or set the weights to 0 after the softmax.",
     partial(_mixed, weigh=w.with_zeros),
 )
 one_expert.mistake(
     "The scores that are not chosen become 0 before the softmax, where e^0 = 1 still counts.",
-    "Fill them with -inf, or set the weights to 0 after the softmax.",
+    "Set them to -inf, or set the weights to 0 after the softmax.",
     partial(_mixed, weigh=w.zeros_then_cut),
 )
 one_expert.mistake(
-    "The experts are chosen by the size of their scores, without the sign.",
+    "The experts are chosen by the absolute value of their scores.",
     "The best k have the highest scores, and -5 is a low one.",
     partial(_mixed, weigh=w.by_size),
 )
 one_expert.mistake(
-    "The weights of the best k are given to experts 0, 1 and so on, and not to those that were chosen.",
-    "`topk` gives the experts' numbers too: `top, chosen = shares.topk(k)`. Use `chosen`.",
+    "The weights of the best k are given to experts 0, 1 and so on, not to those that were chosen.",
+    "`topk` returns the indices, too: `top, chosen = probs.topk(k)`. Use `chosen`.",
     partial(_mixed, weigh=w.from_zero),
 )
 one_expert.mistake(
     "Gate and up are swapped.",
-    "SiLU bends what the *gate* reads.",
+    "SiLU is applied to the *gate*.",
     lambda x, router, gate, up, *rest: mixture(x, router, up, gate, *rest),
 )
-for bend in OTHER_BENDS.values():
+for activation in OTHER_ACTIVATIONS.values():
     one_expert.mistake(
-        "The gate's reading goes through another function than SiLU.",
+        "The gate goes through another activation than SiLU.",
         "SiLU is x times sigmoid(x), `F.silu`.",
-        partial(_fired, fire=lambda gate, up, bend=bend: bend(gate) * up),
+        partial(_fired, fire=lambda gate, up, activation=activation: activation(gate) * up),
     )
 
 for _sentence, _fire in {
-    "The experts' neurons have no bend: gate and up are multiplied as they are.": lambda gate, up: gate * up,
-    "What the experts' up reads is left out.": lambda gate, up: F.silu(gate),
+    "The experts have no SiLU: gate and up are multiplied as they are.": lambda gate, up: gate * up,
+    "The experts' up is left out.": lambda gate, up: F.silu(gate),
     "In the experts SiLU is taken of the product of gate and up.": lambda gate, up: F.silu(gate * up),
     "In the experts SiLU is taken of both, gate and up.": lambda gate, up: F.silu(gate) * F.silu(up),
 }.items():
     one_expert.mistake(
         _sentence,
-        "What an expert writes is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`.",
+        "The output of an expert is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`.",
         partial(_fired, fire=_fire),
     )
 
@@ -194,34 +194,34 @@ several_experts = question.probe(
     kinds=("a single token", "three of five experts", "all experts chosen", "two of four experts", "scores near 200"),
 )
 several_experts.mistake(
-    "The chosen experts all count the same.",
-    "Softmax over the scores of the chosen ones: who has the higher score has the higher weight.",
+    "The chosen experts all have the same weight.",
+    "Take a softmax over the scores of the chosen ones: a higher score gives a higher weight.",
     partial(_mixed, weigh=lambda scores, k, renormalize: chosen(scores, k) / k),
 )
 several_experts.mistake(
-    "Only the best expert is heard.",
+    "Only the best expert is used.",
     "k experts are chosen for each token.",
     partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, 1, renormalize)),
 )
 
 several_experts.mistake(
-    "The weights stand in another order than the experts to which they are given.",
-    "The first weight of `topk` belongs to the first expert of `topk`, which may be number 3.",
+    "The weights are in another order than the experts that they are given to.",
+    "The first weight of `topk` belongs to the first index of `topk`, which may be 3.",
     partial(_mixed, weigh=w.in_another_order),
 )
 several_experts.mistake(
     "A second softmax is taken of what is a softmax already.",
-    "One is enough. To let the chosen ones' shares add up to 1, divide them by their sum.",
+    "One is enough. To make the chosen weights sum to 1, divide them by their sum.",
     partial(_mixed, weigh=w.again),
 )
 several_experts.mistake(
-    "The weights come of a sigmoid and not of a softmax.",
+    "The weights come from a sigmoid, not from a softmax.",
     "Softmax over the experts: e to each score, over the sum of these powers.",
     partial(_mixed, weigh=w.sigmoids),
 )
 several_experts.mistake(
     "The scores are divided by their sum, without a softmax.",
-    "A score may be negative. Take the softmax first; the shares are what is divided by its sum.",
+    "A score may be negative. Take the softmax first, and divide its weights by their sum.",
     partial(_mixed, weigh=w.over_their_sum),
 )
 several_experts.mistake(
@@ -230,47 +230,47 @@ several_experts.mistake(
     lambda x, router, *rest: mixture(x, router / x.shape[1] ** 0.5, *rest),
 )
 several_experts.mistake(
-    "The weight multiplies what an expert reads; it should multiply what the expert writes.",
-    "A network is not linear. Let the expert run on `x` as it is, and multiply what comes out.",
+    "The weight multiplies the input of an expert instead of its output.",
+    "An expert is not linear. Run it on `x` as it is, and multiply its output.",
     _weighted_inside,
 )
 several_experts.mistake(
-    "The experts' matrices are mixed, and one network runs. What the experts write is to be mixed.",
-    "A network is not linear. Let each chosen expert run, then add up with the weights.",
+    "The experts' matrices are averaged, and one network runs. Average the outputs instead.",
+    "An expert is not linear. Run each chosen one, then take the weighted sum.",
     _melted,
 )
 
 
 several_experts.mistake(
     "The powers of the scores overflow: e to the 200 is too large for 32 bits.",
-    "`softmax` subtracts each row's largest score before it takes powers. Use it, or do so, too.",
+    "`softmax` subtracts each row's largest score first. Use it, or do the same.",
     partial(_mixed, weigh=w.overflowing),
 )
 
 shares_of_all = question.probe(
-    "weights as shares of all",
+    "weights from a softmax over all",
     lambda rng: _layers(rng, False, (1, 4, 2, 3, 2), (4, 6, 3, 5, 3), (3, 4, 2, 3, 3), (5, 5, 4, 4, 1), far=True),
     what_is_heard,
     kinds=("a single token", "three of five experts", "all experts chosen", "one of four experts", "scores near 200"),
 )
 shares_of_all.mistake(
-    "The weights add up to 1, though `renormalize` is False.",
+    "The weights sum to 1, although `renormalize` is False.",
     "Softmax over *all* experts first; then take the weights of the chosen ones as they are.",
     partial(_mixed, weigh=lambda scores, k, renormalize: right_weights(scores, k, True)),
 )
 shares_of_all.mistake(
     "Without `renormalize` a second softmax is taken of what is a softmax already.",
-    "The weights are the shares in *one* softmax over all experts' scores.",
+    "The weights come from *one* softmax over the scores of all experts.",
     partial(_mixed, weigh=w.again),
 )
 shares_of_all.mistake(
     "Without `renormalize` the weights are sigmoids of the scores.",
-    "The weights are the shares in the softmax over all experts.",
+    "The weights come from the softmax over all experts.",
     partial(_mixed, weigh=w.sigmoids),
 )
 shares_of_all.mistake(
     "Without `renormalize` the scores themselves are the weights.",
-    "A score may be negative. The weights are the shares in the softmax over all experts.",
+    "A score may be negative. The weights come from the softmax over all experts.",
     partial(
         _mixed,
         weigh=lambda scores, k, renormalize: scores * chosen(scores, k),

@@ -116,29 +116,29 @@ def fault(heard: Tensor, scores: Tensor, k: int, renormalize: bool) -> str:
     due = right_weights(scores, k, renormalize).double()
     some, best = heard.abs() > 1e-4, chosen(scores, k)
     if k > 1 and not apart(due.sort().values, heard.sort().values).any():
-        return ": these are the right weights, but they belong to other experts"
+        return ": these are the right weights, but for other experts"
     powers = scores.sigmoid().double() * best
     powers = powers / powers.sum() if renormalize else powers
     if k > 1 and not apart(powers, heard).any():
-        return ": these come of a sigmoid and not of a softmax"
+        return ": these come from a sigmoid, not from a softmax"
     if (some & ~best).any():
         if int(some.sum()) > k:
-            return f": {int(some.sum())} experts are heard, and k is {k}"
-        return ": an expert is heard that is not among the best k"
+            return f": {int(some.sum())} experts are used, and k is {k}"
+        return ": an expert is used that is not among the best k"
     if (heard < -1e-4).any():
         return ": a weight is negative"
     total = float(heard.sum())
     ratio = float(heard @ due / (due @ due))
     if k > 1 and abs(ratio - 1) > 1e-3 and not apart(heard, ratio * due).any():
-        return f": each is {ratio:.4g} times the right one, and they add up to {total:.4g} in place of {due.sum():.4g}"
+        return f": each is {ratio:.4g} times the right one, and they sum to {total:.4g} instead of {due.sum():.4g}"
     if renormalize and abs(total - 1) > 1e-3:
-        return f": they add up to {total:.4g} and not to 1"
+        return f": they sum to {total:.4g}, not to 1"
     if not renormalize and abs(total - 1) < 1e-3 and abs(float(due.sum()) - 1) > 1e-3:
-        return ": they add up to 1, though `renormalize` is False"
+        return ": they sum to 1, although `renormalize` is False"
     if int(some.sum()) < k and bool((scores.softmax(-1)[best] > 1e-3).all()):
-        return f": only {int(some.sum())} of {k} experts are heard"
+        return f": only {int(some.sum())} of {k} experts are used"
     if k > 1 and float(heard[best].max() - heard[best].min()) < float(due[best].max() - due[best].min()):
-        return ": they lie nearer to each other than they should"
+        return ": they are closer to each other than they should be"
     return ""
 
 
@@ -159,11 +159,11 @@ def what_is_heard(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[
             outputs = outputs_of(x, gate, up, down)[:, t].double()  # (experts, C), with C the larger one
             weights = torch.linalg.lstsq(outputs.T, given[t, :, None].double()).solution[:, 0]
             if apart(given[t].double(), weights @ outputs).any():
-                hint = "What an expert writes is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`."
-                return f"Token {t} hears something that is not a weighted sum of what the experts write.", hint
+                hint = "The output of an expert is `(F.silu(x @ gate[e].T) * (x @ up[e].T)) @ down[e].T`."
+                return f"The result of token {t} is not a weighted sum of the experts' outputs.", hint
             due = right_weights(x @ router.T, k, renormalize)[t]
             wrong = fault(weights, (x @ router.T)[t], k, renormalize)
             heard, due = told_apart(weights, due)
-            hint = "Print the router's scores of this token: who are the best k, and what are their weights?"
-            return f"Token {t} hears the experts with the weights {heard}; right are {due}{wrong}.", hint
+            hint = "Print the router's scores of this token: which are the best k, and what are their weights?"
+            return f"Token {t} uses the experts with the weights {heard}; right are {due}{wrong}.", hint
     return None

@@ -1,8 +1,8 @@
-"""05.4: facts written into the second matrix of a feed-forward network by the smallest change that will do.
+"""05.4: facts written into the second matrix of a feed-forward network by the smallest change.
 
 ROME (Meng et al. 2022, section 3.1) writes one fact so, MEMIT (Meng et al. 2023) many at once, and AlphaEdit (Fang et
 al. 2025) keeps what is known by writing only along directions that no known question has. Here it is exact, since there
-are no more questions than neurons. A question is what the hidden layer says to it, the "key" of those papers.
+are no more questions than neurons. A question is its hidden layer, the "key" of those papers.
 """
 
 import random
@@ -22,8 +22,8 @@ from minillm.course.checks.question import Question
 STEEPEST = 8.0  # how far apart the singular values of all questions may lie; rounding grows with it
 
 SHORT = (
-    "The equations are to hold exactly. Is the outer product divided by too long a vector, something added to a "
-    "diagonal (a ridge), the step too small, or do the steps end too early?"
+    "The equations must hold exactly. Is the outer product divided by too large a number, something added to a "
+    "diagonal (a ridge), the step too small, or are there too few steps?"
 )
 
 
@@ -106,15 +106,15 @@ def _ask_it(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
                 part = _way(down.double() @ questions[number].double(), due[number], given @ questions[number].double())
                 if name == "question" and part is not None:
                     words, hint = _how_far(part)
-                    words = f"Asked question {number}, the new matrix {words}"
-                    return f"{words}: it answers {said}; right is {wanted_answer}.", hint
-                hint = "Ask your new matrix yourself: `asked @ new.T` and `others @ new.T`."
-                words = f"Asked {name} {number}, the new matrix answers {said}"
+                    words = f"For question {number}, the new matrix {words}"
+                    return f"{words}: its answer is {said}; right is {wanted_answer}.", hint
+                hint = "Compute the new answers: `asked @ new.T` and `others @ new.T`."
+                words = f"For {name} {number}, the new matrix gives {said}"
                 return f"{words}; right is {wanted_answer}.", hint
         far, enough = (float((matrix - down).norm()) for matrix in (given, wanted))
         if far > 1.001 * enough:
-            hint = "A change along a direction that no question has does nothing for the facts. Leave it out."
-            return f"All answers are right, but the change has length {far:.6g}, and {enough:.6g} will do.", hint
+            hint = "A change in a direction orthogonal to all questions changes no answer. Leave it out."
+            return f"All answers are right, but the change has the norm {far:.6g}, and {enough:.6g} is enough.", hint
     return None
 
 
@@ -133,16 +133,16 @@ def _how_far(part: float) -> tuple[str, str]:
             "Nothing was written for it. Does a special case skip it?",
         )
     if part < 0:
-        return f"has gone {-part:.4g} times the way, but away from the new answer", "What is missing is new minus old."
+        return f"moves {-part:.4g} times the way, but away from the new answer", "What is missing is new minus old."
     if part > 1:
         return (
-            f"has gone {part:.4g} times the way to the new answer, which is too far",
-            "Is the outer product divided by the square of the right length, and is it added only once?",
+            f"moves {part:.4g} times the way to the new answer, which is too far",
+            "Is the outer product divided by the right squared norm, and is it added only once?",
         )
-    return f"has gone {part:.4g} of the way to the new answer", SHORT
+    return f"moves {part:.4g} of the way to the new answer", SHORT
 
 
-question = Question("05.4", "Write a fact, and spoil nothing", write)
+question = Question("05.4", "Edit facts with the smallest change", write)
 
 one_fact = question.probe("one fact", lambda rng: _matrices(rng, *ONE.values()), _ask_it, kinds=tuple(ONE))
 one_fact.mistake(
@@ -151,17 +151,17 @@ one_fact.mistake(
     partial(_changed, for_asked=lambda old, new: new, for_others=lambda old: 0 * old),
 )
 one_fact.mistake(
-    "The outer product is not divided by anything: the answer is off by the question's length squared.",
-    "Ask the new matrix: (missing · hᵀ) · h is missing times (h · h). Divide by that.",
+    "The outer product is not divided by anything: the answer is off by the question's squared norm.",
+    "The new matrix gives (missing · hᵀ) · h, which is missing times (h · h). Divide by that.",
     partial(_power_of_length, power=0),
 )
 one_fact.mistake(
-    "The outer product is divided by the question's length once; it takes two.",
-    "h is there twice, when you write and when you ask: divide by h · h.",
+    "The outer product is divided by the question's norm once instead of twice.",
+    "h enters twice, in the change and in the question: divide by h · h.",
     partial(_power_of_length, power=1),
 )
 one_fact.mistake(
-    "All that the matrix knew is gone: only the new fact stands in it.",
+    "The old matrix is lost: the result holds only the new fact.",
     "Add the change to `down`.",
     lambda down, asked, answers, others: write(torch.zeros_like(down), asked, answers, others),
 )
@@ -172,7 +172,7 @@ one_fact.mistake(
 )
 
 one_fact.mistake(
-    "The change is taken away in place of added: what is missing is old minus new.",
+    "The change has the wrong sign: what is missing is taken as old minus new.",
     "What is missing is the new answer minus the old one, and the change is added.",
     partial(_changed, for_asked=lambda old, new: old - new, for_others=lambda old: 0 * old),
 )
@@ -195,15 +195,15 @@ with_others.mistake(
     lambda down, asked, answers, others: write(down, asked, answers, others[:0]),
 )
 with_others.mistake(
-    "The other questions are answered with nothing at all.",
-    "It is the *change* that must be 0 for them, not the answer.",
+    "The answers to the other questions become 0.",
+    "Their *change* must be 0, not their answer.",
     partial(_changed, for_asked=lambda old, new: new - old, for_others=lambda old: -old),
 )
 
 
 @with_others.mistake(
-    "What is missing stands in another order than the questions.",
-    "Row by row they belong together: first what `asked` lacks, then zeros for `others`, as the questions are joined.",
+    "What is missing is in another order than the questions.",
+    "Rows must match: first what is missing for `asked`, then zeros for `others`, as the questions are joined.",
 )
 def _wrong_end(down, asked, answers, others):
     missing = torch.cat((torch.zeros(len(others), len(down)), answers - asked @ down.T))
@@ -212,8 +212,8 @@ def _wrong_end(down, asked, answers, others):
 
 
 @with_others.mistake(
-    "What is written along the part of h that the others leave free is divided by the whole h · h.",
-    "Ask the new matrix: with v the free part, (missing · vᵀ) · h is missing times (v · h). Divide by that.",
+    "The change is along the part of h that is orthogonal to the others, but it is divided by the whole h · h.",
+    "With v the orthogonal part, (missing · vᵀ) · h is missing times (v · h). Divide by that.",
 )
 def _divided_by_the_whole(down, asked, answers, others):
     free = asked - asked @ torch.linalg.pinv(others) @ others
@@ -221,8 +221,8 @@ def _divided_by_the_whole(down, asked, answers, others):
 
 
 @with_others.mistake(
-    "From h the parts along the other questions are taken one by one, as if these stood at right angles.",
-    "They do not. Make them orthogonal first, or solve one system of equations with all questions in it.",
+    "The other questions are projected out of h one by one, as if they were orthogonal.",
+    "They aren't. Make them orthogonal first, or solve one system of equations with all questions.",
 )
 def _one_by_one(down, asked, answers, others):
     unit = others / others.norm(dim=1, keepdim=True)
@@ -239,8 +239,8 @@ several_facts = question.probe(
 
 
 @several_facts.mistake(
-    "The facts are written one after the other, and each spoils those before it.",
-    "Write them together: one system of equations, with all questions in it.",
+    "The facts are written one after the other, and each changes those before it.",
+    "Write them together: one system of equations with all questions.",
 )
 def _one_after_the_other(down, asked, answers, others):
     for question, answer in zip(asked.split(1), answers.split(1), strict=True):
@@ -250,7 +250,7 @@ def _one_after_the_other(down, asked, answers, others):
 
 @several_facts.mistake(
     "Each fact is written as if it were the only one.",
-    "Questions are not at right angles: what is written for one is read by the next. Solve for all.",
+    "Questions are not orthogonal: a change for one affects the next. Solve for all together.",
 )
 def _each_alone(down, asked, answers, others):
     facts = zip(asked.split(1), answers.split(1), strict=True)
@@ -258,7 +258,7 @@ def _each_alone(down, asked, answers, others):
 
 
 several_facts.mistake(
-    "Each fact is divided by its own question's length squared, as if all questions stood at right angles.",
-    "What is written for one question is read by the next. Solve for all questions together.",
+    "Each fact is divided by its own question's squared norm, as if all questions were orthogonal.",
+    "A change for one question affects the next. Solve for all questions together.",
     partial(_power_of_length, power=2),
 )

@@ -1,4 +1,4 @@
-"""05.1: what each neuron adds to the score of a word (Geva et al. 2022: the output as a sum of values)."""
+"""05.1: what each neuron adds to the logit of a token (Geva et al. 2022: the output as a sum of values)."""
 
 import random
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_kind
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.feed_forward.common import OTHER_BENDS, hidden
+from minillm.course.checks.feed_forward.common import OTHER_ACTIVATIONS, hidden
 from minillm.course.checks.plain import apart, as_tensor
 from minillm.course.checks.question import Question
 
@@ -25,7 +25,7 @@ def contributions(
     down: Float[Tensor, "C F"],
     words: Float[Tensor, "V C"],
 ) -> Float[Tensor, "T F V"]:
-    """The right answer: how strongly a neuron fires, times how well what it writes fits each word.
+    """The right answer: a neuron's activation times the dot product of its column with each token.
 
     >>> one = torch.ones(1, 1)
     >>> contributions(one, one, one, 2 * one, one).round(decimals=4)
@@ -71,37 +71,39 @@ def _first_wrong_neuron(calls: list[Call], right: list[Any], got: list[Any]) -> 
             return words, hint
     wanted, given = pairs[0]
     t, f, v = apart(wanted, given).nonzero()[0].tolist()
-    hint = "Multiply two numbers: how strongly it fires here, and its column of `down` times the word."
-    sentence = f"At position {t} neuron {f} is said to add {given[t, f, v]:.4g} to word {v}"
+    hint = (
+        "Multiply two numbers: its activation here, and the dot product of its column of `down` with the token's row."
+    )
+    sentence = f"At position {t}, neuron {f} adds {given[t, f, v]:.4g} to the logit of token {v} in your result"
     return f"{sentence}; right is {wanted[t, f, v]:.4g}.", hint
 
 
 FACTORS = (
     (
         (0,),
-        "At each position all numbers are off by one factor.",
-        "Is something divided by a norm or a sum of its own at each position? Nothing is normalized here.",
+        "At each position all numbers are off by the same factor.",
+        "Is something divided by a norm or a sum at each position? Nothing is normalized here.",
     ),
     (
         (1,),
-        "The numbers of each neuron are off by one factor, the same at all positions and for all words.",
-        "Is a neuron's value scaled or normalized? How strongly it fires is right up to this factor.",
+        "The numbers of each neuron are off by one factor, the same at all positions and for all tokens.",
+        "Is a column of `down` scaled or normalized? The activations are right up to this factor.",
     ),
     (
         (2,),
-        "The numbers of each word are off by one factor, the same for all neurons.",
-        "Is a word's row normalized or scaled? A dot product takes it as it is.",
+        "The numbers of each token are off by one factor, the same for all neurons.",
+        "Is a row of `words` normalized or scaled? The dot product takes it as it is.",
     ),
     (
         (0, 1),
-        "The neurons fire with the wrong strengths; how well what they write fits the words is right.",
-        "The strength is SiLU(x · gateᵀ) · (x · upᵀ), with SiLU on the gate alone.",
+        "The activations are wrong; the dot products of `words` and `down` are right.",
+        "The activation is SiLU(x · gateᵀ) · (x · upᵀ), with SiLU on the gate only.",
     ),
     (
         (1, 2),
-        "From position to position each neuron's numbers change as they should, but they are off by a factor: what "
-        "it writes, or how well that fits the word, is wrong.",
-        "What a neuron writes is its column of `down`, and the fit is a dot product with the word: `words @ down`.",
+        "The activations are right, but each neuron's numbers are off by a factor: its column of `down`, or the dot "
+        "product with the token's row, is wrong.",
+        "What a neuron writes is its column of `down`, and its dot product with the tokens is `words @ down`.",
     ),
 )  # axes along which a factor may differ, and what it says if it differs along no other
 
@@ -114,158 +116,158 @@ def _scaled_along(axes: tuple[int, ...], wanted: Tensor, given: Tensor) -> bool:
     return not apart(given, factor * wanted).any()
 
 
-question = Question("05.1", "Which neuron wrote it?", contributions)
+question = Question("05.1", "Attribute logits to neurons", contributions)
 
 one_word = question.probe(
-    "one word",
+    "one token",
     lambda rng: _networks(rng, (1, 2, 3, 1), (4, 6, 5, 1), (3, 4, 4, 1), (2, 3, 1, 1), (2, 1, 3, 1)),
     at_last=_first_wrong_neuron,
     demand=same_kind,
     kinds=("one position", "several positions", "as many neurons as coordinates", "one neuron", "one coordinate"),
 )
 one_word.mistake(
-    "The neurons have no bend: gate and up are multiplied as they are.",
-    "The reading of the gate goes through SiLU first: x times sigmoid(x).",
+    "There is no SiLU: gate and up are multiplied as they are.",
+    "The gate goes through SiLU first: x times sigmoid(x).",
     partial(_firing, fire=lambda gate, up: gate * up),
 )
 one_word.mistake(
     "Gate and up are swapped.",
-    "SiLU bends what the *gate* reads, and only that.",
+    "SiLU is applied to the *gate* only.",
     partial(_firing, fire=lambda gate, up: F.silu(up) * gate),
 )
 one_word.mistake(
-    "The gate alone decides; what up reads is left out.",
-    "A neuron fires with SiLU(gate) *times* up.",
+    "Only the gate is used; up is left out.",
+    "The activation of a neuron is SiLU(gate) *times* up.",
     partial(_firing, fire=lambda gate, up: F.silu(gate)),
 )
 one_word.mistake(
-    "Every neuron counts as if it fired with strength 1.",
-    "What a neuron writes into the stream is its value *times* how strongly it fires.",
+    "Every neuron counts as if its activation were 1.",
+    "What a neuron writes to the stream is its column of `down` *times* its activation.",
     partial(_firing, fire=lambda gate, up: torch.ones_like(up)),
 )
 one_word.mistake(
-    "These are the strengths with which the neurons fire; nothing is said of the word.",
-    "Multiply each by how well what the neuron writes fits the word: a dot product.",
+    "These are the activations only; the tokens are not used.",
+    "Multiply each by the dot product of the neuron's column of `down` with the token's row.",
     lambda x, gate, up, down, words: hidden(x, gate, up)[:, :, None].expand(-1, -1, len(words)),
 )
 one_word.mistake(
-    "The word is held against the keys (rows of up), not against the values.",
+    "The dot product is with the rows of up, not with the columns of `down`.",
     "What a neuron writes is its column of `down`.",
     lambda x, gate, up, down, words: torch.einsum("tf,fc,vc->tfv", hidden(x, gate, up), up, words),
 )
 one_word.mistake(
     "The axes come out as (T, V, F).",
-    "Positions, neurons, words: (T, F, V).",
+    "Positions, neurons, tokens: (T, F, V).",
     lambda x, gate, up, down, words: contributions(x, gate, up, down, words).mT,
 )
 
-for bend in OTHER_BENDS.values():
+for activation in OTHER_ACTIVATIONS.values():
     one_word.mistake(
-        "The gate's reading goes through another function than SiLU.",
+        "The gate goes through another activation than SiLU.",
         "SiLU is x times sigmoid(x), `F.silu`.",
-        partial(_firing, fire=lambda gate, up, bend=bend: bend(gate) * up),
+        partial(_firing, fire=lambda gate, up, activation=activation: activation(gate) * up),
     )
 one_word.mistake(
     "SiLU is taken of the product of gate and up.",
-    "SiLU bends what the *gate* reads; then it is multiplied by what up reads.",
+    "SiLU is applied to the *gate* only. The result is multiplied by up.",
     partial(_firing, fire=lambda gate, up: F.silu(gate * up)),
 )
 one_word.mistake(
-    "These are the scores of all neurons together, not what each of them adds.",
-    "Do not add up over the neurons: the axis F stays.",
+    "These are the sums over all neurons, not what each of them adds.",
+    "Don't sum over the neurons: the axis F stays.",
     lambda *network: contributions(*network).sum(1),
 )
 one_word.mistake(
-    "The positions are added up: each neuron has one number for the whole text.",
-    "A neuron fires at each position anew. The axis T stays.",
+    "The positions are summed: each neuron has one number for the whole text.",
+    "A neuron has another activation at each position. The axis T stays.",
     lambda *network: contributions(*network).sum(0),
 )
 one_word.mistake(
-    "The shares are divided by their sum or put through a softmax; they no longer add up to the score.",
-    "A share is a number that is added to the score, and may be negative. Leave it as it is.",
+    "The contributions are divided by their sum or put through a softmax, so they no longer sum to the logit.",
+    "A contribution is added to the logit, and may be negative. Leave it as it is.",
     lambda *network: contributions(*network).softmax(1),
 )
 one_word.mistake(
-    "The shares are divided by their sum or put through a softmax; they no longer add up to the score.",
-    "A share is a number that is added to the score, and may be negative. Leave it as it is.",
+    "The contributions are divided by their sum or put through a softmax, so they no longer sum to the logit.",
+    "A contribution is added to the logit, and may be negative. Leave it as it is.",
     lambda *network: contributions(*network) / contributions(*network).sum(1, keepdim=True),
 )
 one_word.mistake(
     "`down` is reshaped to (F, C), which mixes its rows and columns.",
-    "Only a transpose makes (F, C) of (C, F) with each neuron's column as a row: `down.T`.",
+    "A transpose turns each neuron's column into a row: `down.T`.",
     lambda x, gate, up, down, words: contributions(x, gate, up, down.reshape(down.T.shape).T, words),
 )
 one_word.mistake(
-    "The shares are given without their signs.",
-    "A neuron may lower a score. Without signs the shares do not add up to what the network does.",
+    "The contributions are given without their signs.",
+    "A neuron may lower a logit. Without signs the contributions don't sum to the logit.",
     lambda *network: contributions(*network).abs(),
 )
 one_word.mistake(
-    "A softmax over the words makes probabilities of the shares.",
-    "What is asked for is what a neuron adds to the score; it may be negative or larger than 1.",
+    "A softmax over the tokens turns the contributions into probabilities.",
+    "Return what a neuron adds to the logit; it may be negative or larger than 1.",
     lambda *network: contributions(*network).softmax(-1),
 )
 
 one_word.mistake(
-    "A norm stands in front of the network or of the head; there is none here.",
-    "Use `x` as it comes, and what the neurons write as it is.",
+    "There is a norm before the layer or before the head; none is asked for.",
+    "Use `x` and what the neurons write as they are.",
     lambda x, *network: contributions(_normed(x), *network),
 )
 one_word.mistake(
-    "A norm stands in front of the network or of the head; there is none here.",
-    "Use `x` as it comes, and what the neurons write as it is.",
+    "There is a norm before the layer or before the head; none is asked for.",
+    "Use `x` and what the neurons write as they are.",
     lambda *network: contributions(*network) * _size(hidden(*network[:3]) @ network[3].T)[:, None],
 )
 one_word.mistake(
-    "The words' rows or what the neurons write are divided by their length: these are cosines.",
-    "The score of a word is a dot product, and long rows count for more.",
+    "The rows of `words` or the columns of `down` are divided by their norms: these are cosines.",
+    "A logit is a dot product, not a cosine.",
     lambda x, gate, up, down, words: contributions(x, gate, up, down, F.normalize(words)),
 )
 one_word.mistake(
-    "The words' rows or what the neurons write are divided by their length: these are cosines.",
-    "The score of a word is a dot product, and long rows count for more.",
+    "The rows of `words` or the columns of `down` are divided by their norms: these are cosines.",
+    "A logit is a dot product, not a cosine.",
     lambda x, gate, up, down, words: contributions(x, gate, up, F.normalize(down, dim=0), words),
 )
 one_word.mistake(
-    "The words' rows or what the neurons write are divided by their length: these are cosines.",
-    "The score of a word is a dot product, and long rows count for more.",
+    "The rows of `words` or the columns of `down` are divided by their norms: these are cosines.",
+    "A logit is a dot product, not a cosine.",
     lambda x, gate, up, down, words: contributions(x, gate, up, F.normalize(down, dim=0), F.normalize(words)),
 )
 one_word.mistake(
-    "What the stream itself adds to the score is in every number.",
-    "Only what the neuron writes is asked for, without `x` and its own share in the score.",
+    "Every number contains what `x` itself adds to the logit.",
+    "Only what the neuron writes is asked for, without `x`.",
     lambda x, gate, up, down, words: contributions(x, gate, up, down, words) + (x @ words.T)[:, None],
 )
 one_word.mistake(
-    "The numbers are added up from neuron to neuron.",
-    "Each neuron's own share is asked for, without that of the neurons before it.",
+    "The numbers are cumulative over the neurons.",
+    "Return each neuron's own contribution, without those of the neurons before it.",
     lambda *network: contributions(*network).cumsum(1),
 )
 
 several_words = question.probe(
-    "several words",
+    "several tokens",
     lambda rng: _networks(rng, (1, 2, 2, 2), (3, 4, 5, 3), (2, 6, 4, 4), (3, 4, 1, 2)),
     at_last=_first_wrong_neuron,
     demand=same_kind,
-    kinds=("one position", "several positions", "as many words as neurons", "one neuron"),
+    kinds=("one position", "several positions", "as many tokens as neurons", "one neuron"),
 )
 several_words.mistake(
-    "Only the first word is asked about.",
-    "`words` has a row for each word, and the last axis of the result a number for each.",
+    "Only the first token is used.",
+    "`words` has one row per token, and so has the last axis of the result.",
     lambda x, gate, up, down, words: contributions(x, gate, up, down, words[:1]),
 )
 
 
 @several_words.mistake(
-    "The words are added up: each gets the sum of all.",
-    "`words @ down` is (V, F), a number for each word and each neuron. Keep both axes.",
+    "The tokens are summed: each gets the sum of all.",
+    "`words @ down` is (V, F), one number per token and neuron. Keep both axes.",
 )
 def _words_added(x, gate, up, down, words):
     return contributions(x, gate, up, down, words).sum(-1, keepdim=True).expand(-1, -1, len(words))
 
 
 @several_words.mistake(
-    "The numbers were laid out as (T, V, F), and then viewed as (T, F, V).",
+    "The numbers are in the order (T, V, F), and then viewed as (T, F, V).",
     "`view` and `reshape` leave the numbers in their order. To swap axes, transpose.",
 )
 def _viewed(x, gate, up, down, words):

@@ -1,1 +1,1 @@
-"""Assignment 07: a penalty that counts, a nucleus for each text of a batch, a dial in nats, and the likeliest text."""
+"""Assignment 07: the log-probability of a sampled text, Gumbel-max, a temperature for an entropy, and beam search."""

@@ -1,7 +1,7 @@
-"""07.4: beam search, which looks for the likeliest text and not for the likeliest next token.
+"""07.4: beam search, which looks for the most probable text instead of the most probable next token.
 
-The lesson leaves it out. What becomes of finished texts is where implementations differ and go wrong, and without a
-correction for the length short texts win, the empty one above all (Stahlberg & Byrne 2019).
+Implementations differ, and go wrong, in what they do with finished texts. Without a length penalty, short texts win,
+even the empty one (Stahlberg & Byrne 2019).
 """
 
 import math
@@ -44,29 +44,27 @@ def _normed(rng: random.Random) -> list[Call]:
     return tables(rng, True, True, *traps)
 
 
-question = Question("07.4", "The likeliest text", beam_search)
+question = Question("07.4", "Beam search", beam_search)
 
 never_end = question.probe("texts that never end", _never_ending, other_text)
 
 
-@never_end.mistake(
-    "It is greedy: a width of 1, whatever is asked for.", "Keep `width` texts after each round, not one."
-)
+@never_end.mistake("It is greedy: the width is always 1.", "Keep `width` texts after each round, not one.")
 def _greedy(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, end, 1, steps, power)
 
 
 @never_end.mistake(
-    "The beam is never cut: it finds the best text of all, whatever the width.",
-    "A real model has 50,000 continuations for each text. After each round keep `width` of all.",
+    "The beam is never cut: it finds the best text of all for any width.",
+    "A real model has 50,000 continuations per text. After each round keep `width` of all.",
 )
 def _never_cut(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, end, len(log_p) ** steps, steps, power)
 
 
 @never_end.mistake(
-    "Each text of the beam is continued by its own best token alone.",
-    "Put all continuations of all texts into one list, sort that, and keep the best of it.",
+    "Each text of the beam is extended by its own best token only.",
+    "Put all continuations of all texts into one list, sort it, and keep the best.",
 )
 def _each_for_itself(log_p, start, end, width, steps, power):
     firsts = next(rounds(log_p, start, end, width, 1, per_token(power)))[:width]
@@ -79,65 +77,63 @@ def _each_for_itself(log_p, start, end, width, steps, power):
 
 
 @never_end.mistake(
-    "Texts are compared by their last token alone.",
-    "Carry the sum along: the score so far plus the new log-probability.",
+    "Texts are compared by their last token only.",
+    "Keep the sum: the score so far plus the new log-probability.",
 )
 def _last_step_only(log_p, start, end, width, steps, power):
     *_, last = rounds(log_p, start, end, width, steps, lambda text: log_p[(start, *text[0])[-2:]].item())
     return last[0][0]
 
 
-@never_end.mistake(
-    "Probabilities are added.", "The probability of a text is a product, so it is the logarithms that are added."
-)
+@never_end.mistake("Probabilities are added.", "The probability of a text is a product, so the logarithms are added.")
 def _sum_of_probabilities(log_p, start, end, width, steps, power):
     return beam_search(log_p.exp(), start, end, width, steps, power)
 
 
 never_end.mistake(
-    "The start comes back with the text.",
+    "The start is returned with the text.",
     "Return the new tokens only.",
     lambda log_p, start, *others: (start, *beam_search(log_p, start, *others)),
 )
 
 never_end.mistake(
-    "The table is read by columns: what comes before a token, not what follows it.",
-    "Row i holds what follows token i: `log_p[last]`.",
+    "The table is read by columns: the token before, not the token after.",
+    "Row i is for the token after token i: `log_p[last]`.",
     columns,
 )
 never_end.mistake(
-    "Each text keeps its own best `width` continuations, and none competes with those of another.",
-    "Put all continuations of all texts into one list, and keep the `width` best of that.",
+    "Each text keeps its own best `width` continuations, without comparing them to those of other texts.",
+    "Put all continuations of all texts into one list, and keep its `width` best.",
     width_for_each,
 )
 never_end.mistake(
     "In each round the `width` worst are kept.",
-    "The highest score is best: the sum nearest to 0. Sort with `reverse=True`.",
+    "The highest score is best: the sum closest to 0. Sort with `reverse=True`.",
     worst,
 )
 never_end.mistake(
     "The answer is the worst of the beam.",
-    "The highest score is best: the sum nearest to 0.",
+    "The highest score is best: the sum closest to 0.",
     lambda *call: ranked(*call)[-1][0],
 )
 never_end.mistake(
     "One round too few: a token is missing at the end.",
-    "There are `steps` rounds, and each adds a token to what is not finished.",
+    "There are `steps` rounds, and each adds a token to each unfinished text.",
     fewer,
 )
 never_end.mistake(
     "Of the texts with the same last token only the best is kept (Viterbi's rule).",
-    "In a beam two texts may end alike. Keep the `width` best of all.",
+    "In a beam two texts may end with the same token. Keep the `width` best of all.",
     one_for_each_last_token,
 )
 never_end.mistake(
     "Every token is scored as if it came after the start.",
-    "The row changes with each round: `log_p[last]`, where last is the text's own last token.",
+    "The row changes in each round: `log_p[last]`, with the text's own last token.",
     after_the_start,
 )
 never_end.mistake(
-    "After the first round only one text goes on.",
-    "The first round, too, keeps `width` texts.",
+    "After the first round only one text is kept.",
+    "The first round keeps `width` texts, too.",
     one_at_first,
 )
 
@@ -145,14 +141,14 @@ with_ends = question.probe("texts that end", _ending, other_text)
 
 
 @with_ends.mistake(
-    "Finished texts go on after their end.", "A text whose last token is `end` stays as it is, with its score."
+    "Finished texts are extended after their end.", "A text whose last token is `end` stays as it is, with its score."
 )
 def _go_on_after_the_end(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, -1, width, steps, power)
 
 
 @with_ends.mistake(
-    "Finished texts are lost.", "They stay in the beam and may win. Only then can a short text be the likeliest."
+    "Finished texts are lost.", "They stay in the beam and may win. Otherwise a short text could never be the answer."
 )
 def _finished_lost(log_p, start, end, width, steps, power):
     never = log_p.clone()
@@ -162,7 +158,7 @@ def _finished_lost(log_p, start, end, width, steps, power):
 
 @with_ends.mistake(
     "The search ends with the first text that is finished.",
-    "An unfinished one may still be likelier. Stop when all of the beam are finished.",
+    "An unfinished one may still be more probable. Stop when all texts of the beam are finished.",
 )
 def _first_that_ends(log_p, start, end, width, steps, power):
     for pool in rounds(log_p, start, end, width, steps, per_token(power)):
@@ -173,8 +169,8 @@ def _first_that_ends(log_p, start, end, width, steps, power):
 
 
 @with_ends.mistake(
-    "Finished texts are set aside, and others take their places.",
-    "Here they keep their place in the beam as long as nothing better comes.",
+    "Finished texts are set aside, and others take their places in the beam.",
+    "By these rules they keep their place in the beam unless `width` texts are better.",
 )
 def _finished_set_aside(log_p, start, end, width, steps, power):
     score, beam, aside = per_token(power), [((), 0.0)], []
@@ -186,13 +182,13 @@ def _finished_set_aside(log_p, start, end, width, steps, power):
 
 
 with_ends.mistake(
-    "A finished text is continued, and cut after its end only in the answer.",
+    "A finished text is extended, and cut after its end only in the answer.",
     "A text whose last token is `end` stays as it is in the beam, with its score.",
     cut_at_the_end,
 )
 with_ends.mistake(
-    "The end is cut off the text.",
-    "`end` is one of the new tokens, and comes back.",
+    "The end token is cut off.",
+    "`end` is one of the new tokens: return it, too.",
     lambda *call: tuple(id for id in beam_search(*call) if id != call[2]),
 )
 with_ends.mistake(
@@ -206,14 +202,14 @@ with_ends.mistake(
     lambda *call: max(ranked(*call), key=lambda text: (text[0][-1] != call[2], per_token(call[5])(text)))[0],
 )
 with_ends.mistake(
-    "Nothing comes back where the start is the end.",
-    "The start is no new token, so it finishes nothing: ask for the last *new* token.",
+    "The result is empty where `start` equals `end`.",
+    "The start is not a new token, so it finishes nothing. Look at the last *new* token.",
     lambda *call: () if call[1] == call[2] else beam_search(*call),
 )
 
 
 with_ends.mistake(
-    "The sum is divided by n, whatever the power.", "Divide by n to the `power`: `len(tokens) ** power`.", plain
+    "The sum is divided by n for any power.", "Divide by n to the `power`: `len(tokens) ** power`.", plain
 )
 
 per_length = question.probe("scores per length", _normed, other_text)
@@ -227,7 +223,7 @@ def _no_power(log_p, start, end, width, steps, power):
 
 
 @per_length.mistake(
-    "Only the last choice is by the score; the beam is cut by the sums.", "Use the score wherever texts are compared."
+    "Only the last choice uses the score; the beam is cut by the sums.", "Use the score wherever texts are compared."
 )
 def _only_in_the_end(log_p, start, end, width, steps, power):
     *_, last = rounds(log_p, start, end, width, steps, per_token(0.0))
@@ -235,8 +231,8 @@ def _only_in_the_end(log_p, start, end, width, steps, power):
 
 
 @per_length.mistake(
-    "The sum is multiplied, and long texts lose twice.",
-    "Sums are negative and fall with every token. Dividing is what makes up for it.",
+    "The sum is multiplied by n to the power instead of divided.",
+    "Sums are negative and fall with every token. Dividing compensates for that.",
 )
 def _multiplied(log_p, start, end, width, steps, power):
     return beam_search(log_p, start, end, width, steps, -power)
@@ -247,14 +243,14 @@ def _start_counts(*call):
     return counting(*call, counted=lambda tokens, end: len(tokens) + 1)
 
 
-@per_length.mistake("The end does not count as a token.", "It has a log-probability in the sum, so it counts as well.")
+@per_length.mistake("The end does not count as a token.", "Its log-probability is in the sum, so it counts as well.")
 def _end_does_not(*call):
     return counting(*call, counted=lambda tokens, end: max(1, len(tokens) - (tokens[-1] == end)))
 
 
 @per_length.mistake(
     "The search ends as soon as the best text is finished.",
-    "With a power above 0 a longer one may still overtake it. Stop when all of the beam are finished.",
+    "With a power above 0 a longer one may still get a higher score. Stop when all of the beam are finished.",
 )
 def _best_that_ends(log_p, start, end, width, steps, power):
     for pool in rounds(log_p, start, end, width, steps, per_token(power)):
@@ -264,13 +260,13 @@ def _best_that_ends(log_p, start, end, width, steps, power):
 
 
 per_length.mistake(
-    "The sum is divided by ((5 + n) / 6) to the power, as in another rule.",
+    "The sum is divided by ((5 + n) / 6) to the power, the length penalty of GNMT.",
     "Here it is divided by n to the power, where n is the number of new tokens.",
     offset,
 )
 per_length.mistake(
-    "A score that was divided already is carried along as the sum, and divided again in the next round.",
-    "Carry the plain sum along, and divide it only to compare.",
+    "A score that was already divided is kept as the sum, and divided again in the next round.",
+    "Keep the plain sum, and divide it only to compare.",
     divided_again,
 )
 per_length.mistake(

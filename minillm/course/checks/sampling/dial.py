@@ -1,6 +1,6 @@
 """07.3: the temperature that gives a wanted entropy, found by halving, since entropy rises with temperature.
 
-The lesson has the proof: the slope is a variance divided by T³.
+The slope of the entropy is the variance of the logits divided by T³, so it is positive.
 """
 
 import math
@@ -90,28 +90,28 @@ def _with_cut(rng: random.Random) -> list[Call]:
 
 
 CUT = (
-    *["a few cut tokens"] * 3,
-    "cut tokens among logits of ten-thousandths",
-    "cut tokens among logits of thousands",
-    "all cut but two",
+    *["a few removed tokens"] * 3,
+    "removed tokens among logits of ten-thousandths",
+    "removed tokens among logits of thousands",
+    "all removed but two",
 )
 
 MEASURED = {  # from the entropy in nats, the probabilities, the logits over the temperature
     "in bits, not in nats": lambda nats, q, z: nats / math.log(2),
     "with the logarithm to the base 10, not in nats": lambda nats, q, z: nats / math.log(10),
-    "as a share of the largest possible, not in nats": lambda nats, q, z: nats / math.log(len(q)),
-    "as a number of tokens, e to the entropy, not in nats": lambda nats, q, z: math.exp(nats),
+    "as a share of the largest possible one, not in nats": lambda nats, q, z: nats / math.log(len(q)),
+    "as a perplexity, e to the entropy, not in nats": lambda nats, q, z: math.exp(nats),
     "as the mean of -q ln q, not as its sum": lambda nats, q, z: nats / len(q),
-    "of the likeliest token alone": lambda nats, q, z: -q.max().log().item(),
+    "of the most probable token alone": lambda nats, q, z: -q.max().log().item(),
     "as -ln q, without the weights q": lambda nats, q, z: -q.log().sum().item(),
     "as the mean of -ln q, without the weights q": lambda nats, q, z: -q.log().mean().item(),
     "with a logarithm of 1 + q in place of q": lambda nats, q, z: -(q * q.log1p()).sum().item(),
     "from squared probabilities": lambda nats, q, z: 1 - q.square().sum().item(),
-    "as -q · z, without what makes the sum 1": lambda nats, q, z: -(q * z).sum().item(),
+    "as -q · z, without the normalization": lambda nats, q, z: -(q * z).sum().item(),
 }
 UNITS = {  # of the logits that are not cut
     "their standard deviation": lambda z: z.std(),
-    "their standard deviation (that without n - 1)": lambda z: z.std(correction=0),
+    "their standard deviation with n instead of n - 1": lambda z: z.std(correction=0),
     "the difference of the largest and the smallest": lambda z: z.max() - z.min(),
     "the largest": lambda z: z.max(),
     "the largest absolute value": lambda z: z.abs().max(),
@@ -121,7 +121,7 @@ RETURNED = {
     "1 over the temperature": lambda t: 1 / t,
     "the logarithm of the temperature": math.log,
     "the square of the temperature": lambda t: t * t,
-    "the root of the temperature": math.sqrt,
+    "the square root of the temperature": math.sqrt,
 }
 
 
@@ -136,40 +136,36 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
             wrong.append((logits, wanted, correct, given.item()))
     for words, function in RETURNED.items():
         if all(math.isclose(t, function(correct), rel_tol=1e-3) for _, _, correct, t in wrong):
-            return f"This is {words}.", "Divide the logits by what you return, and measure the entropy."
+            return f"This is {words}.", "Divide the logits by what you return, and compute the entropy."
     for words, unit in UNITS.items():
         if all(math.isclose(t * unit(z[z.isfinite()]), correct, rel_tol=1e-3) for z, _, correct, t in wrong):
             sentence = f"It is the right temperature for other logits: for these, divided by {words}."
             return sentence, "Search with the logits themselves, or multiply the temperature by what you divided by."
     for digits in range(1, 8):
         if all(math.isclose(t, round(correct, digits)) for _, _, correct, t in wrong):
-            hint = "A temperature may be 0.0002. Halve until the interval is narrow enough, and do not round."
+            hint = "A temperature may be 0.0002. Bisect until the interval is narrow enough, and don't round."
             places = f"{digits} digit{'s' if digits > 1 else ''} after the point"
             return f"It is nearly right: the right temperature to {places}, rounded or from a list.", hint
     for _, _, _, t in wrong:
         if not 0 < t < math.inf:
-            return f"{t} is not a temperature.", "Look for NaN on the way: 0 times minus infinity is one."
+            return f"{t} is not a temperature.", "Is there a NaN on the way? 0 times minus infinity is one."
     if told := _measured_otherwise(wrong) or _cut_replaced(wrong):
         return told
     logits, wanted, correct, t = wrong[0]
     found = entropy_at(logits, t)
     sentence = f"At the temperature that you return, {t:.5g}, the entropy is {found:.6g}, and {wanted} is wanted"
     if all(abs(entropy_at(z, t) - nats) < 0.02 + 0.02 * nats for z, nats, _, t in wrong):
-        hint = (
-            "Halve the interval more often: 60 times take no time at all. A list of temperatures is never fine enough."
-        )
-        return f"{sentence}. It is nearly right: the search ends too early, or its steps are too wide.", hint
+        hint = "Bisect more often: 60 rounds take no time. A list of temperatures is never fine enough."
+        return f"{sentence}. It is nearly right: the search ends too early, or its steps are too large.", hint
     ends = [_end_of_search(*each) for each in wrong]
     if "cut" in ends and all(end in ("cut", "nan") for end in ends):
         hint = "Where q is 0, q · ln q is 0 · -inf, which is NaN, and every comparison with NaN is False. Add 0 there."
-        return f"{sentence}: with cut tokens the search runs to its end. Is the entropy NaN there?", hint
+        return f"{sentence}: with removed tokens the search runs to its end. Is the entropy NaN there?", hint
     if all(end == "wide" for end in ends):
         hint = "Logits of thousands need temperatures of thousands. Search from 0.000001 to 1,000,000."
-        return f"{sentence}. {t:.5g} is the end of the interval that you search; the answer lies beyond.", hint
+        return f"{sentence}. {t:.5g} is the end of your interval; the answer is outside of it.", hint
     if all(end == "nan" for end in ends):
-        hint = (
-            "With too little entropy the temperature must rise. If the rule is right, look for NaN: x < NaN is False."
-        )
+        hint = "With too little entropy the temperature must rise. If this is right, look for NaN: x < NaN is False."
         way = "rise" if found < wanted else "fall"
         why = "Is the wrong end of the interval moved, or is the entropy NaN there?"
         if len(wrong) < len(calls):
@@ -177,7 +173,7 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
         return f"{sentence}: it should {way}, but the search went the other way, to its end. {why}", hint
     return f"{sentence}.", (
         "Print the entropy at which your search ends. If it is the wanted one, you measure something else there. "
-        "If not: does the first interval hold the answer, and do you keep the right half of it?"
+        "If not: does the first interval contain the answer, and do you keep the right half of it?"
     )
 
 
@@ -199,10 +195,8 @@ def _cut_replaced(wrong: list[tuple[Tensor, float, float, float]]) -> tuple[str,
     for value in (-1.0, -10.0, -20.0, -50.0, -100.0, -1e3, -1e4, -1e5, -1e6, -1e9):
         cut = [(z.where(z.isfinite(), value), wanted, t) for z, wanted, _, t in wrong if z.isinf().any()]
         if len(cut) == len(wrong) and all(math.isclose(entropy_at(z, t), h, rel_tol=1e-3) for z, h, t in cut):
-            hint = (
-                "A cut token has probability 0 at every temperature. Among logits of thousands no number is low enough."
-            )
-            return f"Cut tokens come back: their logit is taken for {value:,.0f}.", hint
+            hint = "A removed token has probability 0 at every temperature. No finite number is low enough for that."
+            return f"Removed tokens come back: their logit is taken as {value:,.0f}.", hint
     return None
 
 
@@ -221,21 +215,23 @@ def _largest(logits: Tensor) -> float:
     return math.log(logits.isfinite().sum().item())
 
 
-question = Question("07.3", "A dial in nats", temperature_for, forbidden=("minillm", "torch.distributions"))
+question = Question(
+    "07.3", "Find the temperature for an entropy", temperature_for, forbidden=("minillm", "torch.distributions")
+)
 
-usual = question.probe("temperatures as people set them", _usual, _found_entropy)
-other_units = question.probe("logits in other units", _others, _found_entropy, kinds=OTHERS)
-cut_tokens = question.probe("cut tokens", _with_cut, _found_entropy, kinds=CUT)
+usual = question.probe("common temperatures", _usual, _found_entropy)
+other_units = question.probe("logits at other scales", _others, _found_entropy, kinds=OTHERS)
+cut_tokens = question.probe("removed tokens", _with_cut, _found_entropy, kinds=CUT)
 cut_tokens.mistake(
-    "Cut tokens come back: their logit is taken for 0.",
-    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
+    "Removed tokens come back: their logit is taken as 0.",
+    "A removed token has probability 0 at every temperature, and adds 0 to the entropy.",
     lambda logits, entropy: temperature_for(logits.where(logits.isfinite(), 0.0), entropy),
 )
 
 
 @cut_tokens.mistake(
-    "Cut tokens come back: they count like the least likely of the others.",
-    "A cut token has probability 0 at every temperature, and adds 0 to the entropy.",
+    "Removed tokens come back: they count like the least probable of the others.",
+    "A removed token has probability 0 at every temperature, and adds 0 to the entropy.",
 )
 def _cut_left_in(logits, entropy):
     return temperature_for(logits.where(logits.isfinite(), logits[logits.isfinite()].min()), entropy)

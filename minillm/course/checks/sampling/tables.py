@@ -69,25 +69,28 @@ def other_text(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
         if not tokens:
             return None
         if not all(0 <= id < len(log_p) for id in tokens):
-            return f"{shown} holds something that is not a token.", "Return a list of ids."
+            return f"{shown} contains something that is not a token.", "Return a list of ids."
         if len(tokens) > steps:
             return f"{shown} has more than {steps} tokens.", "There are `steps` rounds, each with one new token."
         if end in tokens[:-1]:
-            return f"{shown} goes on after its end.", "A text whose last token is `end` stays as it is."
+            return f"{shown} continues after its end.", "A text whose last token is `end` stays as it is."
         if tokens[-1] != end and len(tokens) < steps:
             hint = "Only a text that ends with `end` is shorter than `steps`."
             return f"{shown} is not finished, and has {len(tokens)} of {steps} tokens.", hint
         totals = [total_of(log_p, start, text) for text in (tokens, wanted)]
         if totals[0] == -math.inf:
             hint = "`log_p[i, j]` is for token j after token i, and the first new token comes after `start`."
-            return f"{shown} cannot be: in it a token comes that cannot follow.", hint
+            return f"{shown} is impossible: it contains a token that can't follow the one before.", hint
         mine, best = (per_token(power)(pair) for pair in zip((tokens, wanted), totals, strict=True))
         sentence = f"{shown} has the score {mine:.6g}, and {show(list(wanted))} has {best:.6g}"
         if mine > best:
-            return f"{sentence}. A beam of {width} does not find your text: too many are kept, or others.", _PRINT
+            return (
+                f"{sentence}. A beam of {width} doesn't find your text: too many texts are kept, or the wrong ones.",
+                _PRINT,
+            )
         if len(calls) > 1 and width >= len(log_p) ** steps:
-            return f"{sentence}. The beam holds all texts here, and so the best.", _PRINT
-        return f"{sentence}. The better one was lost on the way, or not chosen in the end.", _PRINT
+            return f"{sentence}. The beam holds all texts here, so also the best.", _PRINT
+        return f"{sentence}. The better one was dropped in an earlier round, or not chosen at the end.", _PRINT
     return None
 
 
@@ -96,4 +99,4 @@ def total_of(log_p: Tensor, start: int, tokens: Tokens) -> float:
     return sum(log_p[pair].item() for pair in zip((start, *tokens[:-1]), tokens, strict=True))
 
 
-_PRINT = "Print the texts of each round with their scores. Where do the rules keep others?"
+_PRINT = "Print the texts of each round with their scores. In which round do the rules keep others?"

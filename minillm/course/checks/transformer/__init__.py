@@ -1,1 +1,1 @@
-"""Assignment 06: the price of experts, a stream that forgets, a deeper model that says the same, shares of heads."""
+"""Assignment 06: parameters of a mixture of experts, folded norms, a deeper model, attribution to heads."""

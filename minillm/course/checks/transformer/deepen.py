@@ -95,13 +95,13 @@ def _first_wrong_name(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     for (weights, _), wanted, grown in zip(calls, right, got, strict=True):
         if type(grown) is not dict:
             return None
-        hint = "Write the old numbers in their new order, the copies among them, and count through."
+        hint = "List the old block numbers in their new order, with the copies, and count from 0."
         if missing := [name for name in wanted if name not in grown]:
-            return f"There is no {missing[0]!r} in the grown model (missing names: {len(missing)}).", hint
+            return f"There is no {missing[0]!r} in the deeper model (missing names: {len(missing)}).", hint
         if extra := [name for name in grown if name not in wanted]:
-            return f"The grown model has {extra[0]!r}, which no model of this depth has.", hint
+            return f"The result has {extra[0]!r}, which no model of this depth has.", hint
         if wrong := [name for name in wanted if difference(wanted[name], grown[name])]:
-            hint = "In a copy, is exactly what writes zero? In an old block, is it the right block's tensor?"
+            hint = "In a copy, are exactly the writing tensors 0? In an old block, is it the right block's tensor?"
             name = wrong[0]
             due, held = (_origin(weights, name, tensor) for tensor in (wanted[name], grown[name]))
             return f"{name!r} holds {held}; right is {due} (wrong tensors: {len(wrong)}).", hint
@@ -117,7 +117,9 @@ def _origin(weights: Weights, name: str, tensor: Any) -> str:
     return f"what came in as {names[0]!r}" if names else "something else"
 
 
-question = Question("06.3", "A deeper model that says the same", deepen, forbidden=("minillm", "torch.nn"), fresh=True)
+question = Question(
+    "06.3", "Add blocks without changing a logit", deepen, forbidden=("minillm", "torch.nn"), fresh=True
+)
 
 last_block = question.probe(
     "a copy of the last block",
@@ -126,50 +128,50 @@ last_block = question.probe(
     kinds=("one block", "two blocks", "four blocks"),
 )
 last_block.mistake(
-    "The copy writes what the block has written, a second time.",
-    "It must add nothing at first. Two matrices write to the stream; make them zero in the copy.",
+    "The copy writes what the block has written a second time.",
+    "It must add nothing at first. Two matrices write to the stream; set them to 0 in the copy.",
     partial(_deepen, silent=()),
 )
 last_block.mistake(
-    "Both parts of the copy are zero as a whole, what they read with as well.",
-    "It is silent, but no gradient reaches either of two factors that are zero. Zero only what writes.",
+    "Both parts of the copy are 0 as a whole, the matrices that read as well.",
+    "It is silent, but where both factors are 0, neither gets a gradient. Set only what writes to 0.",
     partial(_deepen, silent=(*READS, *WRITES)),
 )
 last_block.mistake(
-    "Only the copy's attention is silent; its feed-forward still writes.",
+    "Only the copy's attention is silent; its feed-forward layer still writes.",
     "A block writes twice: `attention.output` and `feedforward.down`.",
     partial(_deepen, silent=WRITES[:1]),
 )
 last_block.mistake(
-    "Only the copy's feed-forward is silent; its attention still writes.",
+    "Only the copy's feed-forward layer is silent; its attention still writes.",
     "A block writes twice: `attention.output` and `feedforward.down`.",
     partial(_deepen, silent=WRITES[1:]),
 )
 
 
 @last_block.mistake(
-    "Everything in the copy is zero: it is silent, and it can never learn.",
-    "It writes zero times zero, and no gradient reaches either factor. Zero only what writes.",
+    "Everything in the copy is 0: it is silent, and it can never learn.",
+    "Where both factors are 0, neither gets a gradient. Set only what writes to 0.",
 )
 def _all_zero(weights, after):
     return _deepen(weights, after, order=lambda old, new: [old, {rest: torch.zeros_like(w) for rest, w in old.items()}])
 
 
 last_block.mistake(
-    "The copy's norms are zero, and not what it writes with.",
-    "Silent too, but its norms are no longer a copy's (and a bias still writes). Zero what writes.",
+    "The copy's norms are 0, not the matrices that write.",
+    "That is silent, too, but it is not a copy, and a bias still writes. Set what writes to 0.",
     lambda weights, after: _deepen(weights, after, silent=("attention_norm", "feedforward_norm")),
 )
 last_block.mistake(
-    "The block itself is silent, and its copy behind it speaks.",
-    "It says the same, but a block should keep its weights. The silent one comes behind it.",
+    "The block itself is silent, and its copy after it writes.",
+    "The logits are the same, but a block keeps its weights. The silent copy comes after it.",
     partial(_deepen, order=lambda old, new: [new, old]),
 )
 
 in_the_middle = question.probe("copies in the middle", _in_the_middle, _first_wrong_name, kinds=MIDDLE)
 
 
-@in_the_middle.mistake("A copy takes the place of the block behind it.", "Every later block must move up by one first.")
+@in_the_middle.mistake("A copy overwrites the block after it.", "Every later block moves up by one first.")
 def _overwritten(weights, after):
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
     placed = dict(enumerate(blocks))
@@ -178,9 +180,7 @@ def _overwritten(weights, after):
     return _numbered(weights, [placed[number] for number in sorted(placed)])
 
 
-@in_the_middle.mistake(
-    "The copies stand behind the last block.", "Each belongs directly behind the block that it copies."
-)
+@in_the_middle.mistake("The copies come after the last block.", "Each belongs directly after the block that it copies.")
 def _at_the_end(weights, after):
     grown = _blocks(deepen(weights, after))
     copies = [grown[number + 1 + before] for before, number in enumerate(sorted(after))]
@@ -188,8 +188,8 @@ def _at_the_end(weights, after):
 
 
 @in_the_middle.mistake(
-    "After the first copy was put in, the numbers in `after` no longer mean the same blocks.",
-    "They are numbers of the model that came in. Go from the back, or count how many came before.",
+    "After the first copy is inserted, the numbers in `after` no longer mean the same blocks.",
+    "They are the numbers in the old model. Go from the last to the first, or count how many are smaller.",
 )
 def _moving_target(weights, after):
     for number in sorted(after):
@@ -202,7 +202,7 @@ many_blocks = question.probe(
 )
 many_blocks.mistake(
     "The biases of the copy still write.",
-    "A bias is added to the stream whatever was read. Zero those of the two writing parts as well.",
+    "A bias is added to the stream for any input. Set those of the two writing matrices to 0, too.",
     partial(_deepen, kinds=("weight",)),
 )
 
@@ -219,8 +219,8 @@ def _sorted_as_text(weights, after):
 
 
 @many_blocks.mistake(
-    "The numbers in `after` are taken as sorted.",
-    "They may come in any order: count all that are smaller, or sort them first.",
+    "The numbers in `after` are treated as sorted.",
+    "They may be in any order: count all that are smaller, or sort them first.",
 )
 def _as_if_sorted(weights, after):
     blocks, grown = _blocks(weights), _blocks(deepen(weights, after))
@@ -247,8 +247,8 @@ def _compared_as_text(weights, after):
 
 
 @many_blocks.mistake(
-    "Of a block's number only one digit is read: block 10 is taken for block 1.",
-    "Cut the name at its dots, `name.split('.', 2)`: the number may have two digits.",
+    "Only one digit of a block's number is read: block 10 is treated as block 1.",
+    "Split the name at its dots, `name.split('.', 2)`: the number may have two digits.",
 )
 def _one_digit(weights, after):
     grown = {name: weight for name, weight in weights.items() if not name.startswith("blocks.")}
@@ -264,7 +264,7 @@ def _one_digit(weights, after):
 
 @many_blocks.mistake(
     "A block's tensors are found by how their names begin, and `blocks.1` begins `blocks.10`, too.",
-    "Compare the whole number, or put the dot behind it into what you search for: `blocks.1.`.",
+    "Compare the whole number, or include the dot after it in what you search for: `blocks.1.`.",
 )
 def _found_by_beginning(weights, after):
     blocks = _blocks(weights)
@@ -277,7 +277,7 @@ def _found_by_beginning(weights, after):
 
 @many_blocks.mistake(
     "Blocks are silent whose number only begins like that of a copy: `blocks.1` begins `blocks.10`.",
-    "Compare the whole number, or put the dot behind it into what you search for.",
+    "Compare the whole number, or include the dot after it in what you search for.",
 )
 def _same_beginning(weights, after):
     grown = deepen(weights, after)

@@ -66,23 +66,23 @@ def _terms_that_differ(calls: list[Call], right: list[Any], got: list[Any]) -> t
             continue
         if not all(type(answer) is int or float(answer).is_integer() for _, answer in pairs):
             return (
-                f"The {name} count is no whole number.",
-                "Count with whole numbers, without `/`.",
+                f"The {name} count is not an integer.",
+                "Use integers, without `/`.",
             )
         off = [int(answer) - wanted for wanted, answer in pairs]
         if all(difference % 2**32 == 0 for difference in off):
-            hint = "Python's own whole numbers have no end; those of numpy and torch do, here at 32 bits."
+            hint = "Python's integers never overflow; those of numpy and torch do, here at 32 bits."
             return f"The {name} count overflows: it is off by a multiple of 2^32.", hint
         terms = _combination(calls, off)
         if terms is None and all(abs(one) <= 1e-6 * wanted for one, (wanted, _) in zip(off, pairs, strict=True)):
             return (
                 f"The {name} count is nearly right: it was rounded.",
-                "Count with whole numbers, not with floats.",
+                "Use integers, not floats.",
             )
         if terms is None:
             return None
-        words = [f"{abs(times)} · {product} {'too much' if times > 0 else 'too little'}" for times, product in terms]
-        hint = "Go through the model part by part: what is there once, once in each block, once for each expert?"
+        words = [f"{abs(times)} · {product} {'too many' if times > 0 else 'too few'}" for times, product in terms]
+        hint = "Go through the model part by part: what exists once, once per block, once per expert?"
         return f"The {name} count has {' and '.join(words)}.", hint
     return None
 
@@ -104,14 +104,14 @@ def _combination(calls: list[Call], off: list[int]) -> list[tuple[int, str]] | N
     return None
 
 
-question = Question("06.1", "Pay for eight, use two", mixture_parameters, forbidden=("minillm", "torch.nn"))
+question = Question("06.1", "Total and active parameters", mixture_parameters, forbidden=("minillm", "torch.nn"))
 
 all_used = question.probe("every expert is used", lambda rng: _sizes(rng, some=False), _terms_that_differ, kinds=KINDS)
 
 
 @all_used.mistake(
-    "The whole block is counted once for each expert.",
-    "Only the feed-forward network is there E times. (Hence Mixtral 8x7B has 47 billion, and not 56.)",
+    "The whole block is counted once per expert.",
+    "Only the feed-forward network exists E times. (So Mixtral 8x7B has 47 billion parameters, not 56.)",
 )
 def _whole_blocks(V, C, L, H, K, D, F, E, k):
     with_experts = _counted(V, C, L, H, K, D, F, E, k)
@@ -121,12 +121,12 @@ def _whole_blocks(V, C, L, H, K, D, F, E, k):
 
 all_used.mistake(
     "The routers are not counted.",
-    "Each block has a matrix C × E that gives each expert its score.",
+    "Each block has a C × E matrix that scores the experts.",
     partial(_counted, router=0),
 )
 all_used.mistake(
-    "The table is counted once, but the head has one of its own.",
-    "Not tied means V × C at the bottom and another V × C at the top.",
+    "The embedding is counted once, but the head has a matrix of its own.",
+    "Not tied means V × C for the embedding and another V × C for the head.",
     partial(_counted, tables=1),
 )
 all_used.mistake(
@@ -135,18 +135,18 @@ all_used.mistake(
     lambda V, C, L, H, K, D, F, E, k: _counted(V, C, L, H, K, D, F, E, k, keys=H * D),
 )
 all_used.mistake(
-    "Queries and results are taken to be as wide as the stream.",
-    "In this model H · D need not be C: both matrices are C × (H · D).",
+    "The query and output matrices are counted as C × C.",
+    "In this model H · D may differ from C: both matrices are C × (H · D).",
     lambda V, C, L, H, K, D, F, E, k: _counted(V, C, L, H, K, D, F, E, k, queries=C),
 )
 all_used.mistake(
-    "A head is taken to be C / H wide.",
-    "That is usual, and not so here: `d_head` is given.",
+    "The size of a head is taken as C / H.",
+    "That is common, but here `d_head` is given.",
     lambda V, C, L, H, K, D, *others: _counted(V, C, L, H, K, C // H, *others),
 )
 all_used.mistake(
-    "A head is taken to be C / H wide.",
-    "That is usual, and not so here: `d_head` is given.",
+    "The size of a head is taken as C / H.",
+    "That is common, but here `d_head` is given.",
     lambda V, C, L, H, K, *others: _counted(V, C, L, H, K, *others, queries=C, keys=K * (C // H)),
 )
 all_used.mistake(
@@ -154,28 +154,28 @@ all_used.mistake(
 )
 all_used.mistake(
     "The norms of the blocks are not counted.",
-    "There are two in each block, with C numbers each.",
+    "There are two per block, with C numbers each.",
     partial(_counted, norms=0),
 )
 all_used.mistake(
     "The last norm is not counted.",
-    "Between the last block and the head there is one more norm, C numbers.",
+    "Between the last block and the head there is one more norm with C numbers.",
     partial(_counted, final=0),
 )
 all_used.mistake(
     "There is one router for the whole model.",
-    "Each block has its own experts, and its own router to choose among them.",
+    "Each block has its own experts and its own router.",
     lambda *sizes: tuple(count - (sizes[2] - 1) * sizes[1] * sizes[-2] for count in mixture_parameters(*sizes)),
 )
 for digits in (0, 1):
     all_used.mistake(
-        "The counts are in billions; asked for are the numbers to the last digit.",
-        "Return whole numbers, as in the example: 46702792704, not 46.7.",
+        "The counts are in billions; the exact numbers are asked for.",
+        "Return integers, as in the example: 46702792704, not 46.7.",
         lambda *sizes, digits=digits: tuple(_billions(count, digits) for count in mixture_parameters(*sizes)),
     )
 all_used.mistake(
-    "Where every expert is chosen, the active count holds none. Does it count those that were *not* chosen?",
-    "A token uses the `n_chosen` experts that were chosen.",
+    "Where every expert is chosen, the active count has none. Does it count those that are *not* chosen?",
+    "A token uses the `n_chosen` experts that are chosen.",
     lambda V, C, L, H, K, D, F, E, k: _counted(V, C, L, H, K, D, F, E, E - k),
 )
 
@@ -184,7 +184,7 @@ some_used = question.probe("some experts are used", lambda rng: _sizes(rng, some
 
 @some_used.mistake(
     "The active parameters are the total times k / E.",
-    "Attention, tables, norms and routers are used by every token. Only experts are left out.",
+    "Attention, embedding, head, norms and routers are used for every token. Only experts are left out.",
 )
 def _share_of_all(*sizes):
     (total, _), (*_, E, k) = mixture_parameters(*sizes), sizes
@@ -193,14 +193,14 @@ def _share_of_all(*sizes):
 
 some_used.mistake(
     "The active parameters count a single expert.",
-    "Each token goes through `n_chosen` experts, and their answers are added.",
+    "Each token goes through `n_chosen` experts, and their outputs are added.",
     lambda V, C, L, H, K, D, F, E, k: _counted(V, C, L, H, K, D, F, E, 1),
 )
 
 
 @some_used.mistake(
     "The active parameters count every expert.",
-    "A token uses `n_chosen` of the `n_experts`; that is what the router is for.",
+    "A token uses `n_chosen` of the `n_experts`.",
 )
 def _every_expert(*sizes):
     total, _ = mixture_parameters(*sizes)

@@ -1,4 +1,4 @@
-"""06.4: the share that each head has in a logit (direct logit attribution; Elhage et al. 2021 split it by heads).
+"""06.4: what each head adds to a logit (direct logit attribution; Elhage et al. 2021 split it by heads).
 
 The lesson has one share for all of attention. Its heads' writes add up to it, since the output matrix is linear.
 """
@@ -90,13 +90,13 @@ def _do_not_add_up(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
             return None
         whole, total = wanted.sum().item(), shares.sum().item()
         if abs(whole - total) > 1e-3 * max(1, abs(whole)):
-            sentence = f"The shares of {len(heads)} heads add up to {total:.4g}; all of attention has {whole:.4g}."
-            hint = "Compute the share of the whole write, `heads.flatten() @ output_weight.T`, and compare."
+            sentence = f"The results of {len(heads)} heads sum to {total:.4g}; the whole layer adds {whole:.4g}."
+            hint = "Compute the result for the whole output, `heads.flatten() @ output_weight.T`, and compare."
             return sentence, hint
     return None
 
 
-question = Question("06.4", "Which head said Paris?", head_shares, forbidden=("minillm", "torch.nn.Module"))
+question = Question("06.4", "Attribute a logit to heads", head_shares, forbidden=("minillm", "torch.nn.Module"))
 
 one_head = question.probe(
     "one head",
@@ -105,8 +105,8 @@ one_head = question.probe(
     kinds=("two coordinates", "four coordinates", "six coordinates", "a stream of small numbers"),
 )
 one_head.mistake(
-    "The last norm is left out: nothing is divided.",
-    "The head of the model reads the stream divided by its size. Divide each write by the same number.",
+    "The final norm is left out: nothing is divided.",
+    "The model's head reads the normalized stream. Divide what each head writes by the same number.",
     partial(
         _head_shares, shares=lambda writes, stream, norm, norm_weight, direction: writes @ (norm_weight * direction)
     ),
@@ -115,7 +115,7 @@ one_head.mistake(
 
 @one_head.mistake(
     "The norm's learned weights are left out.",
-    "After the division the norm multiplies coordinate by coordinate, then comes the direction.",
+    "After the division, the norm multiplies each coordinate by its weight. Then comes the direction.",
 )
 @_with_shares
 def _without_weight(writes, stream, norm, norm_weight, direction):
@@ -123,8 +123,8 @@ def _without_weight(writes, stream, norm, norm_weight, direction):
 
 
 @one_head.mistake(
-    "The write is normalised by itself, by its own size.",
-    "It is the sum that the norm divides, by the size of the sum. So `stream` says by how much.",
+    "What a head writes is normalized by its own root mean square.",
+    "The norm divides the whole stream. So all heads are divided by the root mean square of `stream`.",
 )
 @_with_shares
 def _each_normalised(writes, stream, norm, norm_weight, direction):
@@ -134,30 +134,32 @@ def _each_normalised(writes, stream, norm, norm_weight, direction):
 
 @one_head.mistake(
     "The norm's eps is left out.",
-    "The divisor is the root of the mean square plus 1e-5, and all of that stands below the root.",
+    "The divisor is the root of (mean square + 1e-5).",
 )
 @_with_shares
 def _without_eps(writes, stream, norm, norm_weight, direction):
     return writes / stream.square().mean().sqrt() @ (norm_weight * direction)
 
 
-@one_head.mistake("It is divided by the mean square, without the root.", "The size is the root of the mean square.")
+@one_head.mistake(
+    "It is divided by the mean square, without the square root.", "RMSNorm divides by the *root* of the mean square."
+)
 @_with_shares
 def _mean_square(writes, stream, norm, norm_weight, direction):
     return writes / (stream.square().mean() + EPS) @ (norm_weight * direction)
 
 
 one_head.mistake(
-    "It is divided by the stream's length, and not by its root mean square.",
-    "The length is the root of the sum of the squares; the norm takes the mean.",
+    "It is divided by the norm of the stream, not by its root mean square.",
+    "RMSNorm takes the root of the *mean* of the squares, not of their sum.",
     partial(
         _head_shares,
         shares=lambda writes, stream, norm, norm_weight, direction: writes / stream.norm() @ (norm_weight * direction),
     ),
 )
 one_head.mistake(
-    "The output matrix is used the other way round.",
-    "It lies as in `nn.Linear`, outputs by inputs: what a head writes is `heard @ columns.T`.",
+    "The output matrix is transposed.",
+    "It is stored as in `nn.Linear`, outputs by inputs: what a head writes is `head @ columns.T`.",
     partial(_head_shares, write=lambda heads, output_weight: _writes(heads, output_weight.T)),
 )
 for _divisor in (
@@ -168,20 +170,20 @@ for _divisor in (
     lambda square: (square + 1e-3).sqrt(),
 ):
     one_head.mistake(
-        "The norm's eps is not 1e-5, or it is added outside of the root.",
-        "The divisor is the root of the mean square plus 1e-5: `(stream.square().mean() + 1e-5).sqrt()`.",
+        "The norm's eps is not 1e-5, or it is added outside the root.",
+        "The divisor is `(stream.square().mean() + 1e-5).sqrt()`.",
         partial(_head_shares, shares=partial(_divided, divisor=_divisor)),
     )
 one_head.mistake(
-    "The shares are multiplied by the size of the stream, not divided by it.",
-    "A norm divides by the size.",
+    "The results are multiplied by the root mean square of the stream, not divided by it.",
+    "RMSNorm divides by it.",
     partial(_head_shares, shares=partial(_divided, divisor=lambda square: 1 / (square + EPS).sqrt())),
 )
 
 
 @one_head.mistake(
-    "The norm's weights multiply the stream before its size is taken.",
-    "The divisor is the size of `stream` itself; the weights come after the division.",
+    "The norm's weights multiply the stream before its root mean square is taken.",
+    "The divisor is the root mean square of `stream` itself; the weights come after the division.",
 )
 @_with_shares
 def _weighted_size(writes, stream, norm, norm_weight, direction):
@@ -198,24 +200,24 @@ several_heads = question.probe(
 )
 
 
-def _like_cards(heads: Tensor, output_weight: Tensor) -> Tensor:
+def _every_hth(heads: Tensor, output_weight: Tensor) -> Tensor:
     H, D = heads.shape
     return torch.einsum("hd,cdh->hc", heads, output_weight.unflatten(1, (D, H)))
 
 
 several_heads.mistake(
-    "The columns are dealt out like cards: head h gets every H-th one.",
-    "Heads were joined one behind the other. Head 0 owns the first D columns, head 1 the next D.",
-    partial(_head_shares, write=_like_cards),
+    "Head h gets every H-th column.",
+    "Heads are concatenated. Head 0 uses the first D columns, head 1 the next D.",
+    partial(_head_shares, write=_every_hth),
 )
 several_heads.mistake(
-    "All heads write through the first head's columns.",
-    "Head h owns the columns from h · D on, up to (h + 1) · D.",
+    "All heads use the first head's columns.",
+    "Head h uses the columns h · D to (h + 1) · D - 1.",
     partial(_head_shares, write=lambda heads, output_weight: heads @ output_weight[:, : heads.shape[1]].T),
 )
 several_heads.mistake(
-    "Attention's share is dealt out evenly.",
-    "The heads differ; that is what the question is about. Each writes through its own columns.",
+    "The result of the whole layer is divided evenly among the heads.",
+    "The heads differ. Each writes through its own columns.",
     partial(
         _head_shares, write=lambda heads, output_weight: _writes(heads, output_weight).mean(0).expand(len(heads), -1)
     ),
@@ -231,7 +233,7 @@ layer_norm = question.probe(
 
 @layer_norm.mistake(
     "LayerNorm is treated as RMSNorm: no mean is subtracted.",
-    "The mean of a sum is the sum of the means. Subtract from each write its own, and from the stream.",
+    "Subtract from what each head writes its own mean, and from the stream its mean.",
 )
 @_with_shares
 def _as_rms(writes, stream, norm, norm_weight, direction):
@@ -239,8 +241,8 @@ def _as_rms(writes, stream, norm, norm_weight, direction):
 
 
 @layer_norm.mistake(
-    "The divisor is right, but the writes keep their means.",
-    "The norm takes each write's mean out of the sum. Take it out of the write.",
+    "The divisor is right, but the mean of what a head writes is not subtracted.",
+    "Subtract from each row the mean of its own C numbers.",
 )
 @_with_shares
 def _not_centred(writes, stream, norm, norm_weight, direction):
@@ -248,17 +250,15 @@ def _not_centred(writes, stream, norm, norm_weight, direction):
 
 
 @layer_norm.mistake(
-    "The writes are centred, but divided by the stream's root mean square.",
-    "LayerNorm divides by the standard deviation: centre the stream before you square.",
+    "The rows are centered, but divided by the stream's root mean square.",
+    "LayerNorm divides by the standard deviation: center the stream before you square it.",
 )
 @_with_shares
 def _stream_not_centred(writes, stream, norm, norm_weight, direction):
     return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
 
 
-@layer_norm.mistake(
-    "The stream's mean is subtracted from every write.", "Each write has a share of that mean, namely its own mean."
-)
+@layer_norm.mistake("The stream's mean is subtracted from every row.", "Subtract from each row its own mean.")
 @_with_shares
 def _streams_mean(writes, stream, norm, norm_weight, direction):
     return _shares(writes - stream.mean(), stream - stream.mean(), "rmsnorm", norm_weight, direction)
@@ -266,7 +266,7 @@ def _streams_mean(writes, stream, norm, norm_weight, direction):
 
 @layer_norm.mistake(
     "The standard deviation divides by C - 1.",
-    "Both norms divide by C; torch's `std` and `var` do so with `correction=0`.",
+    "Both norms divide by C; torch's `std` and `var` do that with `correction=0`.",
 )
 @_with_shares
 def _one_less(writes, stream, norm, norm_weight, direction):
@@ -283,8 +283,8 @@ def _weights_first(writes, stream, norm, norm_weight, direction):
 
 
 @layer_norm.mistake(
-    "The mean is taken over the heads, and not over each write's own numbers.",
-    "The writes are (H, C), and each is centred by itself: `mean(-1, keepdim=True)`.",
+    "The mean is over the heads, not over each row's own numbers.",
+    "The rows are (H, C), and each is centered by itself: `mean(-1, keepdim=True)`.",
 )
 @_with_shares
 def _over_the_heads(writes, stream, norm, norm_weight, direction):
@@ -292,8 +292,8 @@ def _over_the_heads(writes, stream, norm, norm_weight, direction):
 
 
 @layer_norm.mistake(
-    "One mean is taken of all writes together.",
-    "The writes are (H, C), and each is centred by itself: `mean(-1, keepdim=True)`.",
+    "One mean is taken of all rows together.",
+    "The rows are (H, C), and each is centered by itself: `mean(-1, keepdim=True)`.",
 )
 @_with_shares
 def _one_mean(writes, stream, norm, norm_weight, direction):
