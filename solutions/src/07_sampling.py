@@ -133,7 +133,7 @@ for temperature in (0.0, 0.5, 1.0, 2.0):
 # `torch.rand`.
 #
 # **Out**: (B,), the id drawn for each text: the argmax when the noise -log(-log u) is added to the logits at this
-# temperature. At temperature 0 it is the token with the largest logit, whatever `u` is. There are no ties.
+# temperature. At temperature 0 it is the token with the largest logit for any `u`. There are no ties.
 #
 # **Without**: `minillm`, `torch.distributions`.
 #

@@ -214,6 +214,18 @@ def the_tail(logits, ids, temperature, min_p):
     return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
+@wrong("07.1", "The logits of the tokens are summed, without a softmax")
+def bare_logits(logits, ids, temperature, min_p):
+    return (taken(cut(logits, min_p), ids) / temperature).sum().item()
+
+
+@wrong("07.1", "Too many tokens are kept")
+def squared_limit(logits, ids, temperature, min_p):
+    p = logits.softmax(-1)
+    kept = logits.masked_fill(p < (min_p * p.amax(-1, keepdim=True)) ** 2, -math.inf)
+    return taken((kept / temperature).log_softmax(-1), ids).sum().item()
+
+
 @right("07.1")
 def one_position_at_a_time(logits, ids, temperature, min_p):
     total = 0.0
@@ -514,6 +526,11 @@ def all_cold(logits, temperature, u):
 @wrong("07.2", "Negative logits are set to 0")
 def without_negatives(logits, temperature, u):
     return (logits.clamp_min(0) + temperature[:, None] * gumbel(u)).argmax(-1)
+
+
+@wrong("07.2", "Only rows with temperature 0 are wrong")
+def nearly_zero(logits, temperature, u):
+    return (logits / temperature.clamp_min(0.1)[:, None] + gumbel(u)).argmax(-1)
 
 
 @right("07.2")

@@ -84,7 +84,7 @@ def _weighted_inside(x, router, gate, up, down, k, renormalize) -> Tensor:
 
 
 def _fired(x, router, gate, up, down, k, renormalize, *, fire: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """A mixture of experts whose neurons fire otherwise, by the readings of their gate and up."""
+    """A mixture of experts with other activations, by gate and up."""
     fired = fire(torch.einsum("tc,efc->etf", x, gate), torch.einsum("tc,efc->etf", x, up))
     return torch.einsum("te,etf,ecf->tc", right_weights(x @ router.T, k, renormalize), fired, down)
 

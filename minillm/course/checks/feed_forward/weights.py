@@ -112,7 +112,7 @@ def zeros_then_cut(scores: Tensor, k: int, renormalize: bool) -> Tensor:
 
 
 def fault(heard: Tensor, scores: Tensor, k: int, renormalize: bool) -> str:
-    """What is wrong with the weights that a token hears, as the end of a sentence about them."""
+    """What is wrong with the weights that a token uses, as the end of a sentence about them."""
     due = right_weights(scores, k, renormalize).double()
     some, best = heard.abs() > 1e-4, chosen(scores, k)
     if k > 1 and not apart(due.sort().values, heard.sort().values).any():

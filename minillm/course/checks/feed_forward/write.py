@@ -52,7 +52,7 @@ def _power_of_length(down: Tensor, asked: Tensor, answers: Tensor, others: Tenso
 
 
 def _matrices(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]:
-    """Matrices and facts of the sizes (C, F, m, n), with questions that stand well apart."""
+    """Matrices and facts of the sizes (C, F, m, n), with questions far from linear dependence."""
     calls = []
     for C, F, m, n in sizes:
         questions = numbers(rng, m + n, F)
@@ -80,7 +80,7 @@ def _several(rng: random.Random) -> list[Call]:
 
 
 def _apart(questions: Tensor) -> bool:
-    """Whether the questions stand well apart, and in their first numbers too, with no 0 among them.
+    """Whether the questions are far from linear dependence, in their first numbers too, with no 0 among them.
 
     Otherwise torch's own least squares, a right way to answer, now and then misjudge the rank (gelsy, on a CPU).
     """
@@ -190,8 +190,7 @@ with_others = question.probe(
 )
 with_others.mistake(
     "The fact is written, and the answers to the other questions have changed.",
-    "They are equations, too, with 0 for what is missing. Or take off from h all that lies along the "
-    "others, and write along what is left.",
+    "They are equations, too, with 0 for what is missing. Or project the others out of h, and write along the rest.",
     lambda down, asked, answers, others: write(down, asked, answers, others[:0]),
 )
 with_others.mistake(

@@ -37,7 +37,7 @@ def contributions(
 def _firing(
     x: Tensor, gate: Tensor, up: Tensor, down: Tensor, words: Tensor, *, fire: Callable[[Tensor, Tensor], Tensor]
 ) -> Tensor:
-    """Contributions of neurons that fire otherwise, by the readings of their gate and up."""
+    """Contributions with other activations, by gate and up."""
     return torch.einsum("tf,cf,vc->tfv", fire(x @ gate.T, x @ up.T), down, words)
 
 

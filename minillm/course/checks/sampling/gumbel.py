@@ -71,6 +71,10 @@ def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
             return f"{drawn} is drawn in row {row}, which is not a token.", "Return the index of the largest score."
         scores = scores_of(*call)[row]
         words = f"At temperature {t:.4g}, token {due} has the score {scores[due]:.4g} (logits + temperature * noise)"
+        if not torch.cat([call[1] for call in calls])[rows].any():
+            words = (
+                f"Only rows with temperature 0 are wrong. In one of them, token {due} has the logit {scores[due]:.4g}"
+            )
         hint = "Compute the scores of this row by hand. Is the noise made of this row's own `u`?"
         return f"{words}, and token {drawn}, which is drawn in row {row}, has {scores[drawn]:.4g}.", hint
     return None
@@ -260,7 +264,7 @@ cold.mistake(
 for _other in (1.0, 0.5, 0.1):
     cold.mistake(
         "At temperature 0 tokens are still drawn at random.",
-        "Temperature 0 means the largest logit, whatever `u` is.",
+        "Temperature 0 means the largest logit for any `u`.",
         lambda logits, temperature, u, other=_other: at_temperature(
             logits, temperature, u, torch.where(temperature > 0, temperature, other), cold=False
         ),

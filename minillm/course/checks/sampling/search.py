@@ -32,7 +32,7 @@ def rounds(log_p: Tensor, start: int, end: int, width: int, steps: int, score: S
 
 
 def grow(table: list[list[float]], beam: list[Text], start: int, end: int) -> list[Text]:
-    """Every unfinished text with every token behind it; finished ones as they are."""
+    """Every unfinished text with every token after it; finished ones as they are."""
     pool = []
     for tokens, total in beam:
         if tokens and tokens[-1] == end:

@@ -48,7 +48,23 @@ def _explained(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
             agreeing = [each for each in telling if difference(mistake.answer(*each[0]), each[2]) is None]
             if len(agreeing) > 0.75 * len(telling):
                 return f"In some cases, this is what happens: {mistake.sentence}", mistake.hint
-    return _no_such_number(wrong) or _parts(call, float(value))
+    return _kept(wrong) or _no_such_number(wrong) or _parts(call, float(value))
+
+
+def _kept(wrong: list[tuple[Call, Any, Any]]) -> tuple[str, str] | None:
+    """Whether every wrong result is as if too many tokens were kept, or too few, which raises the probability."""
+    if len(wrong) < 3 or any(call[3] in (0, 1) or not isinstance(answer, float) for call, _, answer in wrong):
+        return None
+    hint = "Print which tokens of each row you keep, and the largest probability times `min_p`."
+    plain = [text_log_prob(call[0], call[1], call[2], 0.0) for call, _, _ in wrong]
+    if all(
+        least - 1e-4 * abs(least) <= answer and (answer < wanted or wanted == -math.inf)
+        for least, (_, wanted, answer) in zip(plain, wrong, strict=True)
+    ):
+        return "Too many tokens are kept: the result lies between the right one and that without min-p.", hint
+    if all(wanted < answer < 0 or answer == -math.inf < wanted for call, wanted, answer in wrong):
+        return "Too few tokens are kept: the result is above the right one, or minus infinity.", hint
+    return None
 
 
 def _no_such_number(wrong: list[tuple[Call, Any, Any]]) -> tuple[str, str] | None:
@@ -139,6 +155,11 @@ without_cut.mistake(
     "A softmax is taken twice: of probabilities, not of logits.",
     "`log_softmax` expects logits. Divide these by the temperature, not the probabilities.",
     partial(text_with, scale=lambda z, temperature: z.softmax(-1) / temperature),
+)
+without_cut.mistake(
+    "The logits of the tokens are summed, without a softmax.",
+    "A logit is not a log-probability. Take the log-softmax of each row first.",
+    lambda logits, ids, temperature, min_p: float((logits.double() / temperature).gather(-1, ids[:, None]).sum()),
 )
 without_cut.mistake(
     "The probabilities of the tokens are summed, not their logarithms.",

@@ -39,7 +39,7 @@ def head_shares(
 
 
 def _writes(heads: Tensor, output_weight: Tensor) -> Tensor:
-    alone = torch.block_diag(*heads)  # row h: what head h heard in its own columns, zeros elsewhere, (H, HD)
+    alone = torch.block_diag(*heads)  # row h: head h in its own columns, zeros elsewhere, (H, HD)
     return alone @ output_weight.T
 
 
@@ -127,7 +127,7 @@ def _without_weight(writes, stream, norm, norm_weight, direction):
     "The norm divides the whole stream. So all heads are divided by the root mean square of `stream`.",
 )
 @_with_shares
-def _each_normalised(writes, stream, norm, norm_weight, direction):
+def _each_normalized(writes, stream, norm, norm_weight, direction):
     normed = F.layer_norm(writes, stream.shape, eps=EPS) if norm == "layernorm" else F.rms_norm(writes, stream.shape)
     return normed @ (norm_weight * direction)
 
@@ -245,7 +245,7 @@ def _as_rms(writes, stream, norm, norm_weight, direction):
     "Subtract from each row the mean of its own C numbers.",
 )
 @_with_shares
-def _not_centred(writes, stream, norm, norm_weight, direction):
+def _not_centered(writes, stream, norm, norm_weight, direction):
     return _shares(writes, stream - stream.mean(), "rmsnorm", norm_weight, direction)
 
 
@@ -254,7 +254,7 @@ def _not_centred(writes, stream, norm, norm_weight, direction):
     "LayerNorm divides by the standard deviation: center the stream before you square it.",
 )
 @_with_shares
-def _stream_not_centred(writes, stream, norm, norm_weight, direction):
+def _stream_not_centered(writes, stream, norm, norm_weight, direction):
     return _shares(writes - writes.mean(-1, keepdim=True), stream, "rmsnorm", norm_weight, direction)
 
 
