@@ -4,7 +4,7 @@
 # **You will write** the parameter counts of a mixture of experts, fold norm weights into matrices, add blocks to a
 # trained model without changing its logits, and attribute a logit to single attention heads.
 #
-# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 06.
+# **Time**: 90 minutes. **Points**: 10. **Before you start**: lesson 06.
 #
 # Replace the `...`, run your cell, then run the check below it. A check tries your function on many inputs. It shows
 # a small one that fails, names the mistake if it can, and gives a hint. Its last line is your points. To call your
