@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from minillm.course.checks.feed_forward.shards import feed_forward
 from minillm.course.checks.feed_forward.experts import mixture
+from minillm.course.checks.feed_forward.shards import feed_forward
 from minillm.course.checks.feed_forward.write import write
 from minillm.course.checks.feed_forward.writers import contributions
 from minillm.model.feedforward import FeedForward
