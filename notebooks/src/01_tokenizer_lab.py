@@ -4,7 +4,7 @@
 # Lesson 01 found that a model reads one cut only. What does that cut cost, and whom? Here are six short papers, each
 # with its claim, what would refute it, controls and a verdict. Do them in any order.
 #
-# **Time**: 55 minutes, of which the cells run for two. **Before you start**: lesson 01.
+# **Time**: 60 minutes, of which the cells run for two. **Before you start**: lesson 01.
 
 # %%
 import math
@@ -47,7 +47,7 @@ def next_probabilities(ids):
 #
 # **Controls**. German, in (nearly) the same letters as English. And an experiment in place of an excuse: write
 # Ottermere's texts with Greek letters, one for one. The language is English; only the letters change. Then learn
-# vocabularies from a mixture.
+# vocabularies from a mixture. And the same with capital letters, which take one byte each, as small ones do.
 
 # %%
 MESSAGES = {
@@ -123,28 +123,39 @@ cipher = predict(
 # %%
 GREEK = str.maketrans("abcdefghijklmnopqrstuvwxyz", "αβψδεφγηιξκλμνοπϙρστθωςχυζ")
 plain = [text.lower() for text in train_texts]
+letters_of = {"Greek": lambda text: text.translate(GREEK), "capital": str.upper}
 premium = {}
-for share in (0, 1, 5, 20, 50, 100):  # change this: per cent in Greek letters
-    n_greek = len(plain) * share // 100
-    mixture = [*plain[n_greek:], *(text.translate(GREEK) for text in plain[:n_greek])]
-    learned = Tokenizer.train(mixture, vocab_size=256 + 1000)
-    latin = [len(learned.encode(text.lower())) for text in held_texts]
-    greek = [len(learned.encode(text.lower().translate(GREEK))) for text in held_texts]
-    premium[share] = sum(greek) / sum(latin)
-    print(f"{share:3} % in Greek letters: {premium[share]:.2f} times as many tokens")
-bracket = 0 if premium[50] > 1.5 else 1 if premium[50] > 0.7 else 2
+for share in (0, 1, 5, 20, 50, 100):  # change this: per cent in other letters
+    premium[share] = []
+    n_other = len(plain) * share // 100
+    for other in letters_of.values():
+        mixture = [*plain[n_other:], *map(other, plain[:n_other])]
+        learned = Tokenizer.train(mixture, vocab_size=256 + 1000)
+        small = [text.lower() for text in held_texts]
+        tokens = [
+            sum(map(len, learned.encode_batch(texts)))
+            for texts in (small, [other(text) for text in small])
+        ]
+        premium[share].append(tokens[1] / tokens[0])
+    greek, capital = premium[share]
+    print(
+        f"{share:3} % in Greek letters: {greek:.2f} times as many tokens; "
+        f"in capital letters: {capital:.2f}"
+    )
+bracket = 0 if premium[50][0] > 1.5 else 1 if premium[50][0] > 0.7 else 2
 cipher.answer(cipher.choices[bracket])
 
 # %% [markdown]
 # **Result**. GPT-2 takes 5.2 times as many tokens for Greek as for English, and 2.0 times as many for German, in
 # nearly the same letters. In the experiment, Greek letters cost 5.9 times as much if the tokenizer has never seen
-# them, 2.65 times if one text in a hundred has them, and nothing extra at one half. At 100 %, it's the Latin letters
-# that pay.
+# them, 2.65 times if one text in a hundred has them, and nothing extra at one half. At 100 %, it's the small Latin
+# letters that pay. Capital letters, one byte each, cost 3.3 times as much if unseen, and from one text in a hundred on
+# as much as Greek ones.
 #
-# **Verdict**: false, unless the tokenizer has never seen them. What counts is how often a script occurs in the text
-# that the merges were learned from. One message per language is an example; a survey over many languages found
-# differences of [up to 15 times](https://arxiv.org/abs/2305.15425). And where nothing fits, nothing breaks: that's
-# what bytes are for.
+# **Verdict**: false, unless the tokenizer has never seen them; even then, one-byte letters cost more than three times
+# as much. What counts is how often a script occurs in the text that the merges were learned from. One message per
+# language is an example; a survey over many languages found differences of [up to 15
+# times](https://arxiv.org/abs/2305.15425). And where nothing fits, nothing breaks: that's what bytes are for.
 
 # %% [markdown]
 # ## 2. What does a space cost?

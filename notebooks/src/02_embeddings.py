@@ -234,9 +234,11 @@ chance.answer(float(found.split()[6].rstrip(",")), show=lambda: print(found))
 # %%
 strange = nearest(row("MetaInfoClass"), table, 16)
 print(*(name(id) for id in strange))
+directions = F.normalize(table[strange], dim=1)
+print(f"the smallest cosine of any two: {(directions @ directions.T).min():.3f}")
 
 # %% [markdown]
-# Their cosines are above 0.999: 16 tokens share nearly one row. Now the simplest task there is. Say something four
+# So 16 tokens share nearly one direction. Now the simplest task there is. Say something four
 # times, "king, king, king, king,", and a language model will say it again.
 
 # %%

@@ -88,10 +88,10 @@ marked = predict(
 )
 
 # %%
-places = torch.tensor([[0.0, 0.0], [0.3, 1.0], [1.0, 0.5]])  # change this
+marks = torch.tensor([[0.0, 0.0], [0.3, 1.0], [1.0, 0.5]])  # change this
 dog, bites, man = (torch.tensor(vector) for vector in vectors.values())
-one = torch.stack([dog, bites, man]) + places
-other = torch.stack([man, bites, dog]) + places
+one = torch.stack([dog, bites, man]) + marks
+other = torch.stack([man, bites, dog]) + marks
 marked.answer(marked.choices[0 if torch.allclose(one.mean(0), other.mean(0)) else 1])
 for each in (one, other):
     print("weighted, bites becomes", [round(n, 2) for n in mix(each)[1].tolist()])

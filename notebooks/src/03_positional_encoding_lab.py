@@ -247,8 +247,7 @@ assert (
 
 # %% [markdown]
 # **Result**. Louder words do it, alone. An output table alone goes most of the way, from 1.45 to 0.20. With both, it's
-# no better than with loudness alone. For rotary, which adds nothing, the two change little. With four times the steps,
-# the plain sinusoids get there, too (two seeds: 0.12 and 0.00).
+# no better than with loudness alone. For rotary, which adds nothing, the two change little.
 #
 # The first edition of this course ran three of these four cells. It left out loudness alone, and concluded that "two
 # things were wrong". It takes all four to tell two causes apart.
