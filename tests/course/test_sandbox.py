@@ -48,6 +48,36 @@ def test_what_stands_around_is_not_there(monkeypatch, tmp_path):
     assert found[8:] == [None] * 3
 
 
+@needs_sandbox
+def test_memory_that_no_limit_counts_and_what_sandboxes_share_are_refused():
+    acl = "b'\\x02\\0\\0\\0' + b'\\x01\\0\\6\\0\\xff\\xff\\xff\\xff'"
+    refused = (
+        f"import os; open('f', 'w').close(); os.setxattr('f', 'system.posix_acl_access', {acl})",
+        f"os.setxattr(os.open('f', os.O_RDWR), 'system.posix_acl_access', {acl})",
+        f"os.setxattr('f', 'user.x', {acl}, follow_symlinks=False)",
+        "library = os.open(os.__file__, os.O_RDONLY)",
+        "os.posix_fadvise(library, 0, 0, os.POSIX_FADV_DONTNEED)",
+        "os.preadv(library, [bytearray(1)], 0, os.RWF_NOWAIT)",
+        "import fcntl; fcntl.lockf(library, fcntl.LOCK_SH)",
+        "import ctypes; os.strerror(1) if ctypes.CDLL(None).inotify_init() >= 0 else 1 / 0",
+        "import socket; socket.socket(socket.AF_NETLINK)",
+        "import socket; socket.socket(socket.AF_VSOCK)",
+        "import socket; socket.socket()",
+    )
+    allowed = (
+        "import socket; socket.socketpair(); socket.socket(socket.AF_UNIX)",
+        "import asyncio; asyncio.run(asyncio.sleep(0))",
+        "assert os.preadv(library, [bytearray(1)], 0) == 1",
+        "fcntl.fcntl(library, fcntl.F_GETFL); fcntl.fcntl(library, fcntl.F_SETFD, fcntl.FD_CLOEXEC)",
+        "import shutil; shutil.copy('f', 'g')",
+    )
+    found = tried(*refused, *allowed)
+    assert found[3] is None
+    assert all("PermissionError" in str(trouble) for trouble in found[:3] + found[4:7] + found[8:11]), found
+    assert "ZeroDivisionError" in str(found[7])
+    assert found[11:] == [None] * len(allowed)
+
+
 @pytest.mark.slow
 @needs_sandbox
 def test_the_answers_are_hidden_however_the_package_is_installed(monkeypatch, tmp_path):

@@ -36,16 +36,20 @@ ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "MPLBACKEND": "Agg",
 }
-# System calls that no answer needs: access to other processes, to keys of others, to memory that no limit counts, to
-# locks shared with another sandbox, and new namespaces, in which all of these would be allowed again.
+# System calls that no answer needs: access to other processes, to keys of others, to memory that no limit counts (the
+# kernel keeps extended attributes outside of every limit), to locks and the page cache, which another sandbox shares,
+# to the news of files that others open, and new namespaces, in which all of these would be allowed again.
 REFUSED = (
-    "add_key", "bpf", "fanotify_init", "finit_module", "flock", "fsconfig", "fsmount", "fsopen", "fspick",
-    "init_module", "io_uring_setup", "kcmp", "kexec_load", "keyctl", "memfd_create", "memfd_secret", "mount",
-    "mount_setattr", "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree",
-    "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev",
-    "ptrace", "quotactl", "request_key", "semget", "setns", "shmat", "shmget", "swapon", "umount2", "unshare",
-    "userfaultfd",
+    "add_key", "bpf", "cachestat", "fadvise64", "fanotify_init", "finit_module", "flock", "fsconfig", "fsetxattr",
+    "fsmount", "fsopen", "fspick", "init_module", "inotify_init", "inotify_init1", "io_uring_setup", "kcmp",
+    "kexec_load", "keyctl", "lsetxattr", "memfd_create", "memfd_secret", "mincore", "mount", "mount_setattr",
+    "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open",
+    "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
+    "readahead", "request_key", "semget", "setns", "setxattr", "setxattrat", "shmat", "shmget", "swapon", "umount2",
+    "unshare", "userfaultfd",
 )  # fmt: skip
+SHARING = (5, 6, 7, 36, 37, 38, 1024, 1026)  # commands of `fcntl`: locks of files, leases, and news of a folder
+AF_UNIX = 1  # the family of sockets that stay in the sandbox; AF_VSOCK, say, reaches the host of a virtual machine
 NAMESPACES = 0x7E02_0000  # the flags of `clone` that make a new namespace
 EPERM, ENOSYS = 1, 38
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
@@ -149,6 +153,10 @@ def system_call_filter() -> bytes:
         if NAMESPACES >> bit & 1:
             flag = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, 1 << bit, 1 << bit)
             rules.add_rule(pyseccomp.ERRNO(EPERM), "clone", flag)
+    for command in SHARING:
+        rules.add_rule(pyseccomp.ERRNO(EPERM), "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, command))
+    rules.add_rule(pyseccomp.ERRNO(EPERM), "preadv2", pyseccomp.Arg(5, pyseccomp.NE, 0))  # RWF_NOWAIT: is it cached?
+    rules.add_rule(pyseccomp.ERRNO(EPERM), "socket", pyseccomp.Arg(0, pyseccomp.NE, AF_UNIX))
     rules.add_rule(pyseccomp.ERRNO(ENOSYS), "clone3")  # its flags cannot be read; callers then use `clone`
     death = pyseccomp.Arg(0, pyseccomp.EQ, PR_SET_PDEATHSIG), pyseccomp.Arg(1, pyseccomp.NE, SIGKILL)
     rules.add_rule(pyseccomp.ERRNO(EPERM), "prctl", *death)  # no process outlives the grader
