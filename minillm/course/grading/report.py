@@ -18,6 +18,7 @@ from minillm.course.grading.gradebook import offline
 from minillm.course.grading.names import assignment_name
 
 TEMPLATE = Path(__file__).with_name("similarity.html.jinja")
+SIMILAR = ("assignment", "first", "second", "question", "characters", "share", "group")
 DRAWN, FEWEST_DRAWN = 0.1, 3  # students per assignment to ask about their code: a share, and at least so many
 # Text that a spreadsheet would evaluate: at the beginning of a cell, or after a separator of any locale.
 FORMULA = re.compile(r"""(^|[;\t\r\n|])(["'\s]*)([=+\-@＝＋－＠])""")
@@ -79,11 +80,14 @@ def write_similarity(out: Path, pairs: Sequence[similarity.Pair], troubles: Sequ
     page = template.render(pairs=pairs, troubles=troubles, name=assignment_name, settings=similarity)
     write(out / "similarity.html", offline(page.encode("utf-8", "replace").decode("utf-8")))
     rows = (
-        (pair.number, pair.first, pair.second, match.question, match.characters, f"{match.share:.2f}")
+        (
+            *(pair.number, pair.first, pair.second, match.question, match.characters),
+            *(f"{match.share:.2f}", ", ".join(pair.ring)),
+        )
         for pair in pairs
         for match in pair.matches
     )
-    _write(out / "similarity.csv", ("assignment", "first", "second", "question", "characters", "share"), rows)
+    _write(out / "similarity.csv", SIMILAR, rows)
 
 
 def write_oral_list(

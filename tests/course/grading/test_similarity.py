@@ -18,6 +18,7 @@ from minillm.course.grading.notebook import read_code
 from minillm.course.grading.report import write_oral_list, write_similarity
 from minillm.course.grading.similarity import Pair, answer_of, compare, compare_class, normalize, pairs_of
 from minillm.course.grading.submissions import Notebook
+from minillm.course.grading.tidying import tidy
 
 pytest.importorskip("copydetect", reason="copydetect is not installed (pip install -e .[grading])")
 
@@ -85,6 +86,11 @@ HALF = """def helper(rows):
 """
 
 
+IDIOM = """def help(rows):
+    return {row[0]: sum(row[1:]) / len(row[1:]) for row in rows if row}
+"""
+
+
 def test_a_copied_half_is_marked_and_the_other_half_is_not():
     [match] = compare({"ann": normalize(HALF + ANN), "bob": normalize(CY + renamed(HALF))}, "07.4").values()
     whole, marked = shown(match, 0)
@@ -95,10 +101,61 @@ def test_a_copied_half_is_marked_and_the_other_half_is_not():
 
 def test_what_many_wrote_and_what_the_course_published_does_not_count():
     answers = {f"student {number}": normalize(ANN) for number in range(4)}
-    assert not compare(answers, "07.4")  # four of four: a common idiom
-    answers.popitem()
-    assert len(compare(answers, "07.4")) == 3
+    assert len(compare(answers, "07.4")) == 6  # so long a run is no idiom
     assert not compare(answers, "07.4", [normalize(renamed(ANN))])
+    short = {student: normalize(IDIOM) for student in answers}
+    assert not compare(short, "07.4")  # four of four: a common idiom
+    short.popitem()
+    assert len(compare(short, "07.4")) == 3
+
+
+@pytest.mark.parametrize(("class_size", "ring"), [(12, 4), (17, 4), (30, 4), (60, 7)])
+def test_a_ring_of_copiers_is_one_group_in_a_class_of_any_size(class_size, ring):
+    own = [answer for answer in load_all() if answer.mistake is None and answer.question.startswith("07.")]
+    honest = [normalize(tidy(inspect.getsource(answer.function).partition("\n")[2])) for answer in own]
+    answers = {f"honest {number}": code for number, code in enumerate(honest[: class_size - ring])}
+    answers |= {f"late {number}": normalize("def f(): return 0") for number in range(class_size - len(answers) - ring)}
+    copiers = [f"copier {number}" for number in range(ring)]
+    answers |= {name: normalize(tidy(renamed(CY) if number % 2 else CY)) for number, name in enumerate(copiers)}
+    assert len(answers) == class_size
+    pairs = pairs_of("07", {"07.4": answers})
+    assert {pair.ring for pair in pairs[: ring - 1]} == {tuple(copiers)}
+    assert not any(pair.ring for pair in pairs[ring - 1 :])
+
+
+PLAIN = """def score(x, y, w):
+    inner = torch.sum(x * y, 1) - torch.mean(x, 1)
+    outer = torch.matmul(inner.unsqueeze(0), w).squeeze(0)
+    return torch.where(outer > 0, outer * 3, torch.exp(outer) / 7 - 1)
+"""
+DISGUISED = """def score(x: "Tensor", y: "Tensor", w: "Tensor") -> "Tensor":
+    "My very own idea."
+    note: int = 12
+    inner: "Tensor" = (x * y).sum(1) - x.mean(1)
+    unused = note * 2
+    if False:
+        inner = inner + 1
+    outer = (inner.unsqueeze(0) @ w).squeeze(0)
+    pass
+    return torch.where(outer > 0, torch.mul(outer, 3), torch.sub(torch.div(outer.exp(), 7), 1))
+    print("never reached")
+"""
+
+
+def test_a_disguise_that_changes_nothing_is_taken_off():
+    cells = [[("cell 1", "import torch"), ("cell 2", code)] for code in (PLAIN, DISGUISED)]
+    plain, disguised = (normalize(answer_of(each, "score"))[1] for each in cells)
+    assert plain == disguised
+    padded = [("cell 1", f"PADDING = '{'x' * 30_000}'"), ("cell 2", PLAIN.replace("7 - 1", "7 - 1 + len(PADDING)"))]
+    assert compare({"ann": normalize(answer_of(padded, "score")), "bob": normalize(answer_of(cells[0], "score"))}, "q")
+
+
+def test_tidying_leaves_what_works_and_what_is_no_python():
+    assert tidy("f = lambda x: x + 1") == "f = lambda x: x + 1"
+    assert tidy("def f(:") == "def f(:"
+    used = "def f(x):\n    y = 2\n    while True:\n        break\n    return torch.arange(y)"
+    assert tidy(used) == used
+    assert tidy("def f():\n    ...") == "def f():\n    pass"
 
 
 def test_too_short_or_empty_answers_have_no_match():
@@ -110,8 +167,8 @@ def test_too_short_or_empty_answers_have_no_match():
 def test_an_answer_is_its_function_and_what_it_needs():
     cells = [("cell 1", "import math\nK = 3\nplot()"), ("cell 2", "def help(x):\n    return K * x\nprint(1)")]
     cells += [("cell 3", "def other(): pass\ndef f(x):\n    return help(x)")]
-    assert answer_of(cells, "f") == "K = 3\ndef help(x):\n    return K * x\ndef f(x):\n    return help(x)"
-    long = [("cell 1", "def f():\n" + "    x = 1\n" * similarity.MOST_CHARACTERS)]
+    assert answer_of(cells, "f") == "K = 3\n\ndef help(x):\n    return K * x\n\ndef f(x):\n    return help(x)"
+    long = [("cell 1", "def f(x):\n" + "    x += 1\n" * similarity.MOST_CHARACTERS)]
     assert len(answer_of(long, "f")) == similarity.MOST_CHARACTERS
 
 
@@ -121,13 +178,13 @@ def test_a_planted_copy_comes_first_in_every_assignment(number):
     asked: dict[str, dict] = {}
     for answer in load_all():
         if answer.mistake is None and answer.question.split(".")[0] == number:
-            code = inspect.getsource(answer.function).partition("\n")[2]
+            code = tidy(inspect.getsource(answer.function).partition("\n")[2])
             own = asked.setdefault(answer.question, {})
             own[f"student {len(own)}"] = normalize(code)
             if len(own) == 1:
-                copied = normalize(renamed(code))
+                copied = normalize(tidy(renamed(code)))
                 own["copy"] = copied
-    public = [normalize(code) for code in public_code([number])[number]]
+    public = [normalize(form) for code in public_code([number])[number] for form in (code, tidy(code))]
     first, *others = pairs_of(number, asked, public)
     assert {first.first, first.second} == {"copy", "student 0"}
     assert all(2 * other.characters < first.characters for other in others if "copy" not in vars(other).values())
@@ -195,4 +252,4 @@ def test_the_public_code_holds_the_exercise_and_the_solution():
     assert '"""\n    ...\n' not in solution
     function = find("04.1").function
     assert f"def {function}(" in exercise
-    assert answer_of(read_code(notebook("04"))[0], function) in solution
+    assert answer_of(read_code(notebook("04"))[0], function) in tidy(solution)
