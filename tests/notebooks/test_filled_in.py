@@ -110,7 +110,7 @@ def test_after_each_unusual_right_answer_the_cells_below_run(path: Path, tmp_pat
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
     environment = {**lesson_environment(), "MINILLM_WORKBOOK": str(tmp_path), "OMP_NUM_THREADS": "1"}
     where = {"metadata": {"path": str(path.parent)}}
-    NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=where).execute(env=environment)
+    NotebookClient(notebook, timeout=600, coalesce_streams=True, resources=where).execute(env=environment)
     said = [texts(cell)[0].split("\n")[0] for cell in notebook.cells if YOUR_TURN.search(cell.source)]
     assert said
     assert all(line.endswith(": right") for line in said), said
