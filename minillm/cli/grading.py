@@ -55,6 +55,10 @@ def grade_submissions(
     if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
         raise UserError(f"there is no assignment {unknown[0]!r}; choose from {', '.join(ASSIGNMENTS)}")
     out = out.resolve()
+    if out == submissions.resolve():
+        raise UserError(f"{out} holds the submissions, and the results would be taken for some; choose another --out")
+    if late and due is None:
+        raise UserError(f"--late {late:g} needs a due time; give --due, too")
     handed_in = list_submissions(submissions, exclude=out)
     students = [submission.student for submission in handed_in]
     if again is not None and again not in students:
@@ -139,6 +143,8 @@ def print_summary(summary: dict[str, dict[str, float]], records: list[Record], o
         click.echo("{}: {students} students, {mean:g} of {possible} points on average".format(name, **numbers_of))
         if numbers_of["not_handed_in"]:
             click.echo("  {not_handed_in} handed in nothing for it".format(**numbers_of))
+        if numbers_of["late"]:
+            click.echo("  {late} late, which cost {lost_by_lateness:g} points in all".format(**numbers_of))
         if numbers_of["with_troubles"]:
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
     for (question, sentence), count in most_common_mistakes(records):
@@ -177,6 +183,8 @@ def summarize(scores: list[Score], number: str) -> dict[str, float]:
         "mean": round(sum(score.final for score in handed_in) / max(1, len(handed_in)), 2),
         "possible": scores[0].record.possible,
         "with_troubles": sum(bool(score.record.troubles) for score in handed_in),
+        "late": sum(score.days_late > 0 for score in handed_in),
+        "lost_by_lateness": round(sum(score.penalty for score in handed_in), 2),
         "worth_a_look": sum(bool(score.record.look) for score in handed_in),
     }
 

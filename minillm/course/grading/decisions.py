@@ -50,6 +50,20 @@ class Deadline:
         free_days = sum(decision.free_days for decision in _about(decisions, record.student, record.assignment))
         return max(0, days - free_days)
 
+    def sentence(self, record: Record, days: int, penalty: float) -> str:
+        """What a student reads who is `days` late; nothing if that is 0.
+
+        >>> from types import SimpleNamespace
+        >>> Deadline(datetime(2026, 10, 1, 18), 10).sentence(SimpleNamespace(written="2026-10-02T09:30:00"), 1, 0.5)
+        'Due 2026-10-01 18:00, saved 2026-10-02 09:30: 1 day late, at 10 % of the points a day: 0.5 points less.'
+        """
+        if not days or self.due is None or record.written is None:
+            return ""
+        saved = datetime.fromisoformat(record.written)
+        late = f"{days} day{'s' if days > 1 else ''} late"
+        cost = f", at {self.percent_per_day:g} % of the points a day: {penalty:g} points less" if penalty else ""
+        return f"Due {self.due:%Y-%m-%d %H:%M}, saved {saved:%Y-%m-%d %H:%M}: {late}{cost}."
+
 
 @dataclass(frozen=True)
 class Score:
@@ -60,6 +74,7 @@ class Score:
     decided: dict[str, str]  # by question, the reason of the teacher's decision
     days_late: int
     penalty: float
+    lateness: str = ""  # what the student reads about it
 
     @property
     def final(self) -> float:
@@ -77,7 +92,8 @@ def score(record: Record, deadline: Deadline, decisions: Sequence[Decision]) -> 
             if decision.points is not None:
                 points[question], decided[question] = decision.points, decision.why
     days = deadline.days_late(record, decisions)
-    return Score(record, points, decided, days, sum(points.values()) * min(1.0, days * deadline.percent_per_day / 100))
+    penalty = sum(points.values()) * min(1.0, days * deadline.percent_per_day / 100)
+    return Score(record, points, decided, days, penalty, deadline.sentence(record, days, penalty))
 
 
 def _about(decisions: Sequence[Decision], student: str, what: str) -> list[Decision]:

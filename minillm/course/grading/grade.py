@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from minillm.course.grading.submissions import NO_NOTEBOOK, HandIn, Notebook, Su
 SECRET = "secret.txt"
 READING_SECONDS = 60.0  # limit for reading one submitted file or folder
 GRADING_SECONDS = 60  # limit for comparing the replies to one question
+MAX_TROUBLES = 10  # sentences about one notebook that are listed; a spreadsheet's cell holds 32,767 characters
+OLDEST = datetime(2020, 1, 1)  # of a notebook of this course
 PRELOAD = ("minillm.course.grading.grade", "minillm.course.grading.gradebook", "nbgrader.converters")
 
 
@@ -179,6 +182,7 @@ def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submissi
         record.missing = True
     else:
         record.written = notebook.written
+        record.look += _strange_date(notebook.written)
         record.troubles += [text for text in (notebook.trouble, notebook.note) if text]
         if not notebook.trouble:
             seeds = [seed_of(secret, student, question.id) for question in run.questions[number]]
@@ -234,9 +238,22 @@ def _run_and_grade(
         results.append(result.to_dict() | {"passed": passed, "function": question.function, "private": private})
     return {
         "results": results,
-        "troubles": [f"{statement} {trouble}" for statement, trouble in troubles.items()],
-        "look": list(dict.fromkeys(look)),
+        "troubles": _first([f"{statement} {trouble}" for statement, trouble in troubles.items()]),
+        "look": _first(list(dict.fromkeys(look))),
     }
+
+
+def _first(sentences: list[str]) -> list[str]:
+    """The first of many sentences, and how many there are more."""
+    more = len(sentences) - MAX_TROUBLES
+    return sentences if more <= 0 else [*sentences[:MAX_TROUBLES], f"and {more} more"]
+
+
+def _strange_date(written: str | None) -> list[str]:
+    """A sentence if a notebook can't have been saved at that time, so that lateness can't be told from it."""
+    if written is None or OLDEST <= datetime.fromisoformat(written) <= datetime.now() + timedelta(days=1):
+        return []
+    return [f"its file was saved on {written[:10]}: set its days in decisions.csv if it's late"]
 
 
 def _no_points(question: Question) -> Result:

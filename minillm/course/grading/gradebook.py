@@ -148,7 +148,7 @@ def offline(page: str) -> str:
 
 def _plain_page(score: Score) -> str:
     """A page with points and reasons, but without code."""
-    texts = [*score.record.troubles, *(_result_text(score, result) for result in score.record.results)]
+    texts = [*_told(score), *(_result_text(score, result) for result in score.record.results)]
     body = "".join(f"<pre>{html.escape(text)}</pre>" for text in texts)
     name = f"{assignment_name(score.record.assignment)}, {html.escape(score.record.student)}"
     return offline(f'<!DOCTYPE html><html><head><meta charset="utf-8"><title>{name}</title></head>{body}</html>')
@@ -161,8 +161,8 @@ def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> Any:
     record = score.record
     headline = f"# {assignment_name(record.assignment)}\n\nStudent: {html.escape(record.student)}"
     page = [new_markdown_cell(headline)]
-    if record.troubles:
-        page.append(_output_cell("\n".join(record.troubles)))
+    if told := _told(score):
+        page.append(_output_cell("\n".join(told)))
     shown = set()
     for result in record.results:
         id, name = result["question"], cell_name(result["question"])
@@ -184,6 +184,11 @@ def _notebook(score: Score, cells: Sequence[tuple[str, str]]) -> Any:
     for index, cell in enumerate(page):
         cell.id = f"cell-{index}"  # otherwise nbformat draws one at random
     return new_notebook(cells=page)
+
+
+def _told(score: Score) -> list[str]:
+    """What a student reads about the whole notebook."""
+    return [*filter(None, [score.lateness]), *score.record.troubles]
 
 
 def _cut(source: str) -> str:

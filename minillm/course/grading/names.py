@@ -16,6 +16,22 @@ from minillm.course.contents import ASSIGNMENTS
 MAX_BYTES = 150  # of a student's name in UTF-8; file systems allow 255 for the name with its suffixes
 NAME = regex.compile(r"\w[\w .,@+'’()&-]*")  # `regex`, since \w of `re` excludes combining marks
 NOTEBOOKS = (".ipynb", ".ipynb.txt", ".ipynb.json")  # some browsers append a suffix
+# What a student may hand in by mistake; a teacher's own lists and readmes are other files.
+DOCUMENTS = (
+    ".py",
+    ".html",
+    ".htm",
+    ".docx",
+    ".doc",
+    ".odt",
+    ".rtf",
+    ".pdf",
+    ".pages",
+    ".jpg",
+    ".jpeg",
+    ".png",
+    ".heic",
+)
 ARCHIVES = (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
 CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<student>.+?_\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
@@ -100,7 +116,7 @@ def plain_owner_of(name: str, is_file: bool) -> Owner:
     """
     if not is_file:
         return Owner(clean(name))
-    suffixes = (*NOTEBOOKS, *ARCHIVES)
+    suffixes = (*NOTEBOOKS, *ARCHIVES, *DOCUMENTS)
     stem = next((name[: -len(suffix)] for suffix in suffixes if name.lower().endswith(suffix)), name)
     if (match := FULL_NAME.fullmatch(stem)) and match.start(1):
         stem = stem[: match.start(1)].rstrip(" _-") or stem

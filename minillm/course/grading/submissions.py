@@ -18,6 +18,7 @@ from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading.files import in_folder, in_zip, read_file
 from minillm.course.grading.names import (
     ARCHIVES,
+    DOCUMENTS,
     NOTEBOOKS,
     Owner,
     assignment_name,
@@ -134,7 +135,7 @@ def _hand_in(path: Path) -> HandIn | None:
         return HandIn(path, owner_of(name, is_file=path.is_file()), f"{shown} is a link; hand in the file itself")
     owner = owner_of(name, is_file=True)
     if not name.lower().endswith((*NOTEBOOKS, *ARCHIVES)):
-        if owner.id or owner.unique:  # the form of the name shows that it is a student's
+        if owner.id or owner.unique or name.lower().endswith(DOCUMENTS):  # the form of the name shows whose it is
             return HandIn(path, owner, f"{shown} is neither a notebook nor a zip; hand in one of these")
         return None
     if not stat.S_ISREG(mode):

@@ -356,6 +356,7 @@ def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path)
         (["--assignment", "99"], "there is no assignment '99'; choose from"),
         (["--student", "zoe"], "there is no student 'zoe'; choose from right, wrong_mask"),
         (["--checks", "nowhere"], "nowhere is not a folder; give one with a file such as "),
+        (["--late", "10"], "--late 10 needs a due time; give --due, too"),
     ],
 )
 def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):
@@ -363,6 +364,13 @@ def test_what_cannot_be_meant_is_told_before_the_work(tmp_path, options, words):
     result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(out), "--unsafe", *options])
     assert result.exit_code == 1
     assert words in result.output
+
+
+def test_the_submissions_are_no_place_for_the_results(tmp_path):
+    folder, _ = two_students(tmp_path)
+    result = CliRunner().invoke(main, ["grade", str(folder), "--out", str(folder), "--unsafe"])
+    assert "holds the submissions, and the results would be taken for some; choose another --out" in result.output
+    assert sorted(path.name for path in folder.iterdir()) == ["right", "wrong_mask"]
 
 
 def test_a_folder_that_nbgrader_takes_for_a_pattern_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.grading.decisions import DECISIONS, Deadline, Decision, read_decisions, score
-from minillm.course.grading.grade import Record
+from minillm.course.grading.grade import Record, _first, _strange_date
 from minillm.course.grading.report import write_tables
 
 POSSIBLE = {"04.1": 2, "04.2": 3}
@@ -44,6 +44,26 @@ def test_lateness_never_costs_more_than_everything(days, percent, free):
     assert found.days_late == max(0, Deadline(DUE).days_late(late, []) - free)
     assert 0 <= found.final <= 3
     assert found.final == pytest.approx(3 * max(0.0, 1 - found.days_late * percent / 100))
+
+
+def test_lateness_is_said_with_its_days_and_its_cost():
+    late = record(written="2026-10-03T00:00:00")
+    assert score(late, Deadline(DUE, 10), []).lateness == (
+        "Due 2026-10-01 23:59, saved 2026-10-03 00:00: 2 days late, at 10 % of the points a day: 0.6 points less."
+    )
+    assert score(late, Deadline(DUE), []).lateness.endswith("saved 2026-10-03 00:00: 2 days late.")
+    assert not score(late, Deadline(), []).lateness
+    assert not score(late, Deadline(DUE, 10), [Decision("*", "04", None, 2, "flu")]).lateness
+
+
+@pytest.mark.parametrize(("written", "strange"), [("1970-01-01", 1), ("2445-01-01", 1), ("2026-10-01", 0), (None, 0)])
+def test_a_file_from_another_century_is_worth_a_look(written, strange):
+    assert len(_strange_date(written and f"{written}T00:00:00")) == strange
+
+
+def test_many_sentences_are_cut_short():
+    assert _first(["a", "b"]) == ["a", "b"]
+    assert _first([str(number) for number in range(5000)])[-2:] == ["9", "and 4990 more"]
 
 
 def test_a_teacher_has_the_last_word():

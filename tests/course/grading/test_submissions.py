@@ -275,7 +275,11 @@ def test_what_is_handed_in_otherwise_is_told_and_not_lost(tmp_path):
     for name in ("bob.tar.gz", "cleo_12_34_work.7z", "readme.txt", "names.csv"):
         put(tmp_path / name)
     put(tmp_path / "dave.ipynb")
+    for name in ("Dan.py", "Eve Lee - 04_attention.html", "Fay.docx"):
+        put(tmp_path / name)
     found = read(tmp_path)
+    for student in ("Dan", "Eve Lee", "Fay"):
+        assert "is neither a notebook nor a zip; hand in one of these" in found.pop(student).of("04").trouble
     assert text(found.pop("ann")) == "ann"
     assert found.pop("dave").trouble.startswith("it holds no notebook of an assignment (only dave.ipynb)")
     assert list(found) == ["bob", "cleo"]
