@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from fnmatch import fnmatch
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -278,6 +279,13 @@ def test_every_part_with_shapes_has_them_checked():
     modules = [path for path in (ROOT / "minillm").rglob("*.py") if "from jaxtyping" in path.read_text("utf-8")]
     parts = {f"minillm.{path.relative_to(ROOT / 'minillm').parts[0].removesuffix('.py')}" for path in modules}
     assert {*checked.split(","), "minillm.course"} == {*parts, "typechecker.typechecked"}
+
+
+def test_no_folder_of_tests_is_skipped(pytestconfig):
+    below = [path for top in ("tests", "minillm") for path in (ROOT / top).rglob("*") if path.is_dir()]
+    names = {path.name for path in below} - {"__pycache__"}
+    skipped = [name for name in names for pattern in pytestconfig.getini("norecursedirs") if fnmatch(name, pattern)]
+    assert not skipped  # pytest compares names at any depth
 
 
 def test_no_file_names_a_folder_of_a_machine():
