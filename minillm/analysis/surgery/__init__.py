@@ -9,6 +9,8 @@ reading    `next_logits`, `token_probabilities`: what a model expects of a text
 meters     `capitals`, `revenge`, `preferred`: short tests of what a model can still do
 vectors    `read_vectors`, `vector_states`: what a model makes of a vector that stands in place of a word
 removal    `removal`: what each part is worth, beside the size of what it adds
+weights    `zeroed`, `zeroed_at_random`, `without_neurons`: without single weights, and which of them write most
+adding     `appended`: a neuron more; `blurred`: a part whose output is its mean
 
 >>> from minillm import ModelConfig, Transformer
 >>> from minillm.analysis import surgery
@@ -22,21 +24,32 @@ removal    `removal`: what each part is worth, beside the size of what it adds
 False
 """
 
+from minillm.analysis.surgery.adding import appended, blurred, output_means
 from minillm.analysis.surgery.cutting import EncodeWord, byte_ids, cut, merges_of
 from minillm.analysis.surgery.meters import capitals, preferred, revenge
 from minillm.analysis.surgery.parts import PARTS, replace, replaced, without
 from minillm.analysis.surgery.reading import Read, next_logits, token_probabilities
 from minillm.analysis.surgery.removal import SORTS, Removal, rank_correlation, removal
 from minillm.analysis.surgery.vectors import HOLE, embedding_with, ids_around, read_vectors, vector_states
+from minillm.analysis.surgery.weights import (
+    Candidate,
+    super_weight_candidates,
+    without_neurons,
+    zeroed,
+    zeroed_at_random,
+)
 from minillm.analysis.surgery.writing import continuation, prompt_ids, write
 
 __all__ = [
     "HOLE",
     "PARTS",
     "SORTS",
+    "Candidate",
     "EncodeWord",
     "Read",
     "Removal",
+    "appended",
+    "blurred",
     "byte_ids",
     "capitals",
     "continuation",
@@ -45,6 +58,7 @@ __all__ = [
     "ids_around",
     "merges_of",
     "next_logits",
+    "output_means",
     "preferred",
     "prompt_ids",
     "rank_correlation",
@@ -53,8 +67,12 @@ __all__ = [
     "replace",
     "replaced",
     "revenge",
+    "super_weight_candidates",
     "token_probabilities",
     "vector_states",
     "without",
+    "without_neurons",
     "write",
+    "zeroed",
+    "zeroed_at_random",
 ]

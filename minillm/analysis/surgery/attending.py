@@ -11,6 +11,7 @@ from minillm.analysis.surgery.calls import Function, by_head, call
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_sdpa
 from minillm.model.kv_cache import Cache
+from minillm.model.linear import Linear
 
 STEPS = ("batched_product", "softmax")  # of attention, which computes them itself where it is replaced as a whole
 IN_A_LAYER = ("attention", *STEPS, "join_heads")
@@ -90,10 +91,11 @@ def splitting(theirs: MultiHeadAttention, function: Function) -> Callable[[Tenso
     return heads
 
 
-def linear(weight: Tensor, bias: Tensor | None, function: Function) -> Callable[[Tensor], Tensor]:
+def linear(layer: Linear, function: Function) -> Callable[[Tensor], Tensor]:
     """The forward pass of a linear layer by `linear(x, weight)` of one text at a time."""
 
     def forward(x: Tensor) -> Tensor:
+        weight, bias = layer.weight, layer.bias
         texts = [call("linear", function, (text, weight), (len(text), len(weight)), x.dtype) for text in x]
         return torch.stack(texts) if bias is None else torch.stack(texts) + bias
 

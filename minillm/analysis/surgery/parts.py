@@ -208,7 +208,7 @@ def _multiply(undo: ExitStack, blocks: Sequence[Block], function: Function) -> N
     for layer in (layer for block in blocks for layer in _matrices(block)):
         if type(layer) is not Linear:
             raise UserError("this model's weights are quantized; load it in float32")
-        _set(undo, layer, "forward", linear(layer.weight, layer.bias, function))
+        _set(undo, layer, "forward", linear(layer, function))
 
 
 def _matrices(block: Block) -> list[nn.Module]:
@@ -230,8 +230,7 @@ def _feed_forward(theirs: FeedForward, function: Function) -> Callable[[Tensor],
     layers = [layer for layer in (theirs.gate, theirs.up, theirs.down) if layer is not None]
     if any(type(layer) is not Linear or layer.bias is not None for layer in layers):
         raise UserError("this model's feed-forward networks have quantized weights or biases; load it in float32")
-    weights = [layer.weight for layer in layers]
-    return lambda x: by_text("feed_forward", function, x, *weights)
+    return lambda x: by_text("feed_forward", function, x, *(layer.weight for layer in layers))
 
 
 def _reorder(undo: ExitStack, model: Transformer, order: Sequence[int]) -> None:
