@@ -23,7 +23,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from common import write_result
-from editing import LEVEL, SETTINGS, SHOWN, STRENGTH, Editor, added_everywhere, questions
+from editing import LEVEL, OTHERS, SETTINGS, SHOWN, STRENGTH, Editor, added_everywhere, questions
 from facts import known, logits_of, relation
 from measures import bootstrap_interval, stored, texts
 from resuming import Resumable
@@ -90,13 +90,19 @@ def around(editor: Editor, tokenizer: Tokenizer, item: int, new: int) -> dict[st
     return found
 
 
-def in_prompt(editor: Editor, tokenizer: Tokenizer, item: int, new: int) -> dict:
-    """The sentence "France has a new capital: Rome." before each question."""
+def in_prompt(
+    editor: Editor, tokenizer: Tokenizer, item: int, new: int, among: bool = False, count: int = OTHERS
+) -> dict:
+    """The sentence "France has a new capital: Rome." before each question, judged among all tokens or all capitals."""
     told = f"{editor.items.subjects[item]} has a new capital: {editor.items.answers[new]}. "
-    others = editor.others(item, new, "24")
+    others = editor.others(item, new, "24" if count <= OTHERS else "0", count)
     questions = [editor.items.form.format(editor.items.subjects[index]) for index in (item, *others)]
     rows = [prompt_ids(tokenizer, told + question) for question in questions]
-    return editor.judged(item, new, others, logits_of(editor.model, rows))
+    logits = logits_of(editor.model, rows)
+    if among:
+        answers = editor.items.right
+        logits = torch.full_like(logits, -torch.inf).index_copy(1, answers, logits[:, answers])
+    return editor.judged(item, new, others, logits)
 
 
 def in_each_block(editors: Callable[[int], Editor], edits: Sequence[tuple[int, int]], folder: Path) -> list[dict]:
@@ -170,6 +176,11 @@ def main() -> None:
     rows["bias"], rows["random neuron"] = many("bias", by_bias, once), many("random neuron", by_random, once)
     told = once[:: max(1, len(once) // PROMPTED)][:PROMPTED]
     rows["in the prompt"] = many("in the prompt", lambda i, n: in_prompt(editor, tokenizer, i, n), told)
+    name = "in the prompt, among capitals"
+    rows[name] = many(name, lambda i, n: in_prompt(editor, tokenizer, i, n, among=True), told)
+    rome = [items.subjects.index(country) for country in ("France", "Italy")]
+    one = lambda: in_prompt(editor, tokenizer, *rome, count=len(items))  # noqa: E731
+    prompted = stored(folder / "prompted.json", one)
     shown = stored(folder / "examples.json", lambda: examples(editor, tokenizer))
     print(json.dumps(shown, indent=1))
 
@@ -187,7 +198,7 @@ def main() -> None:
     blocks = in_each_block(lambda layer: Editor(model, items, prefixes, ordinary, layer), told[:IN_EACH_BLOCK], folder)
     result = {
         "model": MODEL, "layer": LAYER, "countries": len(every), "known": len(items), "rows": rows, "prompts": prompts,
-        "losses": losses, "examples": shown, "blocks": blocks,
+        "losses": losses, "examples": shown, "prompted example": prompted, "blocks": blocks,
     }  # fmt: skip
     print(f"written to {write_result('edits', result)}")
     if arguments.json:
