@@ -35,6 +35,7 @@ from minillm.tokenizer import Tokenizer
 MODEL = "smollm2-135m-instruct"
 PARTS = ("attention", "feed_forward")
 SOURCES = ("same", "other", "text")
+SINGLES = {"capitals": ("other", "text"), "copies": ("other",)}  # what single parts are asked, and their means
 SEEDS, LOSS_TEXTS = 3, 10
 AT_MOST = {"copies": 45, "past tense": 30}  # items of those that are known
 Means = Mapping[int, Tensor]
@@ -185,9 +186,11 @@ def main() -> None:
                 print(f"{name:12} {part} 2 to {L}, {source:14} open {row['open']['hits']}, closed "
                       f"{row['closed']['hits']} of {row['of']}, rank {row['rank']}", flush=True)  # fmt: skip
         result["together"][name] = found
-    for name, task in asked.items():
+    for name, sources in SINGLES.items():
+        if (task := asked.get(name)) is None:
+            continue
         result["singles"][name] = {}
-        for source in SOURCES[1:] if name == "capitals" else ("other",):
+        for source in sources:
             for part in PARTS:
                 rows = []
                 for layer in range(L):
