@@ -5,6 +5,7 @@ of the package. The first 20 are a mixture of all three.
 """
 
 import json
+import math
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -60,3 +61,15 @@ def bootstrap_interval(
     drawn = sorted(statistic(rng.choices(items, k=len(items))) for _ in range(resamples))
     outside = round((1 - coverage) / 2 * resamples)
     return drawn[outside], drawn[-1 - outside]
+
+
+def wilson(hits: int, of: int, z: float = 1.645) -> dict[str, float]:
+    """How many of how many, the share, and its interval of 90% (Wilson 1927), which has a width at 0 and 1, too.
+
+    >>> {key: round(value, 3) for key, value in wilson(10, 10).items()}
+    {'hits': 10, 'of': 10, 'share': 1.0, 'low': 0.787, 'high': 1.0}
+    """
+    share, spread = hits / of, z * z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = z * math.sqrt(share * (1 - share) / of + spread / (4 * of)) / (1 + spread)
+    return {"hits": hits, "of": of, "share": share, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
