@@ -1,0 +1,48 @@
+"""Prompts and sentences of `loops.py`, written before any of it was run."""
+
+PROMPTS = (
+    "The old man walked to the",
+    "The capital of France is",
+    "Once upon a time, a dog",
+    "The best way to learn a language is to",
+    "When I was a child, my grandmother told me that",
+    "The weather tomorrow will be",
+    "Scientists have discovered that",
+    "Roses are red, violets are blue,",
+    "To bake a cake, you need",
+    "The history of the city begins in",
+    "Dear Anna,\n\nThank you for",
+    "She opened the door and saw",
+    "The three most important inventions of the last century are",
+    "My favorite animal is the",
+    "In the middle of the night, the phone rang.",
+    "The train to London leaves at",
+    "A good teacher should",
+    "The doctor looked at the X-ray and said:",
+    "The sun rises in the east because",
+    "Last summer we drove to the coast and",
+    "The recipe calls for two eggs,",
+    "He had never seen the ocean before, and",
+    "The company announced on Monday that",
+    "Why do cats purr? The answer is",
+)
+TRUE = (
+    "Water boils at one hundred degrees Celsius.",
+    "The Moon moves around the Earth.",
+    "Paris is the capital of France.",
+    "Bees make honey from the nectar of flowers.",
+    "A triangle has three sides and three corners.",
+    "Penguins are birds that cannot fly.",
+    "Ice is lighter than water and floats on it.",
+    "Shakespeare wrote plays and poems in English.",
+)
+NONSENSE = (
+    "Purple Tuesdays whisper to a folded lake.",
+    "The seventh spoon borrows thunder from cheese.",
+    "A silent ladder eats the color of music.",
+    "Nine umbrellas argue about the taste of gravity.",
+    "My elbow sells blue winters to the carpet.",
+    "Gentle bricks remember the smell of arithmetic.",
+    "The sleepy comma paints a river under glass.",
+    "Wooden clouds apologize to the angry potato.",
+)
