@@ -183,9 +183,9 @@ def main() -> None:
         rows = stored(path, lambda f=frame: measured(model, tokenizer, chosen, f))
         found = {name: summary([row for row in rows if row["article"] == name]) for name in ARTICLES}
         without = [share_of_an(articles(model, tokenizer, frame.format(thing))) for thing in NO_RIDDLE]
-        for name in ARTICLES:
+        for name in ARTICLES if number == 0 else ():
             its = [row for row in rows if row["article"] == name]
-            path = arguments.folder / f"{len(chosen)} riddles, frame {number}, letters, {name}.json"
+            path = arguments.folder / f"{len(chosen)} riddles, letters, {name}.json"
             found[name]["likeliest token"] = stored(path, lambda r=its, f=frame: by_letter(model, tokenizer, r, f))
         found |= {"told apart": told_apart(rows), "share of an without a riddle": mean_of(without)}
         result["frames"][frame] = found | ({} if number else {"riddles": rows})

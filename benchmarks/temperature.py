@@ -1,6 +1,6 @@
 """Which temperature is right? The course's base model against the world whose documents it learned.
 
-    python benchmarks/temperature.py                  # about fifteen minutes on one thread
+    python benchmarks/temperature.py                  # about six minutes on one thread
     python benchmarks/temperature.py --documents 64 --json
 
 - Loss on fresh documents by temperature, and the best temperature, over three seeds of documents (`by_temperature`).
@@ -19,6 +19,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import reduce
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -34,15 +35,15 @@ from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 from minillm.world import World
+from minillm.world.holdout import Split
+from minillm.world.reading import log_add
 from minillm.world.scene import Scene
 from minillm.world.world import GENERATORS, KINDS
 
 SEEDS = (101, 102, 103)  # of worlds whose documents are fresh, and of draws
 SETTINGS = {
     "T 1": Sampling(),
-    "T 0.9": Sampling(temperature=0.9),
     "T 0.8": Sampling(temperature=0.8),
-    "T 0.65": Sampling(temperature=0.65),
     "T 0.5": Sampling(temperature=0.5),
     "T 0.3": Sampling(temperature=0.3),
     "T 0.1": Sampling(temperature=0.1),
@@ -51,6 +52,7 @@ SETTINGS = {
     "greedy": Sampling(temperature=0),
 }
 CONTROL_SETTINGS = ("T 1", "T 0.5", "greedy")  # of the other models
+CONTROL_DOCUMENTS = 64  # of the model after SFT
 TRAINED_ON = 40_000  # documents of World(0)
 OPENING = 4  # words
 
@@ -58,8 +60,8 @@ OPENING = 4  # words
 class OfKind(World):
     """The world's documents of one kind."""
 
-    def __init__(self, seed: int, kind: str):
-        super().__init__(seed)
+    def __init__(self, seed: int, kind: str, split: Split = "training"):
+        super().__init__(seed, split=split)
         self.kind = kind
 
     def step(self, scene: Scene | None, sampler: Any) -> Scene:
@@ -75,24 +77,26 @@ class Judge:
     """Says of a document what the world's parser says: possible, with which probability and kind, and how far."""
 
     def __init__(self) -> None:
-        self.world, self.with_held_out = World(0), World(0, split="both")
-        self.kinds = {kind: OfKind(0, kind) for _, kind in KINDS}
+        total = sum(weight for weight, _ in KINDS)
+        self.kinds = {kind: (math.log(weight / total), OfKind(0, kind)) for weight, kind in KINDS}
+        self.with_held_out = {kind: OfKind(0, kind, "both") for kind in self.kinds}
 
     def of(self, text: str) -> dict:
         """The reading of a document; the kind of an impossible one is that which agrees with it for longest.
 
         `agrees` is the share of its characters before the first that no document could have there.
         """
-        reading = self.world.read(text)
-        possible = math.isfinite(reading.log_prob)
-        reached = {kind: world.read(text).reached for kind, world in self.kinds.items()}
+        readings = {kind: (log_p, world.read(text)) for kind, (log_p, world) in self.kinds.items()}
+        log_prob = reduce(log_add, (log_p + reading.log_prob for log_p, reading in readings.values()))
+        kind = max(readings, key=lambda kind: (readings[kind][1].log_prob, readings[kind][1].reached))
+        possible = math.isfinite(log_prob)
         return {
             "text": text,
             "possible": possible,
-            "held out": not possible and math.isfinite(self.with_held_out.log_prob(text)),
-            "log_prob": reading.log_prob if possible else None,
-            "kind": max(reached, key=lambda kind: reached[kind]),
-            "agrees": 1.0 if possible else reading.reached / max(1, len(text)),
+            "held out": not possible and math.isfinite(self.with_held_out[kind].log_prob(text)),
+            "log_prob": log_prob if possible else None,
+            "kind": kind,
+            "agrees": 1.0 if possible else readings[kind][1].reached / max(1, len(text)),
         }
 
 
@@ -173,11 +177,12 @@ def documents(
         for setting, sampling in SETTINGS.items():
             if name != "base" and setting not in CONTROL_SETTINGS:
                 continue
+            n = min(count, CONTROL_DOCUMENTS) if name == "SFT" else count
             runs = [
                 kept(
                     f"documents, {name}, {setting}, {seed}",
-                    lambda s=seed, how=sampling, m=model, t=tokenizer: drawn(
-                        m, t, how, 1 if how.temperature == 0 else count, s, judge
+                    lambda s=seed, how=sampling, m=model, t=tokenizer, n=n: drawn(
+                        m, t, how, 1 if how.temperature == 0 else n, s, judge
                     ),
                 )
                 for seed in (SEEDS[:1] if sampling.temperature == 0 else SEEDS)  # greedy writes one document
@@ -187,7 +192,7 @@ def documents(
             print(
                 f"{name:6} {setting:10} possible {share['share']:.3f} ({share['low']:.3f} to {share['high']:.3f}), "
                 f"log p {p:.1f}, openings {found['openings']:.0f}, different and possible "
-                f"{found['different and possible']:.0f} of {count}",
+                f"{found['different and possible']:.0f} of {n}",
                 flush=True,
             )
     return result
@@ -195,7 +200,7 @@ def documents(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=512, help="for each setting and seed")
+    parser.add_argument("--documents", type=int, default=256, help="for each setting and seed")
     parser.add_argument("--other", type=Path, help="a base model from another seed: a folder")
     parser.add_argument("--folder", type=Path, default=Path("runs/temperature"), help="keeps what is done")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
