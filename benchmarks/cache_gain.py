@@ -19,7 +19,7 @@ from statistics import median
 
 import torch
 from common import write_result
-from measures import stored
+from measures import stored, texts
 
 from minillm.analysis.surgery import prompt_ids
 from minillm.inference.generate import generate
@@ -91,7 +91,7 @@ def main() -> None:
     start = prompt_ids(tokenizer, PROMPT)
     generate(model, start, 4, temperature=0)  # the first call is slower
 
-    text = stored(arguments.folder / "text.json", lambda: generate(model, start, max(LENGTHS), temperature=0))
+    text = [id for each in texts() for id in prompt_ids(tokenizer, each)]  # any tokens take as long
 
     made: dict[str, list[dict]] = {}
     for number in range(arguments.rounds):

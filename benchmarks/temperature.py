@@ -46,12 +46,11 @@ SETTINGS = {
     "T 0.8": Sampling(temperature=0.8),
     "T 0.5": Sampling(temperature=0.5),
     "T 0.3": Sampling(temperature=0.3),
-    "T 0.1": Sampling(temperature=0.1),
     "top-p 0.9": Sampling(top_p=0.9),
     "min-p 0.1": Sampling(min_p=0.1),
     "greedy": Sampling(temperature=0),
 }
-CONTROL_SETTINGS = ("T 1", "T 0.5", "greedy")  # of the other models
+CONTROL_SETTINGS = ("T 1", "greedy")  # of the other models
 CONTROL_DOCUMENTS = 64  # of the model after SFT
 TRAINED_ON = 40_000  # documents of World(0)
 OPENING = 4  # words
