@@ -229,6 +229,24 @@ def reliability(
 
 
 @torch.no_grad()
+def by_confidence(model: Transformer, tokenizer: Tokenizer, seeds: Sequence[int], count: int) -> dict:
+    """The best temperature of positions where the likeliest token has at least 90% at T = 1, and of all others."""
+    start, losses = tokenizer.special_tokens["<|endoftext|>"], {"at least 90%": [], "below 90%": []}
+    positions = dict.fromkeys(losses, 0)
+    for document in (document for seed in seeds for document in World(seed).documents(count)):
+        ids = torch.tensor([start, *tokenizer.encode(document.text), start])
+        logits, targets = model(ids[None, :-1])[0], ids[1:]
+        sure = logits.softmax(1).max(1).values >= 0.9
+        for name, chosen in zip(losses, (sure, ~sure), strict=True):
+            losses[name].append(on_grid(logits[chosen], targets[chosen]))
+            positions[name] += int(chosen.sum())
+    return {
+        name: pooled(torch.tensor(rows, dtype=torch.double)) | {"positions": positions[name]}
+        for name, rows in losses.items()
+    }
+
+
+@torch.no_grad()
 def english(model: Transformer, tokenizer: Tokenizer) -> dict:
     """By kind of text: the best temperature of each, the rank of the token that was written, and calibration."""
     by_kind: dict[str, list] = {}

@@ -25,7 +25,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from by_temperature import best, english, fresh, mean_of, next_tokens, reliability, truths
+from by_temperature import best, by_confidence, english, fresh, mean_of, next_tokens, reliability, truths
 from common import write_result
 from measures import stored, wilson
 
@@ -222,6 +222,7 @@ def main() -> None:
     known = [kept(f"truth, {seed}", lambda s=seed: truths(models["base"][1], s, max(8, count // 8))) for seed in SEEDS]
     result["next token"] = kept("next token", lambda: next_tokens(*models["base"], known, SETTINGS))
     result["calibration"] = kept("calibration", lambda: reliability(*models["base"], known, SEEDS, count))
+    result["by confidence"] = kept("by confidence", lambda: by_confidence(*models["base"], SEEDS, count))
     result["documents"] = documents(kept, models, count)
     result["English"] = kept("English", lambda: english(*load("smollm2-135m-instruct")))
     print(f"written to {write_result('temperature', result)}")
