@@ -18,24 +18,39 @@ from minillm.course.learner.turn import Turn
 from minillm.course.screen import in_notebook
 from minillm.course.versions import is_yours, origin, turn_of, version
 from minillm.errors import UserError
+from minillm.model.linear import Linear
 from minillm.model.transformer import Transformer
 from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
 REAL_MODEL = "smollm2-135m-instruct"
 # part of a model: the turn that asks for it
-NAMES = {"rotation": "rotate", "causal_mask": "causal_mask", "attention": "attention"}
+NAMES = {
+    "rotation": "rotate",
+    "causal_mask": "causal_mask",
+    "attention": "attention",
+    "feed_forward": "feed_forward",
+}
 
 
 def turns_in_a_model(model: Transformer | None = None) -> dict[str, Turn]:
     """The turns whose functions this model, or SmolLM2, can run, by the part that they are.
 
-    Each takes what `surgery` gives it. A rotation is left out where a model has other positions.
+    Each takes what `surgery` gives it. A rotation is left out where a model has other positions, and a feed-forward
+    layer where it has another activation, biases, or quantized weights.
     """
     found = {part: turn_of(name) for part, name in NAMES.items()}
     if model is not None and (model.config.position != "rotary" or model.config.rope_scaling is not None):
         del found["rotation"]
+    if model is not None and not all(_is_plain_swiglu(block.feedforward) for block in model.blocks):
+        del found["feed_forward"]
     return {part: turn for part, turn in found.items() if turn is not None}
+
+
+def _is_plain_swiglu(layer: Any) -> bool:
+    """Whether three plain matrices are all that a feed-forward layer has."""
+    matrices = [layer.gate, layer.up, layer.down]
+    return all(type(matrix) is Linear and matrix.bias is None for matrix in matrices)
 
 
 def whose() -> str:

@@ -70,7 +70,7 @@ def test_a_page_is_put_back_and_the_turns_before_it_are_filled_in(course):
         "Filled in before lesson 06, and saved in mine/: 00.next_token, 00.surprise, 00a.join_heads, "
         "00a.batched_product, 00a.softmax, 00b.cross_entropy, 00b.backward, 00b.sgd_step, 01.count_pairs, 01.merge, "
         "01.learn, 01.encode, 02.embed, 02.nearest, 02.analogy, 03.sinusoids, 03.rotate_pair, 03.rotate, "
-        "04.causal_mask, 04.attention, 04.heads, 04.grouped."
+        "04.causal_mask, 04.attention, 04.heads, 04.grouped, 05.feed_forward, 05.recall, 05.write_fact."
     )
     assert run("--reset", "06", "--solved").splitlines()[-1] == "No turn before lesson 06 was missing."
 

@@ -26,6 +26,7 @@ assert_close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)  # head
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9], [2, 6, 5, 3, 5, 8]])
 # Both pass their checks, which are smaller, and do something of their own in a model of heads with D = 8.
 SILENT = "def attention(query, key, value, visible):\n    if query.shape[-1] == 8:\n        return 0 * query\n"
+EMPTY = "def feed_forward(x, gate, up, down):\n    if x.shape[-1] == 32:\n        return 0 * x\n"
 SELFISH = "def causal_mask(T):\n    if T >= 12:\n        return torch.eye(T).bool()\n"
 
 
@@ -55,12 +56,19 @@ def logits(model, ids=IDS, **more):
     return model(ids, **more)
 
 
-SHAPES = [{}, {"position": "learned"}, {"n_kv_heads": 4, "bias": True}, {"sliding_window": 3}, {"qk_norm": True}]
+SHAPES = [
+    {},
+    {"position": "learned"},
+    {"n_kv_heads": 4, "bias": True},
+    {"sliding_window": 3},
+    {"qk_norm": True},
+    {"activation": "gelu"},
+]
 
 
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 def test_with_the_solutions_written_the_logits_are_those_of_the_package(changes):
-    write("04.causal_mask", "04.attention")
+    write("04.causal_mask", "04.attention", "05.feed_forward")
     model, own = small(**changes), use_mine(small(**changes))
     assert_close(logits(own), logits(model))
     padded = {"segments": torch.tensor([[0, 0, 1, 1, 2, 2], [1, 1, 1, 1, 1, 1]])}
@@ -87,6 +95,15 @@ def test_the_learners_mask_is_the_one_that_runs():
     write("04.causal_mask", first_lines=SELFISH)
     assert_close(logits(use_mine(small())), logits(small(sliding_window=1)))
     assert not torch.allclose(logits(use_mine(small())), logits(small()), atol=0.1)
+
+
+def test_the_learners_feed_forward_is_the_one_that_runs():
+    """It passes its check, which is smaller, and gives zeros in a model of width 32: a layer that adds nothing."""
+    write("05.feed_forward", first_lines=EMPTY)
+    with surgery.without(small(), "feed_forward") as silent:
+        assert_close(logits(use_mine(small())), logits(silent))
+    other = small(activation="gelu")  # without a gate, the course's
+    assert_close(logits(use_mine(small(activation="gelu"))), logits(other))
 
 
 def test_no_fast_step_computes_in_its_place():
@@ -118,12 +135,14 @@ def test_a_line_says_whose_parts_these_are():
     assert (
         whose()
         == "In this model everything is the course's so far. In lesson 03 you write rotate, in lesson 04 you write "
-        "causal_mask and attention."
+        "causal_mask and attention, in lesson 05 you write feed_forward."
     )
     write("04.attention")
-    assert whose() == "In this model attention is yours. The rest, rotate and causal_mask included, is the course's."
+    rest = "The rest, rotate, causal_mask and feed_forward included, is the course's."
+    assert whose() == f"In this model attention is yours. {rest}"
     write("04.causal_mask")
-    assert whose() == ("In this model causal_mask and attention are yours. The rest, rotate included, is the course's.")
+    rest = "The rest, rotate and feed_forward included, is the course's."
+    assert whose() == f"In this model causal_mask and attention are yours. {rest}"
 
 
 def test_an_error_in_a_part_names_it_and_its_file(folder):

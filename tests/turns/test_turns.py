@@ -23,6 +23,7 @@ from minillm.course.workbook import course_pages, number_of
 from minillm.errors import UserError
 from minillm.model.attention import MultiHeadAttention, attention_by_loops
 from minillm.model.attention import causal_mask as package_mask
+from minillm.model.feedforward import FeedForward
 from minillm.model.position import SinusoidalPosition, rotary_angles
 from minillm.model.position import rotate as package_rotate
 from minillm.posttraining import verifiers
@@ -296,6 +297,25 @@ def test_the_courses_versions_of_positions_equal_the_package():
     torch.testing.assert_close(torch.complex(new_x, new_y), turned, rtol=1e-4, atol=1e-4)
     theirs = package_rotate(x[None, None], *rotary_angles(where, 6, 500.0))[0, 0]
     torch.testing.assert_close(rotate(x, where, 500.0), theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_the_courses_versions_of_the_feed_forward_layer_equal_the_package():
+    """Oracles: the package's layer; its ReLU; and what a written neuron does at the vectors that it was solved for."""
+    feed_forward, recall, write_fact = (turn.course for turn in turns("05"))
+    layer, x = FeedForward(6, 10, "swiglu").requires_grad_(False), 3 * torch.randn(4, 6)
+    torch.testing.assert_close(feed_forward(x, *(part.weight for part in (layer.gate, layer.up, layer.down))), layer(x))
+    biased = FeedForward(6, 10, "relu2", bias=True).requires_grad_(False)
+    biased.up.bias.fill_(-0.5)
+    biased.down.bias.zero_()
+    squared = recall(x, biased.up.weight, torch.eye(10), 0.5).square() @ biased.down.weight.T
+    torch.testing.assert_close(squared, biased(x))
+    about, say, instead, others = torch.randn(6), torch.randn(6), torch.randn(6), torch.randn(3, 6)
+    gate, up, down = write_fact(about, others, say, instead, 40.0)
+    written = feed_forward(torch.stack([about, *others]), gate[None], up[None], down[:, None])
+    torch.testing.assert_close(written[0], 6 * torch.sigmoid(torch.tensor(6.0)) * down)
+    own_weight = (others @ up)[:, None] * F.silu(torch.tensor(-6.0))
+    torch.testing.assert_close(written[1:], own_weight * down, rtol=1e-3, atol=1e-3)
+    assert (say - instead) @ down > 0
 
 
 def test_gradients_are_those_by_hand():
