@@ -1,4 +1,7 @@
-"""Models for tests: small shapes, and weights that make positions differ."""
+"""Models for tests: small shapes, weights that make positions differ, and modules that write a given vector."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -28,3 +31,14 @@ def stirred(model: torch.nn.Module) -> torch.nn.Module:
             if "lora_" in name:
                 parameter.normal_(std=0.2)
     return model
+
+
+@contextmanager
+def writing(vector: torch.Tensor, *modules: torch.nn.Module) -> Iterator[None]:
+    """Every output of these modules is this vector, inside a `with` block: an oracle for ablations."""
+    hooks = [module.register_forward_hook(lambda _m, _i, output: vector.expand_as(output)) for module in modules]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -4,7 +4,6 @@ compression   lossless compression of text with a language model
 tracing       record the intermediate values of a forward pass
 lens          the logit lens: predictions after each block
 surgery       replace or remove parts of a model, and let it write
-ablation      remove sub-layers, at matched damage to the loss
 probes        linear probes, and how well groups of vectors separate
 geometry      nearest neighbors, analogies and PCA
 analogies     word pairs of ten relations, and where their sums land

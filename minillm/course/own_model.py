@@ -238,8 +238,9 @@ def _places(layers: int | Sequence[int] | None) -> str:
 
 def _whose(part: str, function: Any) -> str:
     where, name = origin(function), getattr(function, "__name__", part)
+    own_name = name in (part, NAMES.get(part), "<lambda>")
     part = part.replace("_", "-") if part == "feed_forward" else part
-    role = "" if name in (part, NAMES.get(part), "<lambda>") else f" as {part}"
+    role = "" if own_name else f" as {part}"
     named = name if role else part
     owner = {"this page": "", "yours": "your "}.get(where, f"{where} ")
     return f"{owner}{named}{' from this page' if where == 'this page' else ''}{role}"

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 import torch
-from helpers import lively, small_config
+from helpers import lively, small_config, writing
 from torch import nn
 
 from minillm import generate, load, quantize
 from minillm.analysis import surgery
-from minillm.analysis.ablation import Replacement, ablate
+from minillm.analysis.tracing import sublayers
 from minillm.errors import UserError
 from minillm.inference.decode import next_logits
 from minillm.model.transformer import Transformer
@@ -215,10 +215,10 @@ def test_other_blocks_are_a_model_built_of_them(order):
 
 def test_layers_say_where():
     model = small(n_layers=3)
-    silent = Replacement(torch.zeros(model.config.d_model))
+    nothing, parts = torch.zeros(model.config.d_model), sublayers(model)
     for layer in ([0, 2], 1):
         sites = [layer] if isinstance(layer, int) else layer
-        with ablate(model, {(site, "attention"): silent for site in sites}):
+        with writing(nothing, *(parts[site, "attention"] for site in sites)):
             expected = logits(model)
         with surgery.replaced(model, attention=lambda query, key, value, visible: 0 * query, layers=layer):
             assert_close(logits(model), expected)
@@ -228,7 +228,7 @@ def test_layers_say_where():
 
 def test_without_a_feed_forward_network_nothing_is_added():
     model = small()
-    with ablate(model, {(1, "feedforward"): Replacement(torch.zeros(model.config.d_model))}):
+    with writing(torch.zeros(model.config.d_model), sublayers(model)[1, "feedforward"]):
         expected = logits(model)
     with surgery.without(model, "feed_forward", layer=1):
         assert_close(logits(model), expected)

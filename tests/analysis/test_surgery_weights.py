@@ -3,12 +3,11 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from helpers import lively, small_config
+from helpers import lively, small_config, writing
 
 from minillm import quantize
 from minillm.analysis import surgery
-from minillm.analysis.ablation import Replacement, ablate
-from minillm.analysis.tracing import trace
+from minillm.analysis.tracing import sublayers, trace
 from minillm.errors import UserError
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -165,9 +164,9 @@ def test_a_network_without_a_gate_takes_a_neuron_without_one():
 
 
 @pytest.mark.parametrize(("part", "kind"), [("attention", "attention"), ("feed_forward", "feedforward")])
-def test_blurred_everywhere_is_the_ablation_of_lesson_and_lab(model, part, kind):
+def test_blurred_everywhere_the_part_writes_the_mean(model, part, kind):
     mean = torch.randn(32, generator=torch.Generator().manual_seed(0))
-    with ablate(model, {(1, kind): Replacement(mean)}):
+    with writing(mean, sublayers(model)[1, kind]):
         expected = model(IDS)
     with surgery.blurred(model, part, {1: mean}):
         torch.testing.assert_close(model(IDS), expected, rtol=1e-4, atol=1e-4)

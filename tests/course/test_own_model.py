@@ -207,6 +207,7 @@ SAID = [
     ({"attention": F.scaled_dot_product_attention}, "Ran on: torch's scaled_dot_product_attention as attention (8 "),
     ({"norm": lambda x, weight, eps: x}, "Ran on: norm from this page (5 norms); everything"),
     ({"norm": lambda x, weight, eps: x, "layers": [0]}, "Ran on: norm from this page (2 norms); everything"),
+    ({"feed_forward": mine.feed_forward}, "Ran on: the course's feed-forward (2 layers); everything"),
     ({"order": [1], "sampler": first}, "Ran on: the blocks in another order, first from this page as sampler; "),
     ({"without": "positions"}, "Ran without positions; everything else SmolLM2's own."),
     ({"without": "feed_forward", "layers": [0, 1]}, "Ran without feed-forward in layers 0 and 1; everything"),

@@ -33,7 +33,7 @@ CONTROLS = {
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 # Lessons that compute for a minute or more before their explorer.
-LONG = {"05_feed_forward", "08_pretraining", "09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
+LONG = {"08_pretraining", "09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
 LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention", "04_attention_lab"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

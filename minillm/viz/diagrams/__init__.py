@@ -13,6 +13,7 @@ returns a `Diagram` with its alternative text:
 
     attention   attention_step, causal_mask, projections      heads    heads, shared_keys
     block       residual_stream                               loop     reasoning_loop
+    feed_forward  feed_forward, a layer with some of its neurons
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -27,6 +28,7 @@ from minillm.viz.diagrams.attention import attention_step, causal_mask, projecti
 from minillm.viz.diagrams.block import residual_stream
 from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
+from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.heads import heads, shared_keys
 from minillm.viz.diagrams.journey import journey
@@ -42,6 +44,7 @@ __all__ = [
     "box",
     "causal_mask",
     "fan",
+    "feed_forward",
     "flow",
     "heads",
     "journey",

@@ -26,15 +26,6 @@ class LoopOverTokens:
 
 
 @right("05.feed_forward")
-class SumOverNeurons:
-    def feed_forward(x, gate, up, down):
-        out = 0
-        for g, u, d in zip(gate, up, down.T, strict=True):
-            out = out + (F.silu(x @ g) * (x @ u))[:, None] * d
-        return out
-
-
-@right("05.feed_forward")
 class OneMatrixForBoth:
     def feed_forward(x, gate, up, down):
         g, u = (x @ torch.cat([gate, up]).T).chunk(2, dim=-1)

@@ -147,6 +147,17 @@ def test_a_block_has_the_shapes_of_the_model():
     assert "SiLU" not in diagrams.residual_stream(config.replace(activation="gelu")).alt
 
 
+def test_a_feed_forward_layer_holds_what_its_neurons_compute():
+    """One neuron reads the sum of x, another nothing; SiLU(2) times 2 is 3.5."""
+    gate = up = torch.tensor([[1.0, 1.0], [0.0, 0.0]])
+    diagram = diagrams.feed_forward(torch.eye(2) + 0.5, gate, up, torch.eye(2), ["a", "b"], [0, 1], lit=0)
+    shown = texts(diagram)
+    assert shown["2"] == 4  # both tokens, in gate and in up
+    assert shown["1.76"] == 2
+    assert shown["3.52"] == 2
+    assert 'neuron 0 adds 3.52 times its column at "b"' in diagram.alt
+
+
 def test_the_loop_holds_rewards_and_advantages():
     diagram = diagrams.reasoning_loop("2 + 3 = ?", ["5", "6", "4"], torch.tensor([1.0, 0, 0]), [1.15, -0.58, -0.58])
     shown = texts(diagram)
@@ -269,6 +280,9 @@ WRONG = {
     ),
     r"32 query heads .* at most 16": lambda: diagrams.shared_keys(torch.ones(32, 1, 2), torch.ones(2, 1, 2)),
     r"query has shape \(3, 2\), key \(3, 2\)": lambda: diagrams.shared_keys(ONES, ONES),
+    r"neurons are \[0, 3\], lit is 0; draw some of 0 to 2": lambda: diagrams.feed_forward(
+        ONES, ONES, ONES, ONES.T, WORDS, [0, 3], lit=0
+    ),
     r"2 samples, 1 rewards and 2 advantages": lambda: diagrams.reasoning_loop("?", ["a", "b"], [1], [1, 2]),
     r"a reward is 0.5; a verifier gives 1": lambda: diagrams.reasoning_loop("?", ["a"], [0.5], [1]),
     r"0 samples": lambda: diagrams.reasoning_loop("?", [], [], []),

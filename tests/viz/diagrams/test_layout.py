@@ -129,6 +129,15 @@ def test_blocks_of_any_size(preset, changes):
     check(diagrams.residual_stream(ModelConfig.preset(preset, **changes)).figure)
 
 
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (4, 576, 1536), (9, 6, 20)])
+@pytest.mark.parametrize("scale", [0.0, 1.0, 1000.0])
+def test_feed_forward_layers_of_any_size(sizes, scale):
+    T, C, width = sizes
+    matrices = [scale * torch.randn(width, C), scale * torch.randn(width, C), torch.randn(C, width)]
+    drawn = range(min(width, 5))
+    check(diagrams.feed_forward(torch.randn(T, C), *matrices, ["word"] * T, drawn, lit=0).figure)
+
+
 @pytest.mark.parametrize("n_samples", [1, 3, 8])
 @pytest.mark.parametrize("text", ["", "17", "x" * 300, "a b\nc\td 語 $5$ \ud800 " * 30])
 def test_samples_of_any_length(n_samples, text):

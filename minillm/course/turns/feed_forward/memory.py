@@ -18,8 +18,8 @@ from minillm.course.learner.turn import Debrief, Turn
 
 
 def recall(questions, keys, values, threshold):
-    """What each question gets back: (Q, C)."""
-    scores = questions @ keys.T  # (Q, N)
+    """What each question gets back: (questions, C)."""
+    scores = questions @ keys.T  # (questions, keys)
     return torch.relu(scores - threshold) @ values
 
 
@@ -36,20 +36,20 @@ turn = Turn(
         "The next cells store 10,000 facts. One matrix product makes all scores at once.",
     ),
     hints=(
-        "Which product gives the dot product of every question with every key, (Q, N)?",
+        "Which product gives the dot product of every question with every key, all at once?",
         "Subtract the threshold from each score. What should a neuron do whose score doesn't reach it?",
         "`torch.relu` turns all negative numbers into 0. What's left says how much of each value comes back.",
     ),
     errors={
-        "expanded size|out of bounds": "Take every size from the inputs: Q questions, N keys, C numbers each.",
+        "expanded size|out of bounds": "Take every size from the inputs, and none from the page.",
         "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|subscript|1D tensors|must match": (
-            "`questions` are (Q, C), `keys` and `values` are (N, C). Scores are (Q, N): questions @ `keys.T`."
+            "Each question and each key has C numbers, a row each. Scores are (questions, keys): questions @ `keys.T`."
         ),
         r"name '\w+' is not defined": "The arguments are `questions`, `keys`, `values` and `threshold`.",
         "must be Tensor, not float|'float' object has no attribute|must be Tensor, not int": "`threshold` is a plain "
         "number. Subtract it from the scores, then ReLU.",
-        "ambiguous|only one element|converted to Python scalars|converted to a scalar": "There are Q times N scores. "
-        "`if` takes one at a time; `torch.relu` takes the whole table.",
+        "ambiguous|only one element|converted to Python scalars|converted to a scalar": "There's a score per question "
+        "and key. `if` takes one at a time; `torch.relu` takes the whole table.",
         "changed the input": "Work on something new: `scores = ...`.",
         "expected Tensor as element|must be Tensor, not list": "`torch.stack` makes one tensor of a list of rows.",
     },
@@ -94,8 +94,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             made = {"the scores": scores, "what the neurons answer": F.relu(scores - threshold)}
             for name, table in made.items():
                 if difference(table, gave) is None:
-                    return f"That's {name}: (Q, N).", "Weight the values by it: one more product.", index
-            return "The result is (Q, N), a number per key.", "Weight the values by it: one more product.", index
+                    return f"That's {name}: (questions, keys).", "Weight the values by it: one more product.", index
+            return (
+                "The result is (questions, keys), a number per key.",
+                "Weight the values by it: one more product.",
+                index,
+            )
         if gave.shape == (Q,) and not gave.is_floating_point():
             return "That's which key fits best.", "Return the values, weighted by how well their keys fit.", index
         if gave.shape == (C,) and Q > 1:
@@ -103,12 +107,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 if difference(wanted[row], gave) is None:
                     hint = "Is `return` inside a loop?" if row == 0 else "Does each round of a loop replace the row?"
                     return f"Only the {where} question is answered.", hint, index
-            return "The result is one row.", "A row per question: (Q, C).", index
+            return "The result is one row.", "A row per question: (questions, C).", index
         if gave.shape == wanted.T.shape and difference(wanted.T, gave) is None:
-            return "The result is transposed: (C, Q).", "A row per question: (Q, C).", index
+            return "The result is transposed: (C, questions).", "A row per question: (questions, C).", index
         if gave.numel() == wanted.numel() and difference(wanted.flatten(), gave.flatten()) is None:
-            told = f"The numbers are right, but the shape must be (Q, C); here it is {tuple(gave.shape)}."
-            return told, "Q rows of C numbers, and no further axis.", index
+            told = f"The numbers are right, but the shape must be (questions, C); here it is {tuple(gave.shape)}."
+            return told, "A row of C numbers per question, and no further axis.", index
     return None
 
 

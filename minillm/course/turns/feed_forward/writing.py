@@ -20,7 +20,7 @@ PARTS = ("gate", "up", "down")
 
 def write_fact(about, others, say, instead, strength):
     """A neuron that fires for `about` and says `say`: its rows of gate and up, and its column of down, (C,) each."""
-    vectors = torch.stack([about, *others])  # (1 + N, C)
+    vectors = torch.stack([about, *others])  # (vectors, C)
     targets = torch.tensor([6.0] + [-6.0] * len(others))
     gate = torch.linalg.pinv(vectors) @ targets
     up = about / (about @ about)
@@ -39,8 +39,8 @@ turn = Turn(
     hints=(
         "The gate has C numbers, and each vector asks one thing of it: a dot product of 6, or of -6. How many "
         "equations is that?",
-        "Stack `about` on top of `others`, (1 + N, C). The targets are 6, then N times -6. The `pinv` of the stack, "
-        "times the targets, is the gate.",
+        "Stack `about` on top of `others`. The targets are 6, and then -6 for each of the others. The `pinv` of the "
+        "stack, times the targets, is the gate.",
         "`up` is `about`, divided by its dot product with itself. `down` is the direction from `instead` to `say`, "
         "brought to norm 1, times `strength`.",
     ),
@@ -48,12 +48,12 @@ turn = Turn(
         "same dtype|expected m1 and m2|expected scalar type": "Targets are floating-point numbers: `6.0`.",
         "must be batches of square|square matrices|singular": "There are fewer vectors than features, so no inverse "
         "exists. `torch.linalg.pinv` finds the smallest solution.",
-        "at least 2 dimensions|2 or more dimensions|not a matrix|matrix or a batch": "`pinv` needs a matrix: `torch.stack` lays vectors one "
+        "2 or more dimensions|not a matrix|matrix or a batch": "`pinv` needs a matrix: `torch.stack` lays vectors one "
         "below the other.",
-        "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|1D tensors": "`pinv` of a (1 + N, C) "
-        "matrix is (C, 1 + N); times 1 + N targets, that's C numbers.",
+        "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|1D tensors": "`pinv` of a (vectors, C) "
+        "matrix is (C, vectors); times a target per vector, that's C numbers.",
         "out of bounds|out of range|size of tensor|Sizes of tensors|number of dimensions|equal size": "`about` is one "
-        "vector, (C,), and `others` has N rows, from none to many: "
+        "vector, (C,), and `others` has from no row to many: "
         "`[about, *others]`.",
         r"name '\w+' is not defined": "The arguments are `about`, `others`, `say`, `instead` and `strength`.",
         "changed the input": "`others` is needed again later. Make a new list or tensor.",
