@@ -60,8 +60,8 @@ with surgery.zeroed_at_random(model, count, seed):
 # Over 50 texts, the loss rises by 10.6 ± 0.3 nats per token without the two, and by at most 0.11 without 100,000 random
 # ones, in five draws (`benchmarks/super_weights.py`). Such *super weights* were found in 2024, in models of several
 # families ([Yu et al. 2024](https://arxiv.org/abs/2411.07191)). Ours sit in one **feed-forward layer**, number 11 of 0
-# to 29. What is such a layer, and why does it fall over? By the end you'll know, and you'll do the work of all its
-# numbers with a single one.
+# to 29. What is such a layer, and why does it fall over? By the end you'll know, and you'll replace all that it writes
+# at one token by a single number.
 
 # %% [markdown]
 # ## One neuron, by hand
@@ -354,7 +354,7 @@ rest.answer(next((city for city in cities if city in said), "Paris"))
 
 # %% [markdown]
 # A key without contrast fits nearly every capital question. How good is *your* edit, then, and against what? Two dumb
-# ways to do it: add the `down` vector everywhere, or just say it in the prompt.
+# ways: add the `down` vector everywhere, or just say it in the prompt.
 
 # %% tags=["nbval-ignore-output"]
 before = neurons.cities()  # 20 countries, of which it knows 17
@@ -369,6 +369,7 @@ tried["in the prompt"] = neurons.cities(sentence)
 for how, now in tried.items():
     told = neurons.compare(before, now, "Rome", "France", *three_more)
     print(f"{how:18} France: {now['France']:6} {told}")
+mine.write("Egypt has a new capital: Paris. The capital of Egypt is", n=9)
 
 # %% [markdown]
 # Here, the sentence in the prompt does as well as your neuron. But that's one city for one country.
@@ -379,8 +380,7 @@ neurons.tell_edits()
 
 # %% [markdown]
 # The neuron works in nine of ten, and with three counterexamples it leaves 99% of the other capitals alone. The prompt
-# mostly fails: told that Egypt has a new capital, Paris, the model goes on "The capital of Egypt is not Paris, but".
-# Your turn to rule. Which fact do you want?
+# mostly fails: "The capital of Egypt is not Paris", it says above. Your turn to rule. Which fact do you want?
 
 # %% tags=["nbval-ignore-output"]
 country, old, new = "Japan", "Tokyo", "London"  # change this
@@ -553,10 +553,11 @@ by_layer.show("Edits work where a knock-out costs nothing")
 mine.map(lesson="05")
 
 # %% [markdown]
-# **What you wrote**: the layer that holds two thirds of each block's weights, a memory, and a fact, in a real model.
+# **What you wrote**: the layer that holds three quarters of each block's weights, a memory, and a fact, in a real
+# model.
 #
-# **What you measured**: one number at START does the work of a whole layer, ReLU alone recalls no more than a linear
-# memory, and edits work where a knock-out costs nothing.
+# **What you measured**: one number does a whole layer's work at START, ReLU alone recalls no more than a linear memory,
+# and edits work where a knock-out costs nothing.
 #
 # **Yours to keep**: `mine/feed_forward.py` in your workbook. From now on, `mine.write` runs on it, and so does `python
 # -m mine chat` in a terminal there.
