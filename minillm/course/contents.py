@@ -40,6 +40,7 @@ TOPICS = {
     "03": "positional_encoding",
     "04": "attention",
     "05": "feed_forward",
+    "06": "transformer",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

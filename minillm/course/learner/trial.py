@@ -240,7 +240,7 @@ def _explain(
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
     sentence, advice, line = failure.sentence, failure.hint, ""
-    if all(reply == Reply() for reply in replies):
+    if all(reply == Reply() for reply in replies) and all(result is not None for result in right):
         sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
