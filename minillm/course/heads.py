@@ -33,7 +33,7 @@ def heads(x: Tensor, weights: Weights, layer: int, settings: Settings) -> Tensor
     >>> heads(torch.ones(3, 4), weights, 0, {"layers": 1, "d_head": 2, "base": 100.0}).shape
     torch.Size([3, 4])
     """
-    rotate, causal_mask, attention, remember = _parts()
+    rotate, causal_mask, attention, remember = parts().values()
     name, cache = f"blocks.{layer}.attention", settings.get("cache")
     query, key, value = (
         (x @ weights[f"{name}.{part}.weight"].T).unflatten(1, (-1, settings["d_head"])).transpose(0, 1)
@@ -72,11 +72,16 @@ def remember(cache: dict[int, Any], layer: int, key: Tensor, value: Tensor) -> t
     return key, value
 
 
-def _parts() -> list[Callable[..., Any]]:
-    from minillm.course.versions import turn_of, version  # which knows the turn that calls `heads`
+def parts() -> dict[str, Callable[..., Any]]:
+    """What `heads` calls, by name: yours where it passed, else the course's.
+
+    >>> list(parts())
+    ['rotate', 'causal_mask', 'attention', 'remember']
+    """
+    from minillm.course.versions import turn_of, version  # which loads the turns, and they call `heads`
 
     named = {name: turn_of(name) for name in ("rotate", "causal_mask", "attention", "remember")}
-    return [remember if turn is None else version(turn) for turn in named.values()]
+    return {name: remember if turn is None else version(turn) for name, turn in named.items()}
 
 
 def settings_of(model: Transformer) -> Settings:

@@ -8,12 +8,16 @@ import html
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import cache, wraps
+from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from torch import Tensor
 
 from minillm.analysis import surgery
+from minillm.course.assembly import assembled, by_owner, inside, listed
 from minillm.course.checks.asking import describe_error
+from minillm.course.learner.saved import file_of
 from minillm.course.learner.turn import Turn
 from minillm.course.screen import in_notebook
 from minillm.course.versions import is_yours, origin, turn_of, version
@@ -24,12 +28,16 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
 REAL_MODEL = "smollm2-135m-instruct"
+WHOLE_MODEL = "the whole model: "  # a part that leaves nothing to the package
 # part of a model: the turn that asks for it
 NAMES = {
     "rotation": "rotate",
     "causal_mask": "causal_mask",
     "attention": "attention",
     "feed_forward": "feed_forward",
+    "norm": "rms_norm",
+    "block": "block",
+    "transformer": "transformer",
 }
 
 
@@ -37,13 +45,18 @@ def turns_in_a_model(model: Transformer | None = None) -> dict[str, Turn]:
     """The turns whose functions this model, or SmolLM2, can run, by the part that they are.
 
     Each takes what `surgery` gives it. A rotation is left out where a model has other positions, and a feed-forward
-    layer where it has another activation, biases, or quantized weights.
+    layer where it has another activation, biases, or quantized weights. A norm is left out of a model that has another,
+    and a block and the whole where they could not compute all of it (`surgery.reason_against`).
     """
     found = {part: turn_of(name) for part, name in NAMES.items()}
     if model is not None and (model.config.position != "rotary" or model.config.rope_scaling is not None):
         del found["rotation"]
     if model is not None and not all(_is_plain_swiglu(block.feedforward) for block in model.blocks):
         del found["feed_forward"]
+    if model is not None and (model.config.norm != "rmsnorm" or model.config.norm_eps != 1e-5):
+        del found["norm"]
+    if model is not None and surgery.reason_against(model):
+        del found["block"], found["transformer"]
     return {part: turn for part, turn in found.items() if turn is not None}
 
 
@@ -66,14 +79,12 @@ def whose() -> str:
         asked: dict[str, list[str]] = {}
         for turn in theirs:
             asked.setdefault(f"in lesson {turn.id.partition('.')[0]} you write", []).append(turn.name)
-        lessons = ", ".join(f"{where} {_and(names)}" for where, names in asked.items())
+        lessons = ", ".join(f"{where} {listed(names)}" for where, names in asked.items())
         return f"In this model everything is the course's so far. {lessons[0].upper()}{lessons[1:]}."
-    included = f", {_and([turn.name for turn in theirs])} included," if theirs else ""
-    return f"In this model {_and(yours)} {'are' if len(yours) > 1 else 'is'} yours. The rest{included} is the course's."
-
-
-def _and(names: Sequence[str]) -> str:
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    included = f", {listed([turn.name for turn in theirs])} included," if theirs else ""
+    return (
+        f"In this model {listed(yours)} {'are' if len(yours) > 1 else 'is'} yours. The rest{included} is the course's."
+    )
 
 
 def use_mine(model: Transformer) -> Transformer:
@@ -91,8 +102,14 @@ def use_mine(model: Transformer) -> Transformer:
     >>> torch.allclose(use_mine(model)(ids), expected, atol=1e-6)
     True
     """
-    surgery.replace(model, **{part: _told(version(turn)) for part, turn in turns_in_a_model(model).items()})
+    surgery.replace(model, **{part: _told(function) for part, function in _functions(turns_in_a_model(model)).items()})
     return model
+
+
+def _functions(turns: dict[str, Turn]) -> dict[str, Any]:
+    """The function of each part. A block runs inside of `transformer`, which calls yours wherever you wrote some."""
+    found = {part: version(turn) for part, turn in turns.items() if part not in ("block", "transformer")}
+    return found | ({"transformer": assembled("transformer")} if turns.keys() & {"block", "transformer"} else {})
 
 
 class PartFailed(UserError):
@@ -136,7 +153,7 @@ def write(
         asked, parts["embedding"] = surgery.ids_around(tokenizer, prompt), surgery.embedding_with(tokenizer, vector)
     given = {part: function for part, function in parts.items() if function is not None}
     if not parts and without is None and order is None:
-        given = {part: version(turn) for part, turn in turns_in_a_model(network).items() if is_yours(turn)}
+        given = _functions({part: turn for part, turn in turns_in_a_model(network).items() if is_yours(turn)})
         encode = encode or _own_encode(tokenizer)
     if encode is not None:
         asked = _cut(tokenizer, prompt, encode)
@@ -144,6 +161,8 @@ def write(
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):
         text = surgery.write(network, tokenizer, asked, n, None if sampler is None else _told(sampler))
+    if "transformer" in given:  # it computes all of the model, and the other parts are inside of it
+        given = {"transformer": given["transformer"]}
     ran = [_part(network, part, function, layers) for part, function in given.items()]
     ran = ran if vector is None else [f"a vector in place of {surgery.HOLE}", *ran[:-1]]
     ran = ran if encode is None else [_whose("encode", encode), *ran]
@@ -180,19 +199,25 @@ def smollm2() -> tuple[Transformer, Tokenizer]:
 
 
 def _told(function: Any) -> Any:
-    """A function whose errors are sentences that name it and, if it is saved in the workbook, its file."""
+    """A function whose errors are sentences that name it and, if it is saved in the workbook, its file.
+
+    Where it calls other functions of the workbook, the one that raised the error is named.
+    """
     if not callable(function):
         return function  # `surgery` says what is wrong
-    name = getattr(function, "__name__", type(function).__name__)
-    file = getattr(getattr(function, "__code__", None), "co_filename", None)
-    saved = origin(function) == "yours"
 
     @wraps(function)
     def call(*arguments: Any) -> Any:
         try:
             return function(*arguments)
         except Exception as error:
+            name = getattr(function, "__name__", type(function).__name__)
+            file = getattr(getattr(function, "__code__", None), "co_filename", None)
+            for frame in extract_tb(error.__traceback__):
+                if Path(frame.filename).parent == file_of("any").parent:
+                    name, file = frame.name, frame.filename
             how = describe_error(error, file)
+            saved = file is not None and Path(file).parent == file_of("any").parent
             where, then = (f" in {file}", "; mend it there, or in its lesson") if saved else ("", "")
             raise PartFailed(f"`{name}`{where} {how}{then}") from error
 
@@ -207,12 +232,16 @@ def _ran(parts: Sequence[str], left_out: str, weights: str) -> str:
     """
     if not parts and not left_out:
         return f"Ran on: the course's code in every part, with {weights}'s weights."
+    if parts and parts[0].startswith(WHOLE_MODEL):
+        return f"Ran on: {', '.join(parts).removeprefix(WHOLE_MODEL)}; the weights are {weights}'s."
     changes = f"Ran on: {', '.join([*parts, left_out]).removesuffix(', ')}" if parts else f"Ran {left_out}"
     return f"{changes}; everything else {weights}'s own."
 
 
 def _part(model: Transformer, part: str, function: Any, layers: int | Sequence[int] | None) -> str:
     """A part, whose it is, and in how much of the model it ran."""
+    if part == "transformer":
+        return WHOLE_MODEL + by_owner(inside(function))
     n = len(model.blocks) if layers is None else 1 if isinstance(layers, int) else len(set(layers))
     where = f"{n} layers" if n > 1 else "one layer"
     counts = {
@@ -232,8 +261,8 @@ def _part(model: Transformer, part: str, function: Any, layers: int | Sequence[i
 def _places(layers: int | Sequence[int] | None) -> str:
     if layers is None:
         return ""
-    listed = [layers] if isinstance(layers, int) else list(layers)
-    return f" in layer{'s' if len(listed) > 1 else ''} {_and([str(layer) for layer in listed])}"
+    numbers = [layers] if isinstance(layers, int) else list(layers)
+    return f" in layer{'s' if len(numbers) > 1 else ''} {listed([str(layer) for layer in numbers])}"
 
 
 def _whose(part: str, function: Any) -> str:

@@ -2,6 +2,7 @@
 
 parts      `replaced` and `without`: the model with other parts, inside a `with` block
 attending  an attention layer computed by other functions: whole heads, or their steps
+whole      a whole model computed by one function of ids and weights
 calls      how a part is called, and what is said where it returns something else than a part should
 writing    `write`: continue a text, with the KV cache where the parts allow it
 cutting    `cut`: let a function that encodes one word cut whole texts
@@ -38,6 +39,7 @@ from minillm.analysis.surgery.weights import (
     zeroed,
     zeroed_at_random,
 )
+from minillm.analysis.surgery.whole import reason_against
 from minillm.analysis.surgery.writing import continuation, prompt_ids, write
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "prompt_ids",
     "rank_correlation",
     "read_vectors",
+    "reason_against",
     "removal",
     "replace",
     "replaced",

@@ -13,6 +13,7 @@ A part is a function of plain tensors, as a lesson writes it (T tokens, S tokens
     join_heads(heads)                        (H, T, D)                 -> (T, H * D)
     norm(x, weight, eps)                     (T, C), (C,), number      -> (T, C)
     feed_forward(x, gate, up, down)          (T, C), 2 x (F, C), (C, F)  -> (T, C); no `gate` where a model has none
+    transformer(ids, weights, settings)      (T,), dictionaries        -> (T, V): the whole model (`whole`)
     order                                    numbers of blocks, such as [0, 1, 1, 3]
 
 The rest of the model stays as it is: the weights, the cache, the head.
@@ -25,6 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from minillm.analysis.surgery import whole
 from minillm.analysis.surgery.attending import IN_A_LAYER, STEPS, forward_pass, linear, splitting
 from minillm.analysis.surgery.calls import Function, MaskRows, by_text, call, rotated
 from minillm.errors import UserError
@@ -37,7 +39,7 @@ from minillm.model.transformer import Block, Transformer
 
 PARTS = (
     "embedding", "rotation", "causal_mask", "attention", "norm", "feed_forward", "order",
-    "linear", "split_heads", "batched_product", "softmax", "join_heads",
+    "linear", "split_heads", "batched_product", "softmax", "join_heads", "transformer",
 )  # fmt: skip
 Layers = int | Sequence[int] | None
 _NOTHING = object()
@@ -48,7 +50,8 @@ def replaced(model: Transformer, *, layers: Layers = None, **parts: Any) -> Iter
     """The model with other parts, inside a `with` block; afterwards, even after an error, it is what it was.
 
     `parts` are functions by name (see above), and `order`. `layers` says in which blocks they stand, counted from 0;
-    without it in all of them, and `norm` also before the head. Blocks can be nested. Raises `UserError` for a part or
+    without it in all of them, and `norm` also before the head. With a `transformer`, the other
+    parts run only where it cannot (padded rows). Blocks can be nested. Raises `UserError` for a part or
     layer that the model does not have, and where a part returns something of another shape or dtype.
 
     >>> from minillm import ModelConfig
@@ -93,6 +96,8 @@ def replace(model: Transformer, *, layers: Layers = None, **parts: Any) -> ExitS
                 _set(undo, block.feedforward, "forward", _feed_forward(block.feedforward, given["feed_forward"]))
         if "order" in given:
             _reorder(undo, model, given["order"])
+        if "transformer" in given:
+            whole.compute(undo, model, given["transformer"])
         return undo.pop_all()
 
 

@@ -115,7 +115,7 @@ def _result(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
 probe = turn.probe("blocks of several models", _calls, _result)
 ADD = "Add what a part returns to x: the stream is never replaced."
 READS = "Each part reads x through its own norm, and its result is added to x itself."
-for sentence, hint, step in (
+_STEPS = (
     ("Nothing is added: each part replaces the stream.", ADD, lambda x, n1, n2, a, f: f(n2(a(n1(x))))),
     (
         "Attention replaces the stream; only the feed-forward adds to it.",
@@ -230,8 +230,9 @@ for sentence, hint, step in (
         "It reads the x that attention has written to.",
         lambda x, n1, n2, a, f: _written(x, n1, n2, a, f) + f(n2(a(n1(x)))),
     ),
-):
-    probe.mistake(sentence, hint, made_of(step))
+)
+for _sentence, _hint, _step in _STEPS:
+    probe.mistake(_sentence, _hint, made_of(_step))
 probe.mistake(
     "Always the weights of block 0.",
     'Use the argument: f"blocks.{layer}. ...".',
