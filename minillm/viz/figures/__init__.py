@@ -11,6 +11,7 @@ subject:
     places     embedding_map, rotation                        attention  attention_arcs
     stream     model_sketch, logit_lens                       training   training_curve
     timetables  timetable                                     removal    size_and_cost
+    writes     waterfall, costs_by_block
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
@@ -42,6 +43,7 @@ from minillm.viz.figures.tensors import heat_map
 from minillm.viz.figures.timetables import timetable
 from minillm.viz.figures.tokens import merge_tree, token_strip, token_strips
 from minillm.viz.figures.training import training_curve
+from minillm.viz.figures.writes import costs_by_block, waterfall
 
 __all__ = [
     "BLUE",
@@ -56,6 +58,7 @@ __all__ = [
     "SKY",
     "attention_arcs",
     "bars",
+    "costs_by_block",
     "embedding_map",
     "grouped_bars",
     "heat_map",
@@ -79,4 +82,5 @@ __all__ = [
     "token_strips",
     "training_curve",
     "visible",
+    "waterfall",
 ]
