@@ -5,6 +5,7 @@ that, and where only `rms_norm` is theirs, the course's `block` must call that: 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from types import FunctionType
 from typing import Any
 
@@ -28,6 +29,16 @@ def assembled(name: str) -> Callable[..., Any]:
     course = turn.course
     called = {other: assembled(other) for other in course.__code__.co_names if other in WHOLE and other != name}
     return FunctionType(course.__code__, course.__globals__ | called, name, course.__defaults__)
+
+
+def once_per_text(transformer: Callable[..., Any]) -> Callable[..., Any]:
+    """The same function, with the parts of `heads` looked up once per call and not in every layer."""
+
+    @wraps(transformer)
+    def run(ids: Any, weights: Any, settings: given.Settings) -> Any:
+        return transformer(ids, weights, settings | {"parts": given.parts()})
+
+    return run
 
 
 def inside(function: Any) -> dict[str, str]:

@@ -7,6 +7,7 @@
     "d_head"  D, the width of one head
     "base"    of the rotation (lesson 03)
     "cache"   only while a text is being written: a dictionary, empty at its beginning
+    "parts"   what `parts()` returned, so that it is asked once per text and not in every layer; may be left out
 
 With a cache, x holds the new tokens only. `heads` gives their keys and values, rotated already, to
 `remember(cache, layer, key, value)`, each (K, T, D). That appends them to what `cache[layer]` holds, a pair (keys,
@@ -33,7 +34,7 @@ def heads(x: Tensor, weights: Weights, layer: int, settings: Settings) -> Tensor
     >>> heads(torch.ones(3, 4), weights, 0, {"layers": 1, "d_head": 2, "base": 100.0}).shape
     torch.Size([3, 4])
     """
-    rotate, causal_mask, attention, remember = parts().values()
+    rotate, causal_mask, attention, remember = (settings.get("parts") or parts()).values()
     name, cache = f"blocks.{layer}.attention", settings.get("cache")
     query, key, value = (
         (x @ weights[f"{name}.{part}.weight"].T).unflatten(1, (-1, settings["d_head"])).transpose(0, 1)

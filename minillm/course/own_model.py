@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from minillm.analysis import surgery
-from minillm.course.assembly import assembled, by_owner, inside, listed
+from minillm.course.assembly import assembled, by_owner, inside, listed, once_per_text
 from minillm.course.checks.asking import describe_error
 from minillm.course.learner.saved import file_of
 from minillm.course.learner.turn import Turn
@@ -102,8 +102,14 @@ def use_mine(model: Transformer) -> Transformer:
     >>> torch.allclose(use_mine(model)(ids), expected, atol=1e-6)
     True
     """
-    surgery.replace(model, **{part: _told(function) for part, function in _functions(turns_in_a_model(model)).items()})
+    surgery.replace(model, **_ready(_functions(turns_in_a_model(model))))
     return model
+
+
+def _ready(functions: dict[str, Any]) -> dict[str, Any]:
+    """Functions by part, as a model calls them."""
+    told = {part: _told(function) for part, function in functions.items()}
+    return told | ({"transformer": once_per_text(told["transformer"])} if "transformer" in told else {})
 
 
 def _functions(turns: dict[str, Turn]) -> dict[str, Any]:
@@ -157,7 +163,7 @@ def write(
         encode = encode or _own_encode(tokenizer)
     if encode is not None:
         asked = _cut(tokenizer, prompt, encode)
-    told = {part: _told(function) for part, function in given.items()}
+    told = _ready(given)
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):
         text = surgery.write(network, tokenizer, asked, n, None if sampler is None else _told(sampler))

@@ -8,10 +8,12 @@ writes, show_writes   the 61 vectors that are added up at each token, and a figu
 costs, show_costs     what each block is worth, from benchmarks/results/blocks.json
 results           a file of benchmarks/results
 infected_text     what the model writes with a bug of the zoo
+loss              the loss of the model, or of one with a bug, on twelve texts
 suspects          three models that may have a bug, as their streams, for `differs`
-PatchExplorer     a slider over depth: patching beside the lens
+PatchExplorer     choose a token to patch, at every depth, beside the lens
 """
 
+import json
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
@@ -22,11 +24,12 @@ from torch import Tensor
 
 from minillm.analysis import lens, surgery
 from minillm.analysis.tracing import trace
-from minillm.course.bug_zoo import HARMLESS, ZOO, infected
+from minillm.course.bug_zoo import HARMLESS, infected
 from minillm.course.bug_zoo.inside import no_scale
 from minillm.course.heads import Settings, settings_of
 from minillm.course.own_model import one_line, smollm2
 from minillm.files import read_json
+from minillm.losses import next_token_loss
 from minillm.viz.explorer import Explorer
 from minillm.viz.figures import costs_by_block, lines, show, waterfall
 
@@ -125,9 +128,16 @@ def infected_text(bug: str, prompt: str, n: int = 14) -> str:
         return one_line(surgery.write(model, tokenizer, prompt, n))
 
 
-def bugs() -> list[str]:
-    """The names of the bugs."""
-    return list(ZOO)
+@torch.no_grad()
+def loss(bug: str = "", texts: int = 12) -> float:
+    """The mean loss of SmolLM2, in nats per token, on the first texts of benchmarks/texts.json; "" is no bug."""
+    rows = json.loads((RESULTS.parent / "texts.json").read_text(encoding="utf-8"))[:texts]
+    with infected(smollm2()[0], bug) if bug else nullcontext():
+        found = []
+        for row in rows:
+            ids = ids_of(row["text"])[None]
+            found.append(next_token_loss(smollm2()[0](ids[:, :-1]), ids[:, 1:]).item())
+    return sum(found) / len(found)
 
 
 def suspects(ids: Tensor) -> dict[str, Tensor]:
@@ -182,7 +192,7 @@ def lens_of(text: str, at: int = -1) -> Tensor:
 
 
 class PatchExplorer(Explorer):
-    """A slider over depth and a choice of token: what two countries swap there, beside what the lens reads."""
+    """A choice of token: the probability of the donor's answer if its stream is swapped in there, beside the lens."""
 
     def __init__(self, text: str, donor: str, answer: str) -> None:
         tokens = tokens_of(text)
@@ -197,4 +207,4 @@ class PatchExplorer(Explorer):
             told = f"{sum(switch)} of {len(switch)} depths give {answer.strip()} more than half."
             return figure, f"At token {token}: {told}"
 
-        super().__init__(draw, token=list(at_token))
+        super().__init__(draw, token=list(at_token)[::-1])

@@ -27,7 +27,7 @@ WITH_EXPLORER = [path.stem for path in PAGES if "Explorer(" in path.read_text(en
 SLIDER = (".noUi-handle", ["ArrowRight"])
 CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
-    "06_transformer": (".noUi-handle", ["ArrowLeft"]),
+    "06_transformer_lab": ("select", ["Space", "ArrowDown", "Enter"]),
     "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),

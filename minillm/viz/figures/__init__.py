@@ -9,7 +9,7 @@ subject:
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
     curves     lines, scatter
     places     embedding_map, rotation                        attention  attention_arcs
-    stream     model_sketch, logit_lens                       training   training_curve
+    stream     logit_lens                                     training   training_curve
     timetables  timetable                                     removal    size_and_cost
     writes     waterfall, costs_by_block
 """
@@ -20,7 +20,7 @@ from minillm.viz.figures.curves import lines, scatter
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
 from minillm.viz.figures.shades import shaded_strips
-from minillm.viz.figures.stream import logit_lens, model_sketch
+from minillm.viz.figures.stream import logit_lens
 from minillm.viz.figures.style import (
     BLUE,
     GREEN,
@@ -66,7 +66,6 @@ __all__ = [
     "lines",
     "logit_lens",
     "merge_tree",
-    "model_sketch",
     "neighbour_bars",
     "new_figure",
     "png",

@@ -10,10 +10,12 @@ from minillm.viz.figures.style import (
     GREEN,
     INK,
     ORANGE,
+    PAPER,
     QUIET,
     RED_INK,
     SMALL,
     TINY,
+    WIDTH,
     Matrix,
     in_style,
     named,
@@ -40,22 +42,21 @@ def waterfall(norms: Matrix, tokens: Sequence[str], top: float) -> Figure:
     if len(values) != len(tokens) or values.shape[1] % 2 == 0:
         raise UserError(f"{len(tokens)} tokens and norms of shape {tuple(values.shape)}; norms must be (T, 2L + 1)")
     figure, (panels,) = new_panels(1, len(tokens), height=3.1)
+    letters = max(2, int((WIDTH - 1) / len(tokens) / 0.1))
     for number, (axes, token, row) in enumerate(zip(panels, tokens, values.tolist(), strict=True)):
         axes.vlines([0], 0, row[0], color=GREEN, lw=2)
         for write in range(1, len(row)):
             color = BLUE if write % 2 else ORANGE
             low, high = sorted((row[write - 1], row[write]))
             axes.vlines([write], min(low, top), min(max(high, low + top / 250), top), color=color, lw=2)
-        axes.set_title(visible(token, 12), family="monospace")
+        axes.set_title(visible(token, letters), family="monospace", fontsize=SMALL)
         axes.set(xlim=(-2, len(row) + 1), ylim=(0, top))
         axes.set_xticks([0, len(row) - 1])
         axes.tick_params(labelleft=number == 0, labelsize=TINY)
         if max(row) > top:
-            where = next(write for write, value in enumerate(row) if value > top)
-            axes.annotate(
-                f"{max(row):,.0f}", (where, top), (where + 3, 0.9 * top), fontsize=SMALL, color=RED_INK,
-                arrowprops={"arrowstyle": "-", "color": RED_INK},
-            )  # fmt: skip
+            at = {"ha": "center", "va": "top", "fontsize": SMALL, "color": RED_INK}
+            note = axes.text(0.7 * len(row), 0.95 * top, f"to {max(row):,.0f}", **at)
+            note.set_in_layout(False)
     panels[0].set_ylabel("norm of the stream")
     panels[len(panels) // 2].set_xlabel("write")
     for name, color in SORTS.items():
@@ -69,7 +70,7 @@ def costs_by_block(costs: Mapping[str, Sequence[Sequence[float]]], line: float, 
     """Draw what a model loses without each block: a panel per kind, a bar per block, a line over the texts.
 
     `costs` holds, by kind, the cost of each block on each text, in nats per token. `line` is drawn across. A bar that
-    leaves the picture has its number above. Raises `UserError` for no kind, or a block without a text.
+    leaves the picture has its number inside. Raises `UserError` for no kind, or a block without a text.
 
     >>> figure = costs_by_block({"block": [[0.1, 0.3], [8.0, 6.0]]}, line=0.5, top=4)
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -87,7 +88,8 @@ def costs_by_block(costs: Mapping[str, Sequence[Sequence[float]]], line: float, 
         axes.axhline(line, color=QUIET, lw=0.8, ls="--")
         for block, mean in enumerate(means):
             if mean > top:
-                axes.text(block + 0.45, 0.98 * top, f"{mean:.1f}", fontsize=TINY, va="top", color=RED_INK)
+                at = {"rotation": 90, "ha": "center", "va": "top"}
+                axes.text(block, 0.95 * top, f"{mean:.1f}", fontsize=TINY, color=PAPER, **at)
         axes.set(xlim=(-0.7, len(rows) - 0.3), ylim=(min(0.0, *map(min, rows)), top), ylabel="nats per token")
         axes.text(0.99, 0.95, f"without one {kind}" if kind != "block" else "without one block", ha="right", va="top",
                   transform=axes.transAxes, fontsize=SMALL)  # fmt: skip

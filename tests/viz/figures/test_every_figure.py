@@ -6,26 +6,12 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from minillm.config import ModelConfig
 from minillm.viz import figures
 from minillm.viz.figures.style import TINY, WIDTH
 
 AWKWARD = ["\n", " $5", "语言", "🙂", "\ud800", "", " antidisestablishmentarianism", "_^{\\frac", "<|endoftext|>"]
 LONG = [f" word{i}" for i in range(24)]
 MASK = torch.ones(24, 24).triu(1).bool()
-GPT3 = ModelConfig.preset("gpt3")
-SIZES = (
-    "vocab_size",
-    "d_model",
-    "n_layers",
-    "n_heads",
-    "n_kv_heads",
-    "d_head",
-    "d_ff",
-    "norm",
-    "activation",
-    "position",
-)
 
 
 def weights(heads, length):
@@ -56,6 +42,10 @@ FIGURES = {
         "norm of what the part adds",
         "bits",
     ),
+    "waterfall": lambda: figures.waterfall(torch.rand(9, 61).cumsum(-1) * 1e4, AWKWARD, top=1e5),
+    "costs_by_block": lambda: figures.costs_by_block(
+        {"block": torch.rand(48, 3).mul(1e4).tolist(), "attention": [[0.1, -1.0]], "feed-forward": [[3.0]] * 30}, 0.5, 4
+    ),
     "training_curve": lambda: figures.training_curve(
         ([1, 9], [7.0, 6.9]), ([1, 9], [7.0, 6.9]), ([9], [6.95]), {"floor": 0.5}, ([1, 9000], [7, 0.6], [7.1, 0.7])
     ),
@@ -76,7 +66,6 @@ FIGURES = {
     "attention_arcs": lambda: figures.attention_arcs(AWKWARD, weights(1, 9)[0, -1], query=8),
     "attention_arcs, long": lambda: figures.attention_arcs(LONG, weights(1, 24)[0, 11], query=11),
     "attention_arcs of one": lambda: figures.attention_arcs(["a"], [1.0], query=0),
-    "model_sketch": lambda: figures.model_sketch(**{name: getattr(GPT3, name) for name in SIZES}),
     "logit_lens": lambda: figures.logit_lens([AWKWARD] * 30, torch.rand(30, 9), AWKWARD),
     "logit_lens of one": lambda: figures.logit_lens([["a"]], [[1.0]], ["The"]),
 }  # fmt: skip

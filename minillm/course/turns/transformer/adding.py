@@ -31,7 +31,7 @@ turn = Turn(
     "06.block",
     "A block of the transformer",
     block,
-    minutes=10,
+    minutes=9,
     difficulty=3,
     constants=("layer", "settings"),
     hints=(

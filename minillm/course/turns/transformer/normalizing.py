@@ -24,7 +24,7 @@ turn = Turn(
     "06.rms_norm",
     "One size for every vector",
     rms_norm,
-    minutes=8,
+    minutes=7,
     difficulty=2,
     constants=("eps",),
     hints=(

@@ -28,7 +28,7 @@ turn = Turn(
     "06.transformer",
     "The whole model",
     transformer,
-    minutes=8,
+    minutes=7,
     difficulty=2,
     constants=("ids", "settings"),
     hints=(
