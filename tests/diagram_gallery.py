@@ -34,6 +34,7 @@ STATIONS = [
     diagrams.Station("assistant", "14", group="at the end"),
 ]
 START, NAMES, NEXT = "START", ["the", " old river"], [(" bank", 17.1, 0.8), (" of", 13.9, 0.04)]
+BRANCHES = [(" door", 0.08, [(",", 0.27), (" and", 0.21)]), (" other", 0.04, [(" side", 0.86), (" end", 0.03)])]
 REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
 
 
@@ -95,6 +96,10 @@ def gallery(theme="light"):
         "model_map": diagrams.model_map(STATIONS, here=["attention"], layers=30, theme=theme),
         "journey": diagrams.journey(
             "the old river", [START, *NAMES], [0, 3, 4], stack[0, :3], stack[1, :3], NEXT, 49_152, 30, theme=theme
+        ),
+        "continuations": diagrams.continuations("The old man walked to the", BRANCHES, theme=theme),
+        "tokens_read": diagrams.tokens_read(
+            EIGHT_WORDS, {"with a cache": [5, 1, 1, 1], "without": [5, 6, 7, 8]}, theme=theme
         ),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }

@@ -9,14 +9,15 @@ from typing import Any
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.streaming import model_option, request_of, sampling_options, weights_option
+from minillm.cli.streaming import model_option, one_text, request_of, sampling_options, weights_option
 from minillm.data.chat import Message, encode_chat
 from minillm.device import pick_device
 from minillm.errors import UserError
-from minillm.inference.engine import Answer, Engine
+from minillm.inference.engine import Answer
 from minillm.inference.turns import fit
 from minillm.model.transformer import Transformer
 from minillm.pretrained import Weights, load
+from minillm.tokenizer import Tokenizer
 
 HELP = """\
 /reset         forget the conversation
@@ -42,6 +43,7 @@ def chat(
     device: str | None,
     as_json: bool,
     change: Callable[[Transformer], object] | None = None,
+    engine: Callable[[Transformer, Tokenizer], Any] = one_text,
     **settings: Any,
 ) -> None:
     """Chat with an instruction-tuned model; /help lists the commands."""
@@ -50,13 +52,13 @@ def chat(
         change(model)
     messages = _opening(system)
     encode_chat(tokenizer, [*messages, {"role": "user", "content": "Hello"}])  # a model that cannot chat says so now
-    engine = Engine(model, tokenizer, max_batch=1)
+    answering = engine(model, tokenizer)
     _say("You write, the model answers. /help lists the commands; an empty line ends the chat.")
     while line := _read_line():
         if line.startswith("/"):
             messages = _command(line, messages)
         else:
-            messages = _turn(engine, messages, line.strip(), settings, as_json)
+            messages = _turn(answering, messages, line.strip(), settings, as_json)
     if as_json:
         print_json({"model": model_name, "messages": messages})
 
@@ -78,10 +80,11 @@ def _command(line: str, messages: Messages) -> Messages:
     return messages
 
 
-def _turn(engine: Engine, messages: Messages, question: str, settings: dict[str, Any], quiet: bool) -> Messages:
+def _turn(engine: Any, messages: Messages, question: str, settings: dict[str, Any], quiet: bool) -> Messages:
     """Stream the answer to a question; returns the conversation with both, or unchanged if the question is refused.
 
-    Every turn renders the whole conversation; the engine computes only the tokens that it has not seen.
+    `engine` is an `Engine`, or answers requests like one. Every turn renders the whole conversation; the engine
+    computes only the tokens that it has not seen.
     """
     try:
         asked = [*messages, {"role": "user", "content": question}]

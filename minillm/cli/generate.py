@@ -7,7 +7,7 @@ from typing import Any, get_args
 import click
 
 from minillm.cli.common import device_option, json_option, print_json
-from minillm.cli.streaming import model_option, sampling_options, stream_text, weights_option
+from minillm.cli.streaming import model_option, one_text, sampling_options, stream_text, weights_option
 from minillm.data.chat import encode_chat
 from minillm.device import pick_device
 from minillm.errors import UserError
@@ -39,6 +39,7 @@ def generate(
     device: str | None,
     as_json: bool,
     change: Callable[[Transformer], object] | None = None,
+    engine: Callable[[Transformer, Tokenizer], Any] = one_text,
     **settings: Any,
 ) -> None:
     """Continue a prompt."""
@@ -48,7 +49,7 @@ def generate(
     ids = prompt_ids(tokenizer, prompt, chat)
     events: list[Event] = []
     start, pieces = time.perf_counter(), []
-    for piece in stream_text(model, tokenizer, ids, settings, events):
+    for piece in stream_text(model, tokenizer, ids, settings, events, engine):
         pieces.append(piece)
         click.echo(piece, nl=False, err=as_json)
     click.echo(err=as_json)

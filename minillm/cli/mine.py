@@ -1,4 +1,4 @@
-"""minillm mine: `chat` and `generate` by a model that computes with what you wrote.
+"""minillm mine: `chat` and `generate` by a model that computes, draws and remembers with what you wrote.
 
 In the workbook, `python -m mine` is the same command (`workbook/mine/__main__.py`).
 """
@@ -10,6 +10,7 @@ import click
 from minillm.cli.chat import chat
 from minillm.cli.generate import generate
 from minillm.course import mine
+from minillm.course.own_loop import OwnEngine, whose_loop
 from minillm.course.own_model import use_mine, whose
 from minillm.model.transformer import Transformer
 
@@ -25,7 +26,7 @@ def own(ctx: click.Context) -> None:
 
 
 def _change(model: Transformer) -> None:
-    click.echo(whose(), err=True)
+    click.echo(f"{whose()} {whose_loop()}", err=True)
     use_mine(model)
 
 
@@ -34,7 +35,9 @@ def _with_mine(command: click.Command, help: str) -> click.Command:
     argument = click.Argument(["prompt"], required=False)
     params = [argument if option.name == "prompt" else option for option in command.params]
     assert command.callback is not None
-    return click.Command(command.name, params=params, callback=partial(command.callback, change=_change), help=help)
+    return click.Command(
+        command.name, params=params, callback=partial(command.callback, change=_change, engine=OwnEngine), help=help
+    )
 
 
 own.add_command(_with_mine(chat, "Chat with a model that computes with your code; --model names a run of your own."))

@@ -1,6 +1,7 @@
 """Shared by the commands that generate text: which model, how to sample, and the text piece by piece."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, get_args
 
 import click
@@ -37,6 +38,8 @@ sampling_options = combined(  # those of `minillm.generate`, with its names
     click.option("--seed", type=int, default=0, help="The same seed gives the same text."),
 )
 
+one_text = partial(Engine, max_batch=1)  # the engine for a text at a time
+
 
 def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -> Request:
     """An engine request from the values of `sampling_options`; the end token ends a text."""
@@ -48,9 +51,14 @@ def request_of(tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any]) -
 
 
 def stream_text(
-    model: Transformer, tokenizer: Tokenizer, ids: list[int], settings: dict[str, Any], events: list[Event]
+    model: Transformer,
+    tokenizer: Tokenizer,
+    ids: list[int],
+    settings: dict[str, Any],
+    events: list[Event],
+    engine: Callable[[Transformer, Tokenizer], Any] = one_text,
 ) -> Iterator[str]:
     """Yield the continuation of `ids` piece by piece, until the end token; `events` collects the engine's events."""
-    for event in Engine(model, tokenizer, max_batch=1).submit(request_of(tokenizer, ids, settings)):
+    for event in engine(model, tokenizer).submit(request_of(tokenizer, ids, settings)):
         events.append(event)
         yield event.text

@@ -41,6 +41,7 @@ TOPICS = {
     "04": "attention",
     "05": "feed_forward",
     "06": "transformer",
+    "07": "sampling",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

@@ -8,6 +8,7 @@
     "base"    of the rotation (lesson 03)
     "cache"   only while a text is being written: a dictionary, empty at its beginning
     "parts"   what `parts()` returned, so that it is asked once per text and not in every layer; may be left out
+    "remember"  what keeps the cache, where it is not that of `parts`
 
 With a cache, x holds the new tokens only. `heads` gives their keys and values, rotated already, to
 `remember(cache, layer, key, value)`, each (K, T, D). That appends them to what `cache[layer]` holds, a pair (keys,
@@ -43,6 +44,7 @@ def heads(x: Tensor, weights: Weights, layer: int, settings: Settings) -> Tensor
     positions = _n_past(cache, layer) + torch.arange(len(x))
     query, key = (_all_heads(rotate, part, positions, settings["base"]) for part in (query, key))
     if cache is not None:
+        remember = settings.get("remember", remember)
         key, value = remember(cache, layer, key, value)  # 2 x (K, S, D)
     visible = causal_mask(key.shape[1])[-len(x) :]  # (T, S)
     shared = len(query) // len(key)  # neighbors read the same key head
@@ -59,20 +61,6 @@ def _n_past(cache: dict[int, Any] | None, layer: int) -> int:
     return cache[layer][0].shape[1] if cache and layer in cache else 0
 
 
-def remember(cache: dict[int, Any], layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    """All keys and values of a layer, the new ones at the end; the cache keeps them: 2 x (K, S, D).
-
-    >>> cache, new = {}, torch.ones(1, 3, 2)
-    >>> _ = remember(cache, 0, new, new)
-    >>> remember(cache, 0, new[:, :1], new[:, :1])[0].shape
-    torch.Size([1, 4, 2])
-    """
-    if layer in cache:
-        key, value = (torch.cat([old, new], dim=1) for old, new in zip(cache[layer], (key, value), strict=True))
-    cache[layer] = key, value
-    return key, value
-
-
 def parts() -> dict[str, Callable[..., Any]]:
     """What `heads` calls, by name: yours where it passed, else the course's.
 
@@ -81,8 +69,8 @@ def parts() -> dict[str, Callable[..., Any]]:
     """
     from minillm.course.versions import turn_of, version  # which loads the turns, and they call `heads`
 
-    named = {name: turn_of(name) for name in ("rotate", "causal_mask", "attention", "remember")}
-    return {name: remember if turn is None else version(turn) for name, turn in named.items()}
+    turns = [turn_of(name) for name in ("rotate", "causal_mask", "attention", "remember")]
+    return {turn.name: version(turn) for turn in turns if turn is not None}
 
 
 def settings_of(model: Transformer) -> Settings:

@@ -108,7 +108,7 @@ def use_mine(model: Transformer) -> Transformer:
 
 def _ready(functions: dict[str, Any]) -> dict[str, Any]:
     """Functions by part, as a model calls them."""
-    told = {part: _told(function) for part, function in functions.items()}
+    told = {part: with_its_name(function) for part, function in functions.items()}
     return told | ({"transformer": once_per_text(told["transformer"])} if "transformer" in told else {})
 
 
@@ -166,7 +166,7 @@ def write(
     told = _ready(given)
     left_out = nullcontext() if without is None else surgery.without(network, without, layers)
     with left_out, surgery.replaced(network, order=order, layers=layers, **told):
-        text = surgery.write(network, tokenizer, asked, n, None if sampler is None else _told(sampler))
+        text = surgery.write(network, tokenizer, asked, n, None if sampler is None else with_its_name(sampler))
     if "transformer" in given:  # it computes all of the model, and the other parts are inside of it
         given = {"transformer": given["transformer"]}
     ran = [_part(network, part, function, layers) for part, function in given.items()]
@@ -175,7 +175,7 @@ def write(
     ran += ["the blocks in another order"] if order is not None else []
     ran += [_whose("sampler", sampler)] if sampler is not None else []
     left = "" if without is None else f"without {without.replace('_', '-')}{_places(layers)}"
-    _show(prompt, text, _ran(ran, left, "SmolLM2" if model is None else "the model"))
+    show_written(prompt, text, _ran(ran, left, "SmolLM2" if model is None else "the model"))
     return Written(text)
 
 
@@ -194,7 +194,7 @@ def _own_encode(tokenizer: Tokenizer) -> Any:
 def _cut(tokenizer: Tokenizer, prompt: str, encode: Any) -> list[int]:
     """The ids of a prompt, as `surgery.prompt_ids`, but each word encoded by a function."""
     start = tokenizer.special_tokens.get("<|endoftext|>", tokenizer.bos_id)
-    ids = surgery.cut(tokenizer, prompt, _told(encode))
+    ids = surgery.cut(tokenizer, prompt, with_its_name(encode))
     return ids if start is None else [start, *ids]
 
 
@@ -204,7 +204,7 @@ def smollm2() -> tuple[Transformer, Tokenizer]:
     return load(REAL_MODEL)
 
 
-def _told(function: Any) -> Any:
+def with_its_name(function: Any) -> Any:
     """A function whose errors are sentences that name it and, if it is saved in the workbook, its file.
 
     Where it calls other functions of the workbook, the one that raised the error is named.
@@ -216,6 +216,8 @@ def _told(function: Any) -> Any:
     def call(*arguments: Any) -> Any:
         try:
             return function(*arguments)
+        except PartFailed:  # of a function inside of it, with its name
+            raise
         except Exception as error:
             name = getattr(function, "__name__", type(function).__name__)
             file = getattr(getattr(function, "__code__", None), "co_filename", None)
@@ -291,8 +293,8 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in broken)
 
 
-def _show(prompt: str, text: str, line: str) -> None:
-    """Display the text and the line in a notebook; print them elsewhere."""
+def show_written(prompt: str, text: str, line: str) -> None:
+    """Display a text after its prompt, and a line about it, in a notebook; print them elsewhere."""
     before, after = one_line(prompt), one_line(text)
     plain = f"> {before}{after}\n{line}"
     if not in_notebook():

@@ -56,6 +56,7 @@ class Turn(Question):
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
     long_call: Call | None = None  # begins with a long list, whose items an answer may not take up once per item
     slow: tuple[str, str] | None = None  # what is said then, and the advice, where the usual sentences do not fit
+    called: Callable[[Any], Answer] | None = None  # how probes call it, where an argument is not plain: a function
 
     def __post_init__(self) -> None:
         self.course: Any = self.right  # what stands in for the learner's
@@ -98,6 +99,8 @@ class Turn(Question):
 
     def answer(self, thing: Any) -> Answer:
         """A function or class, as the function that the probes call."""
+        if self.called is not None:
+            return self.called(thing)
         return _module_answer(thing) if isinstance(thing, type) else thing
 
     @cached_property

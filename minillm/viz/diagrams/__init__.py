@@ -14,6 +14,7 @@ returns a `Diagram` with its alternative text:
     attention   attention_step, causal_mask, projections      heads    heads, shared_keys
     block       residual_stream                               loop     reasoning_loop
     feed_forward  feed_forward, a layer with some of its neurons
+    choices     continuations, tokens_read: while a model writes
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -28,6 +29,7 @@ from minillm.viz.diagrams.attention import attention_step, causal_mask, projecti
 from minillm.viz.diagrams.block import residual_stream
 from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
+from minillm.viz.diagrams.choices import continuations, tokens_read
 from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.heads import heads, shared_keys
@@ -43,6 +45,7 @@ __all__ = [
     "attention_step",
     "box",
     "causal_mask",
+    "continuations",
     "fan",
     "feed_forward",
     "flow",
@@ -54,4 +57,5 @@ __all__ = [
     "residual_stream",
     "shared_keys",
     "sign",
+    "tokens_read",
 ]

@@ -10,12 +10,14 @@ subject:
     curves     lines, scatter
     places     embedding_map, rotation                        attention  attention_arcs
     stream     logit_lens                                     training   training_curve
+    chances    unit_line
     timetables  timetable                                     removal    size_and_cost
     writes     waterfall, costs_by_block
 """
 
 from minillm.viz.figures.amounts import bars, grouped_bars, neighbour_bars, probability_bars
 from minillm.viz.figures.attention import attention_arcs
+from minillm.viz.figures.chances import unit_line
 from minillm.viz.figures.curves import lines, scatter
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
@@ -80,6 +82,7 @@ __all__ = [
     "token_strip",
     "token_strips",
     "training_curve",
+    "unit_line",
     "visible",
     "waterfall",
 ]

@@ -347,3 +347,25 @@ def test_a_map_that_cannot_be_drawn_is_refused():
         diagrams.model_map([diagrams.Station(f"stage {n}", "01") for n in range(40)])
     with pytest.raises(UserError, match="too long for the width"):
         diagrams.model_map([diagrams.Station("attention", "04 and 05, and all that belongs to them", 1, 100)])
+
+
+def test_a_tree_names_the_greedy_pair_and_the_likeliest():
+    branches = [(" a", 0.6, [(" c", 0.1), (" b", 0.2)]), (" d", 0.4, [(" e", 0.9)])]
+    drawn = diagrams.continuations("He is", branches)
+    assert drawn.alt.startswith('Diagram: Greedy finds "a b" (0.120), and "d e" (0.360) is likelier. ')
+    assert {"0.120", "0.060", "0.360"} <= set(texts(drawn))
+    same = diagrams.continuations("He is", branches[:1])
+    assert same.alt.startswith('Diagram: Greedy finds the likeliest pair, "a b" (0.120). ')
+    with pytest.raises(UserError, match="0 pairs of tokens"):
+        diagrams.continuations("He is", [])
+    with pytest.raises(UserError, match="at least one for each first token"):
+        diagrams.continuations("He is", [(" a", 0.6, [])])
+
+
+def test_tokens_that_are_read_are_counted_and_impossible_counts_are_refused():
+    drawn = diagrams.tokens_read(["a", "b", "c", "d"], {"with": [2, 1, 1], "without": [2, 3, 4]})
+    assert drawn.alt == "Diagram: Tokens read: 4 with, 9 without. with, by step: 2, 1, 1; without, by step: 2, 3, 4."
+    assert {"with: 4 tokens read", "without: 9 tokens read"} <= set(texts(drawn))
+    for counts, sentence in ([3, 1], "step k reads 1 to 1"), ([2, 0], "step k reads"), ([1] * 4, "give equal ones"):
+        with pytest.raises(UserError, match=sentence):
+            diagrams.tokens_read(["a", "b", "c"], {"with": counts})

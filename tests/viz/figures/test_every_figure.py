@@ -30,6 +30,8 @@ FIGURES = {
     "probability_bars": lambda: figures.probability_bars(
         AWKWARD, [1.0] + [0.0] * 8, kept=[True] + [False] * 8, cut="min-p 0.1"
     ),
+    "unit_line": lambda: figures.unit_line(AWKWARD, [0.3, 0.3, 0.3] + [0.1 / 6] * 6, u=0.999, drawn=8),
+    "unit_line of one": lambda: figures.unit_line([" door"], [1.0]),
     "neighbour_bars": lambda: figures.neighbour_bars(AWKWARD, torch.linspace(1, -1, 9), "king", ["\n"]),
     "grouped_bars": lambda: figures.grouped_bars(
         {f"condition {i}": torch.randn(3, 4) for i in range(6)}, list("abcd"), "nats", references={"chance": 0.5}
