@@ -401,7 +401,7 @@ writer = predict(
 
 # %%
 writer.answer(next(bug for bug in writer.choices if wrote[bug] == wrote[riddle]))
-table = stack.results("bug_zoo")["table"]
+table = [bug for bug in zoo if bug != "intact"]
 for bug in table:
     english = "English" if zoo[bug]["reads like English"] else ""
     print(f"{bug:29} {zoo[bug]['loss']:5.2f} {english:8}{wrote[bug][:40]!r}")
@@ -411,10 +411,11 @@ print(
 )
 
 # %% [markdown]
-# Four read like English, by a rule that lets all of the intact model's greedy texts pass and none with its words
-# shuffled. One of the four is harmless; nobody would report the other three. The riddle's bug repeats itself, but it
-# names 19 capitals of 20, two more than the intact model. And no mask lowers the loss. **The text, a quiz and the loss
-# each let a bug pass.** Numbers against numbers don't. Try other bugs and prompts:
+# Six read like English, by a rule that lets all of the intact model's greedy texts pass and none with its words
+# shuffled. One of the six is harmless; the others, few would report. The riddle's bug repeats itself, but it names 19
+# capitals of 20, two more than the intact model. And look for the mask that's one token too wide: English, a loss of
+# 1.9, a nat *better* than without a bug, and no capital left. **The text, a quiz and the loss each let a bug pass.**
+# Numbers against numbers don't. Try other bugs and prompts:
 
 # %% tags=["nbval-ignore-output"]
 bug, prompt = "LayerNorm", "The best way to learn is"
