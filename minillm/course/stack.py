@@ -9,7 +9,8 @@ costs, show_costs     what each block is worth, from benchmarks/results/blocks.j
 results           a file of benchmarks/results
 infected_text     what the model writes with a bug of the zoo
 loss              the loss of the model, or of one with a bug, on twelve texts
-suspects          three models that may have a bug, as their streams, for `differs`
+suspects          three models that may have a bug, as their streams, for `differs`; `suspect_texts` is what they write
+patched, lens_of  probabilities by depth: one token's stream taken from another text; read off by the head
 PatchExplorer     choose a token to patch, at every depth, beside the lens
 """
 

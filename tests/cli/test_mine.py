@@ -1,6 +1,7 @@
 """`minillm mine` and, in the workbook, `python -m mine`: the learner's own model chats and generates."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def test_generate_runs_the_learners_attention(workbook, chatty, silent):
     assert last(own)["log_prob"] == pytest.approx(plain["log_prob"], rel=1e-4)
     other = last(run("generate", "--prompt", "the user", "--model", chatty, *OPTIONS))
     assert last(own)["log_prob"] != pytest.approx(other["log_prob"], rel=1e-4)
+
+
+def test_generate_runs_the_learners_block(workbook, chatty):
+    """A block that gives zeros in width 32 or more, which no check has, leaves logits of zero for all tokens."""
+    turn = find("06.block")
+    head, _, body = turn.solution.partition("\n")
+    source = f"{head}\n    if x.shape[-1] >= 32:\n        return 0 * x\n{body}"
+    save(turn, source, vars(sys.modules[turn.course.__module__]))
+    own = run("mine", "generate", "the user", "--model", chatty, *OPTIONS)
+    assert own.stderr.startswith("In this model attention and block are yours. The rest, rotate, ")
+    V = load(chatty)[1].vocab_size
+    assert last(own)["log_prob"] == pytest.approx(-last(own)["new_tokens"] * math.log(V), rel=1e-3)
 
 
 def test_chat_runs_it_too(workbook, chatty, silent):
