@@ -288,7 +288,7 @@ print(f"{len(missing)} of {len(weights)} tensors not loaded, and no error")
 
 # %% [markdown]
 # (The model kept the weights that it had. A fresh one would have kept its random ones.) Your function would have
-# stopped at the first name. Now let it talk. Only your code computes; the last line says whose is whose:
+# stopped at the first name. Now let it talk. The last line says whose code ran:
 
 # %% tags=["nbval-ignore-output"]
 mine.write("Once upon a time", n=40, transformer=transformer)
@@ -361,8 +361,8 @@ broken.answer(sum(depth is not None for depth in found.values()), lambda: print(
 # to the letter. C parts at once, since all its norms have an `eps` of 0.001. B counts positions from 1,000: odd, and
 # harmless (lesson 03).
 #
-# Now a bug that everybody fears. The mask is missing, so every token sees all later ones. We only take it away from the
-# finished model, when it's measured:
+# Now a bug that everybody fears. The mask is missing, so every token sees all later ones. The model was trained with
+# it; we take it away only while we measure:
 
 # %%
 unmasked = predict(
@@ -382,9 +382,10 @@ print(
 )
 
 # %% [markdown]
-# It was never trained to peek, and it peeks. A control: at 72 places of these texts, put the tokens of *another* text
-# behind the place, and the loss goes *up*, by 1.8 nats (1.2 to 2.6); with nothing behind, by 0.4. And writing, where
-# there's nothing to peek at, it names 2 capitals of 20. The loss says better, the model is worse.
+# It was never trained to peek, and it peeks. A control, at 72 places of twelve texts: with the right text behind the
+# place, the loss goes down by 0.4 nats (0.9 to -0.2); with *another* text behind it, up by 1.8 (1.2 to 2.6); with
+# nothing, up by 0.4. And writing, where there's nothing to peek at, the model names 2 capitals of 20. The loss says
+# better, the model is worse.
 #
 # Here's the [whole zoo](../benchmarks/README.md), each bug on twelve texts and eight prompts. First a riddle:
 
@@ -411,11 +412,11 @@ print(
 )
 
 # %% [markdown]
-# Six read like English, by a rule that lets all of the intact model's greedy texts pass and none with its words
-# shuffled. One of the six is harmless; the others, few would report. The riddle's bug repeats itself, but it names 19
-# capitals of 20, two more than the intact model. And look for the mask that's one token too wide: English, a loss of
-# 1.9, a nat *better* than without a bug, and no capital left. **The text, a quiz and the loss each let a bug pass.**
-# Numbers against numbers don't. Try other bugs and prompts:
+# Six read like English, by a rule that 11 of 12 human texts pass, and none of 16 with its words shuffled. One of the
+# six is harmless. The riddle's bug repeats itself, so it fails the rule, but it names 19 capitals of 20, two more than
+# the intact model. And look for the mask that's one token too wide: English, a loss of 1.9, a nat *better* than without
+# a bug, and no capital left. **The text, a quiz and the loss each let a bug pass.** Numbers against numbers don't. Try
+# other bugs and prompts:
 
 # %% tags=["nbval-ignore-output"]
 bug, prompt = "LayerNorm", "The best way to learn is"
@@ -518,9 +519,10 @@ print(
 
 # %% [markdown]
 # **Verdict: half true.** Nothing is handed on and replaced. It's one sum: 22 of 30 blocks are spare, one at a time (19
-# to 23, depending on the text), and the median block costs less than a thirtieth of every block. But there is an order
-# where it counts: the first blocks and the last can't be swapped, and the answer to our question crosses over to the
-# last token at one depth. "Better and better" is what the lens shows, and the lens is late.
+# to 23, depending on the text; 16, if noise is written in their place), and the median block costs less than a
+# thirtieth of every block. But there is an order where it counts: the first blocks and the last can't be swapped, and
+# the answer to our question crosses over to the last token at one depth. "Better and better" is what the lens shows,
+# and the lens is late.
 
 # %% [markdown]
 # > **Where the picture simplifies.** "Adds" is exact; "adds its own piece of meaning" is a hope. Loss on twelve texts
@@ -561,7 +563,7 @@ print(
 # <details><summary>Open 3</summary>
 #
 # **(c)**. The lens asks what the *last* norm and head make of a vector they were never trained on. In our case patching
-# showed that (a) is true for 20 blocks, and (b) for 24, while the lens looked the same.
+# showed that (a) is true of the last token after 20 blocks and (b) after 24, while the lens looked the same.
 # </details>
 #
 # **4.** A bug hunt. GPT-2 starts the matrices that *write* to the stream smaller, by √(2L). In llama2.c, `w1` is the
