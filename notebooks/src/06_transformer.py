@@ -383,9 +383,9 @@ print(
 
 # %% [markdown]
 # It was never trained to peek, and it peeks. A control, at 72 places of twelve texts: with the right text behind the
-# place, the loss goes down by 0.4 nats (0.9 to -0.2); with *another* text behind it, up by 1.8 (1.2 to 2.6); with
-# nothing, up by 0.4. And writing, where there's nothing to peek at, the model names 2 capitals of 20. The loss says
-# better, the model is worse.
+# place, the loss changes by -0.4 nats (-0.9 to 0.2); with *another* text behind it, by +1.8 (1.2 to 2.6); with nothing,
+# by +0.4. And writing, where there's nothing to peek at, the model names 2 capitals of 20. The loss says better, the
+# model is worse.
 #
 # Here's the [whole zoo](../benchmarks/README.md), each bug on twelve texts and eight prompts. First a riddle:
 
