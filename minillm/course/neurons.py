@@ -5,13 +5,12 @@ weights, word, says  the three matrices of a layer; the row of a word in the hea
 activation           how strongly a neuron is on at the last token of a text
 closed               the share of gates below 0
 hands                how probable a word for a hand is, over twelve prompts, with and without a neuron
-FACTS, TWO           nine facts of Ottermere; the two weights of the first screen
+FACTS                nine facts of Ottermere
 share_recalled       how many of N random facts a memory of a certain width gives back
 show_capacity        the same for several kinds of memory and many numbers of facts
 MemoryExplorer       the number of facts, the width and the threshold of such a memory, to be changed
 show_memory          the scores of a small memory, and what comes back for each question
 cities, compare      what the model calls the capital of 20 countries, and what an edit changed
-start                what stands at the first token of a text, and how much attention it gets
 tell_edits           how many edits of many countries work, and what they change, beside other ways to say it
 where_facts_are      capitals left without a part of each layer, and edits that work there
 """
@@ -28,7 +27,6 @@ from torch import Tensor
 
 from minillm.analysis import surgery
 from minillm.analysis.surgery.meters import CAPITALS
-from minillm.analysis.tracing import trace
 from minillm.course.own_model import smollm2
 from minillm.files import read_json
 from minillm.viz.explorer import Explorer
@@ -38,7 +36,6 @@ from minillm.world.facts import load_almanac
 
 LAYER = 27  # where the lesson writes its fact
 QUESTION = "The capital of {} is"
-TWO = ("blocks.11.feedforward.down.weight", (507, 1229), (507, 1487))  # for `surgery.zeroed`
 HAND = ("hand", "hands", "arm", "arms", "fingers")
 MOVES = (
     "She waved her", "He clapped his", "She washed her", "He put his gloves on his", "They shook", "She crossed her",
@@ -230,28 +227,6 @@ def compare(before: Mapping[str, str], now: Mapping[str, str], city: str, *left_
 
 def _begins(capital: str, token: str) -> bool:
     return token != " " and f" {capital}".startswith(token)
-
-
-class Start(NamedTuple):
-    """The residual stream of the first token after a layer, and the attention that later tokens pay to it."""
-
-    norm: float
-    share: float  # of the norm that is in one coordinate
-    attention: float  # mean over all later layers and their heads, and over all later tokens
-
-    def __str__(self) -> str:
-        return f"norm {self.norm:7,.0f}, {self.share:4.0%} of it in one coordinate; attention {self.attention:4.0%}"
-
-
-@torch.no_grad()
-def start(text: str, layer: int = 11, coordinate: int = 507) -> Start:
-    """What stands at the first token of a text after a layer, and how much the layers above look at it."""
-    model, tokenizer = smollm2()
-    seen = trace(model, torch.tensor([surgery.prompt_ids(tokenizer, text)]))
-    x = seen.stream[layer + 1, 0, 0]
-    assert seen.weights is not None
-    on_first = seen.weights[layer + 1 :, 0, :, 1:, 0].mean()
-    return Start(float(x.norm()), float(x[coordinate].abs() / x.norm()), float(on_first))
 
 
 def tell_edits() -> None:

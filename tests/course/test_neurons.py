@@ -57,4 +57,3 @@ def test_neurons_of_the_real_model(real_weights):
     assert torch.equal(neurons.asks("France"), neurons.reads("The capital of France is")[-1])
     rows = surgery.next_logits(*smollm2(), "The capital of France is")
     assert neurons.cities()["France"] == smollm2()[1].decode([int(rows.argmax())]) == " Paris"
-    assert neurons.start("The capital of France is").norm > 20_000
