@@ -525,5 +525,6 @@ mine.map(lesson="02")
 #
 # **Yours to keep**: `mine/embeddings.py` in your workbook.
 #
-# **Next**: the [lab](02_embeddings_lab.ipynb) takes the sum apart, and trains a table in a second. Or lesson 03: *dog
-# bites man* and *man bites dog* look up the same rows. Something has to say which comes first.
+# **Next**: the [lab](02_embeddings_lab.ipynb) takes the sum apart, and trains a table in a second; the
+# [exercise](../exercises/02_embeddings/02_embeddings.ipynb) has graded questions. Or lesson 03: *dog bites man* and
+# *man bites dog* look up the same rows. Something has to say which comes first.

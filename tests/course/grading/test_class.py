@@ -99,8 +99,8 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
         assert (student, points[student, number]) == (student, list(wanted or nothing(number)))
         row = rows[student, number]
         assert (row["reason"] == "not handed in") == (wanted is None)
-        assert (expected[student].look or "") in row["look"]
         if wanted is not None:
+            assert (expected[student].look or "") in row["look"]
             assert (expected[student].reason or "") in row["reason"]
             assert "could not be graded" not in row["reason"]
         assert row["days_late"] == ("1" if (student, number) == ("late_stub", "04") else "0")

@@ -535,7 +535,7 @@ def over_the_vocabulary(train, text, vocab):
     return surprise(train, text, vocab) / sum(map(len, vocab))
 
 
-@wrong("01.1", "no smoothing in the denominator")
+@wrong("01.1", "The denominator takes no smoothing")
 def one_added_above_only(train, text, vocab):
     pairs, n = Counter(pairwise(train)), Counter(train[:-1])
     bits = math.log2(len(vocab))
