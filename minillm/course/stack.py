@@ -45,7 +45,7 @@ def results(name: str) -> dict[str, Any]:
     """A file of benchmarks/results, without its ending.
 
     >>> results("removal")["texts"]
-    50
+    20
     """
     return read_json(RESULTS / f"{name}.json")
 

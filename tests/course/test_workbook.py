@@ -384,6 +384,7 @@ def test_links_move_with_a_page(course, folder):
 # -- catching up -----------------------------------------------------------------------------------------------------
 
 EARLIER = [turn.id for number in ("00", "00a", "00b", "01", "02", "03") for turn in turns(number)]  # no pages here
+LATER = [turn.id for turn in turns("05")]  # before lesson 06, no page either
 STUBS = {turn.id: f'@your_turn("{turn.id}")\n{turn.stub.rstrip()}' for turn in turns("04")}
 IMPORTS = "import math\n\nimport torch\nfrom torch import nn\n\nfrom minillm.course import your_turn"
 
@@ -402,7 +403,7 @@ def lesson(course, folder, monkeypatch):
 @pytest.mark.usefixtures("as_users_call_it")
 def test_catching_up_fills_in_what_runs_and_passes(lesson, folder, tmp_path, capsys):
     done = catch_up("06")
-    assert (done.turns, done.kept, done.troubles) == ([*EARLIER, *STUBS], [], {})
+    assert (done.turns, done.kept, done.troubles) == ([*EARLIER, *STUBS, *LATER], [], {})
     assert set(loading.load("attention").yours) == set(STUBS)
     assert [text for text in texts(lesson) if text.startswith("@")] == [
         f'@your_turn("{turn.id}")\n{turn.solution.rstrip()}' for turn in turns("04")
@@ -431,7 +432,7 @@ def test_catching_up_keeps_what_passed_and_a_copy_of_what_was_written(lesson):
     page["cells"][5]["source"] += "\n\nMultiHead(4, 2)\n"
     lesson.write_text(json.dumps(page), encoding="utf-8")
     done = catch_up("06")
-    assert done.turns == [*EARLIER, *list(STUBS)[1:]]
+    assert done.turns == [*EARLIER, *list(STUBS)[1:], *LATER]
     filled = texts(lesson)
     assert filled[3] == '@your_turn("04.causal_mask")\n' + own
     assert filled[4] == f'# so far\n@your_turn("04.attention")\n{find("04.attention").solution.rstrip()}'
@@ -451,7 +452,7 @@ def test_what_cannot_be_filled_in_is_told_and_the_rest_is(lesson, folder, monkey
         raise loading.CannotSave("it is too large")
 
     done = catch_up("06")
-    assert done.turns == [*EARLIER, *(turn for turn in STUBS if turn != "04.heads")]
+    assert done.turns == [*EARLIER, *(turn for turn in STUBS if turn != "04.heads"), *LATER]
     assert done.troubles.keys() == {"03_order.ipynb", "04.heads"}
     assert done.troubles["03_order.ipynb"].startswith("is not filled in: this is not complete JSON")
     assert done.troubles["04.heads"] == "is not saved: it is too large"

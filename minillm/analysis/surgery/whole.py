@@ -18,7 +18,8 @@ def reason_against(model: Transformer) -> str | None:
     """What of a model `transformer(ids, weights, settings)` knows nothing of; None if it can compute the whole.
 
     >>> from minillm import ModelConfig
-    >>> reason_against(Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, norm="layernorm")))
+    >>> config = ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16, norm="layernorm")
+    >>> reason_against(Transformer(config))
     "norm='layernorm'"
     """
     c = model.config

@@ -7,6 +7,7 @@ ZOO        the bugs by name, each with one line that says what was written
 HARMLESS   the name of the one that changes nothing
 infected   a model with one of them, inside a `with` block
 
+>>> import torch
 >>> from minillm import ModelConfig, Transformer
 >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
 >>> ids = torch.tensor([[1, 2, 3]])

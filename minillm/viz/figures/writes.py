@@ -54,8 +54,8 @@ def waterfall(norms: Matrix, tokens: Sequence[str], top: float) -> Figure:
         axes.set_xticks([0, len(row) - 1])
         axes.tick_params(labelleft=number == 0, labelsize=TINY)
         if max(row) > top:
-            at = {"ha": "center", "va": "top", "fontsize": SMALL, "color": RED_INK}
-            note = axes.text(0.7 * len(row), 0.95 * top, f"to {max(row):,.0f}", **at)
+            at = {"ha": "right", "va": "top", "fontsize": SMALL, "color": RED_INK}
+            note = axes.text(len(row), 0.95 * top, f"to {max(row):,.0f}", **at)
             note.set_in_layout(False)
     panels[0].set_ylabel("norm of the stream")
     panels[len(panels) // 2].set_xlabel("write")
