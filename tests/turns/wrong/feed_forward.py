@@ -108,7 +108,7 @@ class InPlace:
         return x.clone()
 
 
-@wrong("05.feed_forward", "infinity by infinity")
+@wrong("05.feed_forward", "infinity divided by infinity")
 class ExpOverOnePlusExp:
     def feed_forward(x, gate, up, down):
         z = x @ gate.T

@@ -42,11 +42,13 @@ turn = Turn(
     ),
     errors={
         "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|subscript|1D tensors": "`gate` and `up` "
-        "are (F, C), as PyTorch stores them: multiply x by `gate.T`. For the two hidden tables, use `*`.",
+        "are (F, C), `down` is (C, F): with `@`, each needs its `.T`, and `F.linear` transposes by itself. For the two "
+        "hidden tables, use `*`.",
+        "cannot assign": "No module is needed: multiply by the matrices, `x @ gate.T`.",
         "name 'self' is not defined": "There's no module here: the three matrices are arguments.",
         r"name '\w+' is not defined": "The arguments are `x`, `gate`, `up` and `down`. For torch's functions, import F "
         "in your cell: `import torch.nn.functional as F`.",
-        "not callable": "`gate`, `up` and `down` are matrices, no layers. Multiply by them: `@`.",
+        "not callable": "`gate`, `up` and `down` are matrices, not layers. Multiply by them: `@`.",
         "something that is of type": "Call the module on x, and return what comes out.",
         "expanded size|must match|Index tensor|broadcast": "Every size comes from the inputs: x is (T, C), and there "
         "are F neurons, not 576 and 1,536.",
@@ -120,11 +122,14 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 if difference(table, gave) is None:
                     return f"That's {name}: (T, F).", "One product more goes back to C numbers: `down`.", index
             return "The result is (T, F).", "One product more goes back to C numbers: `down`.", index
-        if gave.shape == (C,) and T > 1:
+        if gave.shape in ((C,), (1, C)) and T > 1:
             for row, where in ((0, "first"), (-1, "last")):
-                if difference(wanted[row], gave) is None:
-                    hint = "Is `return` inside a loop?" if row == 0 else "Does each round of a loop replace the row?"
+                if difference(wanted[row], gave.reshape(C)) is None:
+                    hint = (
+                        "Is `return` inside a loop?" if row == 0 else "Is it `x[-1]`, or does a loop replace the row?"
+                    )
                     return f"Only the {where} token's row is returned.", hint, index
+            return "One row is returned.", "A row per token: (T, C).", index
         if gave.shape == (C, T) and difference(wanted.T, gave) is None:
             return "The result is transposed: (C, T).", "A row per token: (T, C).", index
         if gave.numel() == wanted.numel() and difference(wanted.flatten(), gave.flatten()) is None:
@@ -155,7 +160,7 @@ BOTH = "The layer reads x twice: SiLU of one table, times the other."
 
 _mistake(
     "SiLU is on the table of `up`, and `gate` goes through as it is.",
-    "Exchange them: SiLU belongs to `gate`. In Llama's files, w1 is the gate, w3 is up, and w2 is down.",
+    "Swap them: SiLU belongs to `gate`. In Llama's files, w1 is the gate, w3 is up, and w2 is down.",
     lambda x, gate, up, down: _layer(x, up, gate, down),
 )
 _mistake(
@@ -179,6 +184,16 @@ _mistake(
 _mistake("The activation is ReLU, not SiLU.", SMOOTH, partial(_layer, first=F.relu))
 _mistake("The activation is ReLU squared, not SiLU.", SMOOTH, partial(_layer, first=lambda g: F.relu(g).square()))
 _mistake("The activation is tanh, not SiLU.", SMOOTH, partial(_layer, first=torch.tanh))
+_mistake(
+    "What SiLU lets through below 0 is cut off.",
+    "No ReLU, no mask: for a negative z, SiLU is a small negative number, and it counts.",
+    partial(_layer, first=lambda g: F.relu(F.silu(g))),
+)
+_mistake(
+    "The gate only opens or shuts: 1 if z is above 0, else 0.",
+    f"It opens the wider, the larger z is. {SMOOTH}",
+    partial(_layer, first=lambda g: (g > 0).float()),
+)
 _mistake("The activation is softplus, not SiLU.", SMOOTH, partial(_layer, first=F.softplus))
 _mistake("The activation is leaky ReLU, not SiLU.", SMOOTH, partial(_layer, first=F.leaky_relu))
 _mistake("The activation is ELU, not SiLU.", SMOOTH, partial(_layer, first=F.elu))
@@ -318,7 +333,7 @@ extreme = turn.probe("gates of +1,000 and -1,000", _extreme, demand=same_kind)
 
 
 @extreme.mistake(
-    "With a large gate, e^z is infinite, and infinity by infinity is NaN.",
+    "With a large gate, e^z is infinite, and infinity divided by infinity is NaN.",
     "Write sigmoid as 1 / (1 + e^-z), or use `torch.sigmoid`.",
 )
 def _overflows(x, gate, up, down):

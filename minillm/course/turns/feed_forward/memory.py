@@ -41,10 +41,13 @@ turn = Turn(
         "`torch.relu` turns all negative numbers into 0. What's left says how much of each value comes back.",
     ),
     errors={
-        "expanded size|out of bounds": "Take every size from the inputs, and none from the page.",
+        r"expanded size|out of bounds|tensor [ab] \(9\)": "Take every size from the inputs, and none from the page.",
         "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|subscript|1D tensors|must match": (
             "Each question and each key has C numbers, a row each. Scores are (questions, keys): questions @ `keys.T`."
         ),
+        "'float' and 'Tensor'": "`@` comes before `-`. Put parentheses around the scores minus the threshold.",
+        "same dtype|expected m1 and m2|expected scalar type": "A comparison gives True or False. Subtract the "
+        "threshold, then ReLU: what's left is a number.",
         r"name '\w+' is not defined": "The arguments are `questions`, `keys`, `values` and `threshold`.",
         "must be Tensor, not float|'float' object has no attribute|must be Tensor, not int": "`threshold` is a plain "
         "number. Subtract it from the scores, then ReLU.",
@@ -103,8 +106,10 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if gave.shape == (Q,) and not gave.is_floating_point():
             return "That's which key fits best.", "Return the values, weighted by how well their keys fit.", index
         if gave.shape == (C,) and Q > 1:
+            if all(difference(w.sum(0), g) is None for w, g in zip(right, answers, strict=True) if len(w) > 1):
+                return "The answers to all questions are added up in one row.", "A row per question.", index
             for row, where in ((0, "first"), (-1, "last")):
-                if difference(wanted[row], gave) is None:
+                if all(difference(w[row], g) is None for w, g in zip(right, answers, strict=True) if len(w) > 1):
                     hint = "Is `return` inside a loop?" if row == 0 else "Does each round of a loop replace the row?"
                     return f"Only the {where} question is answered.", hint, index
             return "The result is one row.", "A row per question: (questions, C).", index
@@ -193,7 +198,7 @@ _mistake(
     lambda s, t: s.clamp(max=t),
 )
 _mistake(
-    "The sign is turned round: keys that don't fit answer.",
+    "The sign is flipped: keys that don't fit answer.",
     "Score minus threshold.",
     lambda s, t: F.relu(t - s),
 )
@@ -205,8 +210,15 @@ _mistake(
 )
 _mistake("The activation is sigmoid.", "Here it's ReLU.", lambda s, t: torch.sigmoid(s - t))
 _mistake("The answers of the neurons are squared.", "ReLU is enough.", lambda s, t: F.relu(s - t).square())
-_mistake("The size of a difference answers, not its sign.", "Below the threshold: 0.", lambda s, t: (s - t).abs())
+_mistake(
+    "The distance from the threshold answers, below it, too.", "Below the threshold: 0.", lambda s, t: (s - t).abs()
+)
 _mistake("The threshold is a factor.", "Subtract it.", lambda s, t: F.relu(s * t))
+_mistake(
+    "The activation is leaky ReLU.",
+    "Here it's ReLU, so that what doesn't fit is exactly 0.",
+    lambda s, t: F.leaky_relu(s - t),
+)
 
 
 def _mistake_of(sentence: str, hint: str, answer: Any) -> None:
@@ -242,6 +254,21 @@ _mistake_of(
     "Questions and keys are compared by cosine.",
     "By dot products, as a matrix product makes them.",
     lambda q, k, v, t: F.relu(F.cosine_similarity(q[:, None], k[None], dim=-1) - t) @ v,
+)
+_mistake_of(
+    "The keys are brought to norm 1.",
+    "Plain dot products: take them as they are.",
+    lambda q, k, v, t: recall(q, F.normalize(k, dim=1), v, t),
+)
+_mistake_of(
+    "The questions are brought to norm 1.",
+    "Plain dot products: take them as they are.",
+    lambda q, k, v, t: recall(F.normalize(q, dim=1), k, v, t),
+)
+_mistake_of(
+    "Questions and keys are compared by distance: the farthest keys answer.",
+    "By dot products, as a matrix product makes them.",
+    lambda q, k, v, t: F.relu(torch.cdist(q, k) - t) @ v,
 )
 _mistake_of(
     "The threshold is subtracted from the questions.",

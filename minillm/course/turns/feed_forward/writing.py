@@ -51,7 +51,7 @@ turn = Turn(
         "2 or more dimensions|not a matrix|matrix or a batch": "`pinv` needs a matrix: `torch.stack` lays vectors one "
         "below the other.",
         "mat1|shapes cannot be multiplied|size mismatch|inconsistent tensor|1D tensors": "`pinv` of a (vectors, C) "
-        "matrix is (C, vectors); times a target per vector, that's C numbers.",
+        "matrix is (C, vectors); times a target per vector, that's C numbers. There are `1 + len(others)` targets.",
         "out of bounds|out of range|size of tensor|Sizes of tensors|number of dimensions|equal size": "`about` is one "
         "vector, (C,), and `others` has from no row to many: "
         "`[about, *others]`.",
@@ -114,7 +114,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 return f"{told}; it must be (C,).", "One number per feature, and no further axis.", index
     for name, order in orders.items():
         if all(difference([w[i] for i in order], list(g)) is None for w, g in zip(right, got, strict=True)):
-            return f"The three stand in another order: {name}.", "Return gate, up, down.", 0
+            return f"The three are in another order: {name}.", "Return gate, up, down.", 0
     return None
 
 
@@ -179,7 +179,7 @@ _mistake(
     "Their targets are -6, well below 0.",
     gate=_solved(6, 0),
 )
-_mistake("The gate's targets are turned round.", "6 for `about`, -6 for each of the others.", gate=_solved(-6, 6))
+_mistake("The gate's targets have the wrong signs.", "6 for `about`, -6 for each of the others.", gate=_solved(-6, 6))
 _mistake(
     "The gate's targets are 1 and -1.", "6 and -6: SiLU(-1) is still -0.27, SiLU(-6) is -0.01.", gate=_solved(1, -1)
 )
@@ -193,7 +193,7 @@ _mistake(
 )
 _mistake(
     "The gate's target 6 goes to another vector than `about`.",
-    "Targets stand in the order of the vectors: `about` first in both.",
+    "Targets come in the order of the vectors: `about` first in both.",
     gate=lambda about, others: (
         torch.linalg.pinv(torch.stack([*others, about])) @ torch.tensor([6.0] + [-6.0] * len(others))
     ),
@@ -235,12 +235,18 @@ _mistake(
     "The gate opens at 6. The strength belongs to `down`.",
     gate=lambda about, others: _solved(40, -40)(about, others),
 )
+_mistake(
+    "For the gate, each vector is scaled by itself, and nothing is solved.",
+    "The vectors aren't at right angles, so the dot products miss 6 and -6. `torch.linalg.pinv` solves all at once.",
+    gate=lambda about, others: 6 * about / (about @ about) - sum(6 * other / (other @ other) for other in others),
+)
 UP = "Divide by its dot product with itself, so that the dot product of `up` and `about` is 1."
 _mistake("`up` is `about` as it is, so the neuron is as strong as that is large.", UP, up=lambda a: a.clone())
 _mistake("For `up`, `about` is divided by its norm, once.", UP, up=lambda a: a / a.norm())
 _mistake("For `up`, `about` is divided by the sum of its entries.", UP, up=lambda a: a / a.sum())
 _mistake("For `up`, `about` is divided by the number of its entries.", UP, up=lambda a: a / len(a))
 _mistake("For `up`, `about` is divided by the mean of its squares.", UP, up=lambda a: a / a.square().mean())
+_mistake("`up` is 1 / `about`, entry by entry, so the dot product of the two is C.", UP, up=lambda a: 1 / a)
 _mistake("`up` is all ones.", "`up` points along `about`.", up=torch.ones_like)
 facts.mistake(
     "`up` is the gate.",
@@ -284,9 +290,24 @@ _mistake(
     down=lambda s, i, k: k * torch.nn.functional.normalize(s / s.norm() - i / i.norm(), dim=0),
 )
 _mistake(
+    "`down` is divided by the norms of both words.",
+    "By the norm of the difference: then the norm of `down` is the strength.",
+    down=lambda s, i, k: k * (s - i) / (s.norm() * i.norm()),
+)
+_mistake(
+    "The strength is 40, whatever the argument says.",
+    "Use the argument.",
+    down=lambda s, i, k: 40 * (s - i) / (s - i).norm(),
+)
+_mistake(
     "`down` is divided by the norm of `say`.",
     "By the norm of the difference: then the norm of `down` is the strength.",
     down=lambda s, i, k: k * (s - i) / s.norm(),
+)
+facts.mistake(
+    "The strength multiplies the gate, not `down`.",
+    "The gate opens at 6. The strength belongs to `down`.",
+    lambda a, o, s, i, k: (k * write_fact(a, o, s, i, k)[0], *_neuron(a, o, s, i, 1.0)[1:]),
 )
 _mistake(
     "`down` is divided by the strength.",
