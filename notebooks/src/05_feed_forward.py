@@ -3,11 +3,11 @@
 #
 # SmolLM2 is 134,515,008 numbers. We'll set two of them to zero.
 #
-# **The claim**: you'll read everywhere that attention moves information, and that feed-forward layers store the facts.
-# Half of that is true. Which half?
+# **The claim**: attention moves information between tokens, and feed-forward layers store the facts. You'll read that
+# everywhere. Half of it is true. Which half?
 #
 # **You will write** three short functions: a feed-forward layer, a memory of thousands of facts, and a neuron that
-# holds one. With it you'll move the capital of France to Rome, in the real model, running on your own layer.
+# moves the capital of France to Rome, in the real model.
 #
 # **Time**: 75 minutes. **Before you start**: lesson 00a (matrix products). Lesson 04 (attention) helps. Shift+Enter
 # runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
@@ -57,19 +57,21 @@ with surgery.zeroed_at_random(model, count, seed):
     mine.write(PROMPT, n=12)
 
 # %% [markdown]
-# Over 50 texts, the loss rises by 10.6 ± 0.3 nats per token without the two, and by at most 0.11 without 100,000 random
-# ones, in five draws (`benchmarks/super_weights.py`). Such *super weights* were found in 2024, in models of several
-# families ([Yu et al. 2024](https://arxiv.org/abs/2411.07191)). Ours sit in one **feed-forward layer**, number 11 of 0
-# to 29. What is such a layer, and why does it fall over? By the end you'll know, and you'll replace all that it writes
-# at one token by a single number.
+# Over 50 texts, the loss rises by 10.6 ± 0.3 nats per token without our two. On 20 of them, 100,000 random weights cost
+# at most 0.11 in five draws, and two others of about the same size at most 0.8 in three
+# (`benchmarks/super_weights.py`). Such *super weights* were found in 2024, in models of several families ([Yu et al.
+# 2024](https://arxiv.org/abs/2411.07191)).
+#
+# Ours sit in one **feed-forward layer**, number 11 of 0 to 29. Why does the model need them? By the end, you'll replace
+# all that this layer writes at one token by a single number.
 
 # %% [markdown]
 # ## One neuron, by hand
 #
-# Lesson 04 was about attention, which carries information from token to token. The other half of each layer, the
-# [feed-forward layer](../teaching/glossary.md#f), or [MLP](../teaching/glossary.md#m), carries nothing anywhere: it
-# takes one token's vector x (C = 576 numbers), and adds something to it. It has F = 1,536
-# [neurons](../teaching/glossary.md#n). Each neuron is three vectors of C numbers:
+# Each layer of the model has two halves. Attention carries information from token to token (lesson 04). The
+# [feed-forward layer](../teaching/glossary.md#f), or [MLP](../teaching/glossary.md#m), takes one token's vector x (C =
+# 576 numbers) and adds something to it. It has F = 1,536 [neurons](../teaching/glossary.md#n). Each neuron is three
+# vectors of C numbers:
 #
 # - `gate` and `up`: what it looks for. Their dot products with x set its **activation**: SiLU(gate · x) × (up · x).
 # - `down`: what it says. The neuron adds its activation times `down` to x.
@@ -87,8 +89,7 @@ print(f", activation {F.silu(opened) * size:.2f}")
 print("it says:", neurons.says(24, 1444))
 
 # %% [markdown]
-# Nobody told it about hands. What it says is read off its `down` column: those are the tokens whose logits the column
-# raises most. When is it on? Beat 11:
+# Nobody told it about hands: those are the tokens whose logits its `down` column raises most. When is it on? Beat 12:
 
 # %%
 texts = "He clapped his, She held the baby in her, He tied them behind his, I lost my"
@@ -96,7 +97,7 @@ for text in texts.split(", "):  # change this: when is this neuron on?
     print(f"{neurons.activation(text, 24, 1444):6.2f}  {text}")
 
 # %% [markdown]
-# Not perfect: *behind his* leaves it below 0. And does the model need it?
+# It isn't perfect: *behind his* leaves it below 0. Does the model need it?
 
 # %% tags=["nbval-ignore-output"]
 less, other = neurons.hands((24, 1444)), neurons.hands((24, 7))
@@ -104,8 +105,8 @@ print(f"P(hand, hands, arm, arms or fingers): {neurons.hands():.2f}, ", end="")
 print(f"without this neuron {less:.2f}, without another one {other:.2f}")
 
 # %% [markdown]
-# Over twelve such texts the probability falls, but it doesn't vanish. And we picked this neuron, out of 46,080, because
-# it's easy to read. Most aren't.
+# That's over twelve such texts: without the neuron, more than half is left. And we picked this one, out of 46,080,
+# because it's easy to read.
 
 # %% [markdown]
 # ## All neurons at once
@@ -122,8 +123,8 @@ diagrams.feed_forward(x[1:], gate, up, down, words, range(1442, 1447), lit=1444)
 # %% [markdown]
 # ### Your turn: the feed-forward layer
 #
-# `x` is (T, C), a row per token. `gate` and `up` are (F, C), `down` is (C, F). Return what the layer adds: (T, C).
-# `F.silu` is torch's SiLU. (This `F` is a module; in shapes, F counts neurons.)
+# `x` is (T, C), a row per token. `gate` and `up` are (F, C), `down` is (C, F). Return what the layer adds: (T, C). In
+# code, `F` is torch's module, with `F.silu`; in shapes, F counts neurons.
 
 
 # %%
@@ -156,18 +157,18 @@ moved = torch.allclose(shuffled, added[[3, 0, 4, 1, 2]], atol=1e-3)
 print("tokens shuffled: the same rows, shuffled:", moved)
 
 # %% [markdown]
-# So this much is right: the layer moves nothing from token to token. Whatever it knows about *She* when it's at *her*,
+# So this much is true: the layer moves nothing from token to token. Whatever it knows about *She* when it's at *her*,
 # attention has carried there.
 
 # %% [markdown]
 # ## Why a nonlinearity?
 #
-# Leave SiLU and the gate out, and two matrices remain, one after the other. But two matrices in a row are one: with C =
+# Leave out SiLU and the gate, and two matrices remain, one after the other. But two matrices in a row are one: with C =
 # 8 and F = 32, 512 weights can't do anything that a single matrix of 64 couldn't.
 #
 # Is one matrix enough? Mira was born in Sedge and lives in Pellin. Tobin was born in Pellin and lives in Sedge. The
-# input says who and what; the output should be 1 for *Sedge* and 0 for *Pellin*. Here's the best that a linear map can
-# do, and then two neurons with [ReLU](../teaching/glossary.md#r), which turns negative numbers into 0:
+# input says who and what; the output should be 1 for *Sedge* and 0 for *Pellin*. Here's the best linear map, and then
+# two neurons with [ReLU](../teaching/glossary.md#r), which turns negative numbers into 0:
 
 # %%
 ASKED = torch.tensor(  # columns: Mira, Tobin, born, lives, and a 1 for the bias
@@ -180,8 +181,8 @@ AND = torch.tensor([[1.0, 0, 1, 0, -1], [0, 1, 0, 1, -1]])  # Mira born; Tobin l
 print("two neurons:", torch.relu(ASKED @ AND.T).sum(dim=1).tolist())
 
 # %% [markdown]
-# One half, four times: *Mira* alone says nothing about *Sedge*, and neither does *lives*. (You may know this as XOR.) A
-# fact is an **and**: Mira *and* born. To say *and*, add the two, subtract 1, and cut off what's below 0.
+# One half, four times: *Mira* alone says nothing about *Sedge*, and neither does *lives*. It's the XOR problem. A fact
+# is an **and**: Mira *and* born. To say *and*, add the two, subtract 1, and set what's below 0 to 0.
 
 # %% [markdown]
 # ## A memory of facts
@@ -202,9 +203,9 @@ print(", ".join(answers))
 # %% [markdown]
 # ### Your turn: recall
 #
-# `questions` is (questions, C); `keys` and `values` have a row per neuron. Each neuron takes the dot product of
-# question and key, subtracts `threshold`, and turns what's negative into 0. What comes back is the sum of all values,
-# each times its neuron's answer.
+# `questions` is (questions, C); `keys` and `values` have a row per neuron. A neuron's activation is the dot product of
+# question and key, minus `threshold`, and 0 if that's negative. What comes back is the sum of all values, each times
+# its neuron's activation.
 
 
 # %%
@@ -237,7 +238,7 @@ neurons.show_memory(questions @ keys.T, found)
 #
 # With a direction per word, C numbers hold C words. Real models have many more, so their directions can't all be at
 # right angles; random ones nearly are. Now each question fits *every* key a little. Let's store 1,000 random facts with
-# C = 64. Summed up without ReLU and threshold, the memory gives back 11%.
+# C = 64. Without ReLU and threshold, the memory gives back 11%.
 
 # %%
 relu_alone = predict(
@@ -258,10 +259,10 @@ percent = neurons.show_capacity(kinds, C=64)["ReLU alone"][3]  # change this: C=
 relu_alone.answer(relu_alone.choices[0 if percent < 30 else 1 if percent < 80 else 2])
 
 # %% [markdown]
-# A nonlinearity isn't enough, and neither is a threshold: it takes **both**. ReLU alone lets half of all the small
-# wrong scores through, and a thousand of them drown the right one. A threshold alone takes the same vector away from
-# every answer. Together, they silence all that is below 0.7. Other functions that squash small scores work, too: a
-# cube, or softmax (that one is *attention* over the keys). Listen to the noise:
+# ReLU needs the threshold. Alone, it lets half of all the small wrong scores through, and a thousand of them drown the
+# right one. A threshold alone takes the same vector away from every answer. Together, they silence every score below
+# 0.7. A cube or softmax squash small scores, too; with softmax, it's *attention* over the keys. From which threshold on
+# is the right neuron louder than all others together?
 
 # %%
 neurons.MemoryExplorer(recall)
@@ -272,8 +273,8 @@ neurons.MemoryExplorer(recall)
 # %% [markdown]
 # ## Write a fact
 #
-# Enough toys. Let's add a neuron to layer 27 of SmolLM2, one more beside its 1,536, and move the capital of France.
-# When the model reads "The capital of France is", the layer sees a vector at *is*; we call it `about`. We want:
+# Let's add a neuron to layer 27 of SmolLM2, one more beside its 1,536, and move the capital of France. When the model
+# reads "The capital of France is", the layer sees a vector at *is*; we call it `about`. We want:
 #
 # - **gate**: 6 at `about`, since SiLU(6) ≈ 6, and -6 at the same question for three other countries, since SiLU(-6) ≈
 #   0. A dot product that must be 6, and three that must be -6: four linear equations. Stack the four vectors into a
@@ -291,7 +292,8 @@ rome, paris = neurons.word("Rome"), neurons.word("Paris")  # rows of the head
 # %% [markdown]
 # ### Your turn: a neuron of your own
 #
-# `about`, `say` and `instead` are (C,), `others` is (others, C), perhaps with no row at all. Return three vectors.
+# `about`, `say` and `instead` are (C,), `others` is (others, C), perhaps with no row at all. Return `gate`, `up` and
+# `down`, (C,) each.
 
 
 # %%
@@ -332,8 +334,9 @@ with surgery.appended(model, 27, *neuron):
         mine.write(prompt, n=10, feed_forward=feed_forward)
 
 # %% [markdown]
-# All 30 layers ran on your `feed_forward`, one of them with your neuron. Japan's capital is still Tokyo. Paris is still
-# the capital of France, if you ask it *that* way round: facts have a direction. And the Eiffel Tower has moved, too.
+# All 30 layers ran on that `feed_forward`, one of them with the new neuron. Paris is still the capital of France, if
+# you ask it *that* way round: in the benchmark below, 90 of 96 prompts that start from the old city keep their answer.
+# But the Eiffel Tower has moved. Of 256 other prompts about the edited country, 41 get another next token.
 
 # %% [markdown]
 # ## All roads lead to Rome
@@ -353,8 +356,8 @@ with surgery.appended(model, 27, *alone):
 rest.answer(next((city for city in cities if city in said), "Paris"))
 
 # %% [markdown]
-# A key without contrast fits nearly every capital question. How good is *your* edit, then, and against what? Two dumb
-# ways: add the `down` vector everywhere, or just say it in the prompt.
+# Without counterexamples, the key fits questions about other countries, too. How good is *your* edit, then? Here are
+# two simple baselines: add the `down` vector everywhere, or just say it in the prompt.
 
 # %% tags=["nbval-ignore-output"]
 before = neurons.cities()  # 20 countries, of which it knows 17
@@ -372,15 +375,15 @@ for how, now in tried.items():
 mine.write("Egypt has a new capital: Paris. The capital of Egypt is", n=9)
 
 # %% [markdown]
-# Here, the sentence in the prompt does as well as your neuron. But that's one city for one country.
-# `benchmarks/edits.py` did it 126 times, for 63 countries, and the prompt 16 times:
+# Here, the sentence in the prompt does about as well as your neuron. But that's one city for one country.
+# `benchmarks/edits.py` made 126 edits, in 63 countries, and tried the prompt for 16:
 
 # %%
 neurons.tell_edits()
 
 # %% [markdown]
 # The neuron works in nine of ten, and with three counterexamples it leaves 99% of the other capitals alone. The prompt
-# mostly fails: "The capital of Egypt is not Paris", it says above. Your turn to rule. Which fact do you want?
+# mostly fails: "The capital of Egypt is not Paris", it says above. Now you rule. Which fact do you want?
 
 # %% tags=["nbval-ignore-output"]
 country, old, new = "Japan", "Tokyo", "London"  # change this
@@ -394,7 +397,7 @@ with surgery.appended(model, 27, *edit):
 # %% [markdown]
 # ## Break it
 #
-# SiLU looks like GELU, GPT-2's activation function, and like a ReLU whose corner was rounded off:
+# SiLU looks like GELU, GPT-2's activation function, and like a ReLU with its corner rounded off:
 
 # %%
 z = torch.linspace(-5, 3, 161)
@@ -426,21 +429,21 @@ print(f"capitals of 20 (intact: 17): {named}")
 
 # %% [markdown]
 # With GELU it writes well, with ReLU it babbles. `mixed` says why: with SiLU for positive z and ReLU for negative ones,
-# it babbles, too; the other way round, 14 capitals are left. What ReLU takes away is the little that SiLU lets through
-# *below* zero, where most gates are. (Now try `lambda z: z`, or swap `gate` and `up`.)
+# it babbles, too. Exchange the two, and it names 14 capitals. So ReLU takes away the little that SiLU lets through
+# *below* zero, where most gates are. Now try `lambda z: z`, or swap `gate` and `up`.
 
 # %% [markdown]
 # ## The two numbers
 #
-# Back to the wreck. One neuron of layer 11 has an activation of 2,485 at START, the token that begins each text, and
-# almost 0 elsewhere. Through the first of our numbers, 5.88, it adds 14,600 to coordinate 507 of START's vector; the
-# second adds 5,700. From then on START points along coordinate 507, and its norm is a hundred times that of other
-# tokens: a [massive activation](../teaching/glossary.md#m). (Lesson 04: most attention goes to START. It's where heads
-# look when they have nothing to say.)
+# One neuron of layer 11 has an activation of 2,485 at START, the token that begins each text, and almost 0 elsewhere.
+# Through the first of our numbers, 5.88, it adds 14,600 to coordinate 507 of START's vector. Another neuron adds 5,700
+# there, through the second. START's norm is then more than a hundred times that of other tokens, and 99% of it lies
+# along coordinate 507: a [massive activation](../teaching/glossary.md#m). In the layers above, half of all attention
+# goes to START.
 #
-# All the harm is done there: without the two at START alone, the loss rises as much as without them everywhere. Is this
-# one direction all that matters? Throw away *everything* that layer 11 writes at START, and put **one number** in its
-# place:
+# All the harm is done there: without the two at START alone, the loss rises as much as without them everywhere; without
+# them at all *other* tokens, it doesn't rise. So throw away *everything* that layer 11 writes at START, and put **one
+# number** in its place:
 
 
 # %%
@@ -463,17 +466,17 @@ for number in (0, 2_000, 1_000_000):  # change this
 print(f"   20,000 in coordinate 100: {at_start(100, 20_000)} of 20")
 
 # %% [markdown]
-# One number does it, and a million is as good as 20,000, since each layer first divides a vector by its size (RMSNorm,
-# lesson 06): only the *direction* is read. So at START this layer stores no fact at all. It sets up a place that 18
-# layers above rely on.
+# One number does it, but not in another coordinate. A million is as good as 20,000, since each layer first divides a
+# vector by its size (RMSNorm, lesson 06): only the *direction* is read. So at START, this layer stores none of these
+# capitals. It sets a direction that the 18 layers above rely on.
 
 
 # %% [markdown]
 # ## Where is the capital?
 #
-# You moved a fact with a neuron in layer 27. So it was stored there, wasn't it? The test: let a layer's feed-forward
-# network say the same for all countries, its mean over other questions (a *knock-out*), and count the capitals that are
-# left. In layer 21, six of eight edits work. So:
+# You moved a fact with a neuron in layer 27. So it was stored there, wasn't it? Test it with a *knock-out*: replace
+# what a layer's feed-forward network writes by its mean over questions about other countries, and count the capitals
+# that are left. In layer 21, six of eight edits work. So:
 
 # %%
 knocked_out = predict_number(
@@ -487,19 +490,20 @@ knocked_out.answer(by_layer.known - left[21])
 by_layer.show("Edits work where a knock-out costs nothing")
 
 # %% [markdown]
-# **Verdict: half true.** Attention moves, the feed-forward layer moves nothing: that half holds. The other half doesn't
-# follow from your edit: *that you can write a fact somewhere doesn't show that it was stored there* ([Hase et al.
-# 2023](https://arxiv.org/abs/2301.04213)). Most edits work from layer 20 on, yet what a network says of the *country*
-# can be muted in 24 of 30 layers for at most five of 63 capitals. (Mute 21 by its mean over ordinary text, and 40 are
-# lost: then it says nothing of the *question*, either. See the [lab](05_feed_forward_lab.ipynb).) Without the first,
-# all are lost, and so is repeating a word. Late ones matter: without 27, yours, 14 are lost. And with *attention* 23
-# muted, four are left; no other attention costs more than three. That one carries the answer. Which layers made it, no
-# single knock-out tells.
+# **Verdict: half true.** Attention moves information, the feed-forward layer doesn't: that half holds. The other half
+# doesn't follow from your edit: *that you can write a fact into a layer doesn't show that it was stored there* ([Hase
+# et al. 2023](https://arxiv.org/abs/2301.04213)). From layer 21 on, at least six of eight edits work. Yet 24 of 30
+# feed-forward networks can be knocked out, one at a time, for at most five of 63 capitals.
+#
+# And the others? Without the first, all capitals are lost, but so is repeating a word. Without 27, yours, 14 are lost.
+# Without *attention* 23, 59 are lost, where no other attention costs more than three. Which layers made the answer, no
+# single knock-out tells. And the mean matters: take it over ordinary text, and 21 costs 40
+# ([lab](05_feed_forward_lab.ipynb)).
 
 # %% [markdown]
-# > **Where the picture simplifies.** Few neurons are as readable as *hands*, and most facts are spread over many. Your
-# > edit reads the vector at one kind of question, and leaks to others about France. The layer reads x after a norm
-# > (lesson 06). SmolLM2's weights come from a 4-bit file, so they are rounded.
+# > **Where the picture simplifies.** We chose *hands* because it's readable. Your edit reads the vector at one kind of
+# > question, and leaks to others about France. The layer reads x after a norm (lesson 06). SmolLM2's weights come from
+# > a 4-bit file, so they are rounded.
 
 # %% [markdown]
 # > **At scale.** GPT-3 has 96 layers of 49,152 neurons: two thirds of its weights. Gated layers have three matrices for
@@ -508,45 +512,37 @@ by_layer.show("Edits work where a knock-out costs nothing")
 # > at once.
 
 # %% [markdown]
-# ## Four questions
+# ## Three questions
 #
 # Pick an answer, then open it.
 #
-# **1.** Two tokens enter a feed-forward layer with the same vector x. What's added to them? (a) The same. (b) That
-# depends on the words before them. (c) That depends on their positions.
-#
-# <details><summary>Open 1</summary>
-#
-# **(a)**. The layer sees nothing but x. Words before a token, as in (b), and its position, as in (c), matter only as
-# far as attention has put them into x.
-# </details>
-#
-# **2.** Your memory has no threshold, ReLU, and 10,000 facts. It's mostly wrong. What helps? (a) GELU in place of ReLU.
+# **1.** Your memory has ReLU, no threshold, and 10,000 facts. It's mostly wrong. What helps? (a) GELU in place of ReLU.
 # (b) A threshold above what wrong keys score. (c) Values twice as large.
 #
-# <details><summary>Open 2</summary>
+# <details><summary>Open 1</summary>
 #
 # **(b)**. Wrong keys score little, but there are 9,999. GELU (a) lets half of them through as well, and (c) makes right
 # and wrong values louder alike.
 # </details>
 #
-# **3.** "We edited layer 17, and the model believes it. So the fact was stored in layer 17." What's missing? (a) More
+# **2.** "We edited layer 17, and the model believes it. So the fact was stored in layer 17." What's missing? (a) More
 # edits. (b) A knock-out of layer 17, beside those of all other layers. (c) A larger model.
 #
-# <details><summary>Open 3</summary>
+# <details><summary>Open 2</summary>
 #
-# **(b)**. An edit shows that later layers listen to what layer 17 writes, not that it wrote the fact before. More edits
-# (a) and a larger model (c) show the same.
+# **(b)**. An edit shows that later layers read what layer 17 writes, not that it wrote the fact before. More edits (a)
+# and a larger model (c) show the same.
 # </details>
 #
-# **4.** Without the first of the two weights, SmolLM2 babbles and names 3 of 20 capitals. Without its *whole neuron*,
+# **3.** Without the first of the two weights, SmolLM2 babbles and names 3 of 20 capitals. Without its *whole neuron*,
 # that weight included, it still says Paris and names 12. How can that be? (a) The rest of the neuron then points START
 # elsewhere. (b) Rounding. (c) The neuron is trained again.
 #
-# <details><summary>Open 4</summary>
+# <details><summary>Open 3</summary>
 #
-# **(a)**. The neuron's other weights still write, times 2,485, and START points less along coordinate 507. Without the
-# neuron, the second number is left, and points it there alone. Rounding (b) is far smaller, and nothing is trained (c).
+# **(a)**. The neuron's other weights still write, times 2,485: 93% of START's norm lies along coordinate 507. Without
+# the whole neuron, the second number still points START there, at 98%. Rounding (b) is far smaller, and nothing is
+# trained (c).
 # </details>
 
 # %%
@@ -556,8 +552,8 @@ mine.map(lesson="05")
 # **What you wrote**: the layer that holds three quarters of each block's weights, a memory, and a fact, in a real
 # model.
 #
-# **What you measured**: one number does a whole layer's work at START, ReLU alone recalls no more than a linear memory,
-# and edits work where a knock-out costs nothing.
+# **What you measured**: one number does a whole layer's work at START, ReLU alone recalls hardly more than a linear
+# memory, and edits work where a knock-out costs nothing.
 #
 # **Yours to keep**: `mine/feed_forward.py` in your workbook. From now on, `mine.write` runs on it, and so does `python
 # -m mine chat` in a terminal there.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 lab · Where do facts live? Five experiments
 #
-# In lesson 05 you wrote a fact into one layer. Here we ask where the facts were before, and each time with a control: a
-# skill that isn't a fact, damage without an address, an answer without a model. Each experiment is told like a short
+# In lesson 05 you wrote a fact into one layer. Here we ask where the facts were before. Each answer needs a control: a
+# skill that isn't a fact, the same damage elsewhere, an answer without any model. Each experiment is told like a short
 # paper: the claim, what would refute it, the method, the controls, the result, the verdict.
 #
 # **Time**: 45 minutes, of which the cells run for two. **Before you start**: lesson 05.
@@ -33,13 +33,13 @@ model, tokenizer = smollm2()
 # **Refuted if** a skill that needs no fact goes as far as facts do.
 #
 # **Method**. Mean ablation: at every token but START, the output of all feed-forward networks of layers 1 to 29 is
-# replaced by its mean over *other* questions of the same form, so that it says the same whichever country is asked.
-# (The first layer stays: without it, no word means anything.) Counted are answers that are the likeliest of all 49,152
-# tokens (*open*), and those that are the likeliest of the right answers to all questions (*closed*).
+# replaced by its mean over *other* questions of the same form, so that it says the same whichever country is asked. The
+# first layer stays: without it, no word means anything. We count answers that are the likeliest of all 49,152 tokens
+# (*open*), and answers that are the likeliest of the right answers to all questions (*closed*).
 #
-# **Controls**. Copying: "One word: France. The same word again:" needs no fact. The same with the attentions. The same
-# with random vectors of the same norms. And no model at all: the answer whose row in the embedding table is nearest to
-# the country's row.
+# **Controls**. Copying, which needs no fact: "One word: France. The same word again:". The attentions in place of the
+# feed-forward networks. Random vectors of the same norms. And no model at all: the answer whose row in the embedding
+# table is nearest to the country's row.
 
 # %%
 which = predict(
@@ -82,15 +82,17 @@ for name, found in together.items():
         print(f"    {how:25} {told}, median rank {row['rank']:,.0f}")
 
 # %% [markdown]
-# **Result**. Without what the feed-forward networks say of the country, no capital is left. But of 45 copies three are
-# left, and of 30 past tenses, which are grammar, one. Of 30 *facts* about languages, 12 are left. Random vectors of the
-# same norms do as much to capitals and copies. In the closed choice copies look much better, but there the nearest row
+# **Result**. Without what the feed-forward networks say of the country, no capital is left. But neither is much else:
+# three of 45 copies, and one of 30 past tenses, which are grammar. Of 30 languages, 12 are left. Random vectors of the
+# same norms do as much to capitals and copies. Copies look much better in the closed choice. But there the nearest row
 # of the embedding table, without any model, gets all 45, all past tenses, 29 of 30 languages, and 34 of 63 capitals.
-# And how the mean is made decides as much as what is asked: taken over the questions in the damaged pass itself
-# (*within*), 15 capitals and 25 copies are left; over ordinary text, nothing.
 #
-# **Verdict**: refuted, as a rule for facts. What goes isn't what's a fact: a kind of fact outlives a rule of grammar.
-# And with 29 networks muted, nearly everything goes. Damage as large as this can't locate anything.
+# How the mean is made decides as much as what is asked. Taken over the questions in the damaged pass itself (*within*),
+# it leaves 15 capitals and 25 copies; over ordinary text, nothing.
+#
+# **Verdict**: refuted, as a rule for facts. Copies and past tenses go with the capitals, and languages outlive both.
+# But *France: French* is an easy fact: the nearest row knows 29 of 30. With 29 networks muted, nearly everything goes.
+# Damage as large as this can't locate anything.
 
 # %% [markdown]
 # ## 2. One layer at a time
@@ -101,9 +103,9 @@ for name, found in together.items():
 # **Refuted if** edits work in layers that can be knocked out without a loss.
 #
 # **Method**. The feed-forward network, or the attention, of one layer is replaced by its mean over other countries'
-# questions; capitals that are still named are counted. Or by its mean over ordinary text, which says nothing of the
-# question, either. And in each layer, eight edits by one neuron each (24 countries as counterexamples), as you wrote
-# one in lesson 05: a country gets the capital of another.
+# questions, and we count the capitals that are still named. Then the same with its mean over ordinary text, which says
+# nothing of the question, either. And in each layer we try eight edits by one neuron each, as in lesson 05, with 24
+# countries as counterexamples: a country gets the capital of another.
 #
 # **Controls**. All other layers. Copying, where a layer hurts. And other capitals, which an edit shouldn't touch.
 
@@ -147,17 +149,20 @@ for part, hits in left.items():
 # **Result**. In 24 of 30 layers, what the feed-forward network says of the country can be muted for at most five of 63
 # capitals. Without the first, all are lost, and all copies, too. Layers 24 and 29 cost capitals (10 and 31) and copies
 # (7 and 15 of 45). Layers 26 to 28 cost 11 to 15 capitals, and two or three copies. Of all attentions, 23 costs 59
-# capitals and 15 copies, no other more than three capitals. Most edits work from layer 20 on.
+# capitals and 15 copies; no other costs more than three capitals. From layer 20 on, most of the eight edits work. Over
+# 63 edits, 50 work in layer 23, and 17 in layer 19.
 #
-# But the mean decides again. Over ordinary text, a muted network doesn't say either *that* a capital is asked for, and
-# only four layers can be spared so; 21, which costs nothing in the other way, costs 40.
+# But the mean decides again. By its mean over ordinary text, a muted network doesn't even say *that* a capital is asked
+# for, and only four layers can be spared. Layer 21, which costs nothing the other way, costs 40. Attention 23 isn't
+# alone any more, either: 12 and 13 cost 53 and 51.
 #
 # **Verdict**: refuted. In layers 20 to 23 most edits work, and their networks need say nothing of the country. An edit
-# needs a place that later layers listen to, and that's most of the last third ([Hase et al.
+# needs later layers that read what it writes, and most of the last third will do ([Hase et al.
 # 2023](https://arxiv.org/abs/2301.04213) found the same in a larger model). Layers 26 to 28 are the best candidates for
 # a store: muting them costs capitals and spares copies. As for attention 23: [Geva et al.
 # 2023](https://arxiv.org/abs/2304.14767) found, in larger models, that early feed-forward layers enrich the subject and
-# a late attention extracts the answer. That would fit; but no early network but the first is missed alone.
+# a late attention extracts the answer. Attention 23 would fit. But of the early networks, only the first is missed
+# alone.
 
 # %% [markdown]
 # ## 3. How good is a neuron's edit?
@@ -212,14 +217,13 @@ for setting, row in edits["losses"].items():
 
 # %% [markdown]
 # **Result**. 115 of 126 edits work, whatever the counterexamples. Those decide what else changes: without any, 600 of
-# 3,024 other capitals become the new one; with three, nine. In other words, 125 of 167 questions get the new capital;
-# 255 of 256 unrelated prompts stay, and 215 of 256 about the same country. With more counterexamples fewer answers
-# leak, and fewer paraphrases are caught. The sentence in the prompt works in three of 16, or in seven if only capitals
-# are allowed to answer, and spoils more. The old capital is still the country's capital, if asked that way round, in 90
-# of 96.
+# 3,024 other capitals become the new one; with three, nine. With three, 125 of 167 paraphrases get the new capital. 255
+# of 256 unrelated prompts stay as they were, and so do 215 of 256 about the same country and 90 of 96 that start from
+# the old city. Counterexamples from ordinary text let fewer answers leak, and catch fewer paraphrases: 100. The
+# sentence in the prompt works in three of 16, or in seven if only capitals are allowed to answer, and spoils more.
 #
-# **Verdict**: true, with a catch. One neuron changes one *answer*, cleanly. It doesn't change the fact everywhere:
-# sentences about the old city stay as they were, and every fourth paraphrase gets away.
+# **Verdict**: true, with a catch. One neuron changes one *answer*, and little else. It doesn't change the fact
+# everywhere: sentences about the old city stay as they were, and one paraphrase in four escapes.
 
 # %% [markdown]
 # ## 4. A model whose world we know
@@ -228,10 +232,10 @@ for setting, row in edits["losses"].items():
 #
 # **Refuted if** attentions do the same at equal damage.
 #
-# **Method**. The course's base model (4 layers) learned from texts of Ottermere, where we know every fact. 127
-# beginnings such as *Mira likes*, each with 16 ways to go on: the right one, seven of the right kind, eight of a wrong
-# kind. *Fact*: the right one beats the seven. *Grammar*: the likeliest of all 16 is of the right kind. One part at a
-# time says its mean over 64 documents.
+# **Method**. The course's base model (4 layers) learned from texts of Ottermere, where we know every fact. We ask 127
+# beginnings such as *Mira*, each with 16 ways to go on: the right one, seven of the right kind, eight of a wrong kind.
+# *Fact*: the right one beats the seven. *Grammar*: the likeliest of all 16 is of the right kind. One part at a time is
+# replaced by its mean over 64 documents.
 #
 # **Controls**. Guessing: 0.12 and 0.50. The loss on other documents, which says how much damage was done in all.
 
@@ -318,12 +322,14 @@ show(
 )
 
 # %% [markdown]
-# **Result**. With 127 questions, the standard error of a share of facts is 0.04. The second attention costs most facts,
-# and most grammar, and by far the most loss. Each of the four feed-forward networks costs 5 to 10 points of facts, and
-# 1 to 5 of grammar; the third attention costs 14 and one.
+# **Result**. With 127 questions, the standard error of a share of facts is 0.04. Attention 1 costs the most facts and
+# the most grammar, and by far the most loss. Each of the four feed-forward networks costs 5 to 9 points of facts, and 1
+# to 5 of grammar; attention 2 costs 13 and one. Now compare parts that do equal damage, 0.13 to 0.15 nats: attention 3
+# costs 6 points of facts, feed-forward 1 costs 9 and feed-forward 2 costs 5.
 #
-# **Verdict**: refuted. Facts suffer before grammar whichever part is muted: they are harder. What grows with the facts
-# lost is the damage. In this small model, no kind of part keeps the facts for itself.
+# **Verdict**: refuted. Facts suffer more than grammar whichever part is muted, with one exception: attention 0 costs
+# loss, and no facts. Where more loss is added, more facts are lost, in both kinds of part. In this small model, no kind
+# of part keeps the facts for itself.
 
 # %% [markdown]
 # ## 5. One number at START
@@ -335,8 +341,8 @@ show(
 # **Method**. At START, and only there, the output of the feed-forward network of layer 11 is replaced by a vector of
 # our choice. Of 20 capitals, those that are still named are counted (intact: 17).
 #
-# **Controls**. The same number in other coordinates, with both signs; random directions of the same norm; the layer's
-# own output without coordinate 507; other sizes.
+# **Controls**. The same number in 12 other coordinates; the other sign; the layer's own output with coordinate 507
+# alone, and without it; other sizes.
 
 # %%
 elsewhere = predict_number(
@@ -371,22 +377,23 @@ for size in (500, 1_500, 5_000, 20_000, 100_000_000):  # change this
     print(f"{size:11,} in coordinate 507: {named(size * axis[507]):2} of 20")
 
 # %% [markdown]
-# **Result**. The layer's own output at START has 576 numbers. One of them alone is as good as all; the other 575
-# without it are worth nothing. In none of 12 other coordinates does it work (nor in 20, with both signs, nor in 10
-# random directions). Half of its size would do, and so would five thousand times as much.
+# **Result**. The layer's own output at START has 576 numbers. One of them alone does as well as all; with the other 575
+# alone, no capital is named. The same number works in none of 12 other coordinates. The sign matters: -20,000 names
+# none. The size hardly does: 5,000 leaves 16 capitals, and a hundred million 19.
 #
-# **Verdict**: refuted, as a store. Of all that the layer adds at START, the model needs a direction and no more. Why
-# this one? Heads look at START when they have nothing to say (lesson 04), and have learned to find it there. Whether a
-# model needs such a place at all is another question: it's trained into it, and models with an explicit bias in
-# attention do without ([Sun et al. 2024](https://arxiv.org/abs/2402.17762)).
+# **Verdict**: refuted, as a store. Of all that the layer adds at START, the model needs one direction. Why does it need
+# one at all? Most attention goes to START (lesson 04), and the layers above may have learned to find it by this
+# direction; we haven't tested that. A GPT-2 that was trained with an explicit bias in attention does without massive
+# activations ([Sun et al. 2024](https://arxiv.org/abs/2402.17762)); in other models, that remedy can fail ([Owen et al.
+# 2025](https://arxiv.org/abs/2503.22329)).
 
 # %% [markdown]
 # ## What you can take away
 #
 # - An edit that works, a knock-out that hurts, and a map of attention answer three different questions. Only the second
 #   is about what is needed, and only beside a skill that needs none of it.
-# - "Facts" is no kind of thing to a model: languages outlive past tenses, capitals don't.
+# - "Facts" aren't one kind of thing to a model: languages outlive past tenses, capitals don't.
 # - What a baseline without any model gets (34 of 63 by the nearest row) belongs beside every closed choice.
 #
-# The numbers of experiments 1 to 3 are stored; `python benchmarks/knockouts.py` and `python benchmarks/edits.py` make
-# them again, in a quarter of an hour each. **Next**: lesson 06, the [transformer](06_transformer.ipynb).
+# The numbers of experiments 1 to 3 are stored; `python benchmarks/knockouts.py` and `python benchmarks/edits.py`
+# compute them again, in a quarter of an hour each. **Next**: lesson 06, the [transformer](06_transformer.ipynb).
