@@ -414,12 +414,17 @@ def with_activation(activation):
     return lambda x, gate, up, down: (activation(x @ gate.T) * (x @ up.T)) @ down.T
 
 
-def mixed(z):
-    return torch.where(z < 0, F.relu(z), F.silu(z))  # change this: exchange the two
+def relu_below(z):
+    return torch.where(z < 0, F.relu(z), F.silu(z))
 
 
-named = {}
-for name, activation in {"GELU": F.gelu, "ReLU": F.relu, "mixed": mixed}.items():
+def relu_above(z):
+    return torch.where(z < 0, F.silu(z), F.relu(z))
+
+
+named, activations = {}, {"GELU": F.gelu, "ReLU": F.relu}  # change this: "ELU": F.elu
+activations |= {"ReLU below 0": relu_below, "ReLU above 0": relu_above}
+for name, activation in activations.items():
     layer = with_activation(activation)
     mine.write(PROMPT, n=12, feed_forward=layer)
     with surgery.replaced(model, feed_forward=layer):
@@ -428,8 +433,8 @@ stands.answer(choices[(named["GELU"] < 8) * 2 + (named["ReLU"] < 8)])
 print(f"capitals of 20 (intact: 17): {named}")
 
 # %% [markdown]
-# With GELU it writes well, with ReLU it babbles. `mixed` says why: with SiLU for positive z and ReLU for negative ones,
-# it babbles, too. Exchange the two, and it names 14 capitals. So ReLU takes away the little that SiLU lets through
+# With GELU it writes well, with ReLU it babbles. The last two say why: with ReLU for negative z and SiLU for positive
+# ones, it babbles, too. The other way round, it writes. So ReLU takes away the little that SiLU lets through
 # *below* zero, where most gates are. Now try `lambda z: z`, or swap `gate` and `up`.
 
 # %% [markdown]
@@ -487,7 +492,7 @@ knocked_out = predict_number(
 by_layer = neurons.where_facts_are()
 left = by_layer.without["feed-forward"]
 knocked_out.answer(by_layer.known - left[21])
-by_layer.show("Edits work where a knock-out costs nothing")
+by_layer.show("Edits also work where a knock-out costs nothing")
 
 # %% [markdown]
 # **Verdict: half true.** Attention moves information, the feed-forward layer doesn't: that half holds. The other half

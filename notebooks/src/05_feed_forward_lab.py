@@ -9,6 +9,7 @@
 
 # %%
 import random
+import re
 
 import torch
 
@@ -131,7 +132,7 @@ print(f"{edit['kept']} of {edit['others']} other capitals kept")
 
 # %%
 by_layer = neurons.where_facts_are()
-by_layer.show("Attention 23 is needed, and most edits work from layer 20 on")
+by_layer.show("Attention 23 is needed, and most edits work from layer 21 on")
 left, singles = by_layer.without, knockouts["singles"]["capitals"]
 for part, hits in left.items():
     by_text = [
@@ -199,6 +200,7 @@ for name, row in edits["rows"].items():
     counts = {
         key: f"{row[key]['hits']:3} of {row[key]['of']:4}" for key in ("works", "kept")
     }
+    name = re.sub(r"block (\d+)", lambda found: f"layer {int(found[1]) - 1}", name)
     print(f"{name:24} works {counts['works']}, others kept {counts['kept']}", end="")
     print(f", became the new city {row['became new']['hits']}")
 
