@@ -28,6 +28,11 @@ SEED = 0
 LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting."
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
 STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
+IN_PLACE = "modified by an inplace operation"  # torch, where a number that a gradient needs is gone
+OVERWRITTEN = (
+    "The result is right, but no model could learn through it: numbers that its gradient needs are overwritten.",
+    "Make a new tensor, `x = x + ...`, in place of `x += ...`, `x[...] = ...` or `.add_(...)`.",
+)
 IN_THE_LINE = ", in the line: "
 ONCE = "Compute what is the same for all items once, before the loop. The model's list has 49,152 of them."
 MAX_PRINTED = 300  # characters of what a function prints
@@ -281,6 +286,8 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
         reply = asked(answer, call)
         if reply.trouble is not None:
             trouble, _, line = reply.trouble.partition(IN_THE_LINE)
+            if IN_PLACE in trouble:
+                return Verdict("not right yet", *OVERWRITTEN, line=line)
             return Verdict("not right yet", f"The result is right, but its gradient {trouble}.", STAY, line=line)
         for path, gradient in wanted.items():
             got = reply.value.get(path)

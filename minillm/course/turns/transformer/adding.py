@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
@@ -27,6 +28,8 @@ def block(x, weights, layer, settings):
     return x + feed_forward(normed, gate, up, down)
 
 
+NAME = r"(attention_norm|feedforward_norm|feedforward\.(gate|up|down))"  # what the page's table lists
+
 turn = Turn(
     "06.block",
     "A block of the transformer",
@@ -42,15 +45,19 @@ turn = Turn(
     ),
     errors={
         r"KeyError: '(attention|feedforward|gate|up|down)": "Names are complete: "
-        'f"blocks.{layer}.feedforward.gate.weight". The page prints all of them.',
-        r"KeyError: 'blocks\.\d+\.[\w.]+\.weight'": "Blocks are numbered from 0: use `layer` as it is.",
-        r"KeyError: 'blocks\.": "Each name ends in `.weight`; the page prints all of them.",
-        r"KeyError": "`weights` has complete names; the page prints all of them.",
+        'f"blocks.{layer}.feedforward.gate.weight". The page has a table of them.',
+        r"KeyError: 'blocks\.\{": 'The braces are filled in only in an f-string: f"blocks.{layer}. ...".',
+        rf"KeyError: 'blocks\.\d+\.{NAME}\.weight'": "The 3 in the page's table is an example: use `layer`, as it is.",
+        rf"KeyError: 'blocks\.\d+\.{NAME}'": "Each name ends in `.weight`.",
+        r"KeyError: 'blocks\.": "Compare it with the page's table, letter by letter: `attention_norm`, "
+        "`feedforward_norm`, `feedforward.gate`.",
+        r"KeyError": "`weights` has complete names; the page has a table of them.",
         r"heads\(\) (missing|takes)": "`heads(normed, weights, layer, settings)` finds its matrices by itself.",
         r"feed_forward\(\) (missing|takes)": "`feed_forward(normed, gate, up, down)` wants its three matrices.",
         r"rms_norm\(\) (missing|takes)": "`rms_norm(x, weight)` wants the vector and its weights.",
         r"mat1 and mat2 shapes|must match the size|size mismatch": "Which matrix is which? `gate` and `up` are (F, C), "
         "`down` is (C, F); `heads` and `feed_forward` take (T, C).",
+        r"not enough values|too many values|too many indices|Dimension out of range": "There's no batch: x is (T, C).",
         r"changed the input": "`x += ...` writes into the caller's tensor. `x = x + ...` makes a new one.",
         r"name '(self|attention_norm|norm1|norm2|norm|attn|mlp|ffn|w|attention|angles|cache)' is not defined": "This "
         "is a function: everything it needs is in its four arguments, and `heads`, `feed_forward` and `rms_norm` are "
@@ -233,6 +240,16 @@ _STEPS = (
 )
 for _sentence, _hint, _step in _STEPS:
     probe.mistake(_sentence, _hint, made_of(_step))
+
+
+@probe.mistake("That's LayerNorm: the mean of each row is subtracted.", "Use your `rms_norm`.")
+def _layer_norm(x, weights, layer, settings):
+    _, _, attend, feed = _parts(weights, layer, settings)
+    first, second = (weights[f"blocks.{layer}.{part}_norm.weight"] for part in ("attention", "feedforward"))
+    x = x + attend(functional.layer_norm(x, first.shape, first))
+    return x + feed(functional.layer_norm(x, second.shape, second))
+
+
 probe.mistake(
     "Always the weights of block 0.",
     'Use the argument: f"blocks.{layer}. ...".',

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor
+from torch.nn import functional
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
@@ -98,6 +99,13 @@ def _streams(
     return mine, right, 0.01
 
 
+def _stretched(rng: random.Random, L: int, T: int, C: int, at: int, factor: float) -> Call:
+    """Streams that part at a depth by a factor."""
+    mine, right, tolerance = _streams(rng, L, T, C, None, 0, [])
+    mine[at:] *= factor
+    return mine, right, tolerance
+
+
 def _calls(rng: random.Random) -> list[Call]:
     return [
         _streams(rng, 3, 2, 2, 1, 1, [0.1, 0.2]),
@@ -110,6 +118,7 @@ def _calls(rng: random.Random) -> list[Call]:
         _streams(rng, 5, 4, 3, 1, 2, [0.033, 0.05, 0.004], start=3.0),
         _streams(rng, 5, 4, 3, 1, 3, [0.05, 0.5], start=3.0),
         _streams(rng, 4, 3, 3, 1, None, [0.1, 0.2]),
+        _stretched(rng, 3, 2, 3, 1, 1.005),
     ]
 
 
@@ -133,9 +142,14 @@ def _kind(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         return "A list is returned.", "Return the first depth as a number, or None where nothing differs."
     if any(type(result) is Tensor and result.numel() != 1 for result in got):
         return "A tensor with several numbers is returned.", "Return the first depth as a number, or None."
+    if any(type(result) is Tensor and result.dim() for result in got):
+        return "A tensor with an axis is returned.", "Return the number itself: `.item()` makes one of it."
     nothing = [gave for wanted, gave in zip(right, got, strict=True) if wanted is None]
     if any(gave == -1 for gave in nothing if type(gave) is int):
         return "-1 is returned where nothing differs.", "Return None there."
+    wrong = [gave for wanted, gave in zip(right, got, strict=True) if wanted != gave]
+    if any(gave is not None for gave in got) and all(gave is None for gave in wrong):
+        return "In some cases, None is returned although something differs.", "In this case, which token is off?"
     if all(gave == len(call[0]) for call, wanted, gave in zip(calls, right, got, strict=True) if wanted is None):
         return "The number of depths is returned where nothing differs.", "Return None there."
     return None
@@ -160,6 +174,21 @@ probe.mistake(
     "The limit is taken from the longest token: START hides the others.",
     "Each token has its own limit: compare (T,) with (T,).",
     partial(_found, limit=lambda ours, theirs, tolerance: tolerance * theirs.norm(dim=-1).max()),
+)
+
+
+@probe.mistake(
+    "The limit is taken from the longest token of all depths: START hides the others.",
+    "Each token has its own limit at each depth.",
+)
+def _one_limit(mine, right, tolerance):
+    return _found(mine, right, tolerance, limit=lambda *_: tolerance * right.norm(dim=-1).max())
+
+
+probe.mistake(
+    "The tolerance is always 0.001.",
+    "Use the argument `tolerance`.",
+    lambda mine, right, tolerance: differs(mine, right, 0.001),
 )
 probe.mistake(
     "Numbers are compared, not vectors: a number that happens to be near 0 is allowed next to nothing.",
@@ -188,6 +217,38 @@ probe.mistake(
     "The differences are averaged over the tokens.",
     "One token that is off is enough: compare each with its own limit.",
     partial(_found, off=lambda apart, limit: not apart.mean() <= limit.mean()),
+)
+probe.mistake(
+    "The shares are averaged over the tokens.",
+    "One token that is off is enough: compare each with its own limit.",
+    partial(
+        _found,
+        apart=lambda ours, theirs, tolerance: ((ours - theirs).norm(dim=-1) / theirs.norm(dim=-1)).mean(),
+        limit=lambda ours, theirs, tolerance: tolerance,
+    ),
+)
+probe.mistake(
+    "The norms are taken over the tokens: one per column.",
+    "A vector is a row: `.norm(dim=-1)`.",
+    partial(
+        _found,
+        apart=lambda ours, theirs, tolerance: (ours - theirs).norm(dim=0),
+        limit=lambda ours, theirs, tolerance: tolerance * theirs.norm(dim=0),
+    ),
+)
+probe.mistake(
+    "Directions are compared: a vector that points the same way may have another length.",
+    "Take the norm of the difference.",
+    partial(
+        _found,
+        apart=lambda ours, theirs, tolerance: 1 - functional.cosine_similarity(ours, theirs, dim=-1),
+        limit=lambda ours, theirs, tolerance: tolerance,
+    ),
+)
+probe.mistake(
+    "The last depth isn't compared.",
+    "There are L + 1 depths: `len(mine)`.",
+    partial(_found, depths=lambda n: range(n - 1)),
 )
 probe.mistake(
     "Nothing may differ at all, not even by rounding.",
@@ -288,4 +349,9 @@ nan.mistake(
     "NaN counts as no difference.",
     "A NaN in your model is a bug: don't turn it into 0.",
     partial(_found, apart=lambda ours, theirs, tolerance: (ours - theirs).nan_to_num(0.0, 0.0, 0.0).norm(dim=-1)),
+)
+nan.mistake(
+    "The limit is taken from `mine`: with an infinity in it, everything is allowed.",
+    "Take the norm of the right vector.",
+    partial(_found, limit=lambda ours, theirs, tolerance: tolerance * ours.norm(dim=-1)),
 )

@@ -10,6 +10,7 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
@@ -93,6 +94,8 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
     pairs = list(zip(right, got, strict=True))
     if all(result.shape in ((len(wanted), 1), (len(wanted),)) for wanted, result in pairs):
         return "One number per token is returned.", "That's what to divide by. Return x, divided and weighted: (T, C)."
+    if all(difference(wanted[0], result.reshape(-1)) is None for wanted, result in pairs):
+        return "Only the first row is there.", "Is `return` inside the loop? It ends the function in the first round."
     if all(result.dim() == 0 for result in got):
         return "A single number is returned.", "Return (T, C): each row of x, divided and weighted."
     if all(result.shape == (1, *wanted.shape) for wanted, result in pairs):
@@ -134,6 +137,16 @@ def _by_deviation(x, weight, eps):
     return x / ((x - x.mean(-1, keepdim=True)).square().mean(-1, keepdim=True) + eps).sqrt() * weight
 
 
+rows.mistake(
+    "The rows are divided by their standard deviation, and `std` or `var` divides by C - 1.",
+    "A standard deviation subtracts the mean first. Average the squares of x itself.",
+    partial(_normed, size=lambda x, eps: x.std(-1, keepdim=True) + eps),
+)
+rows.mistake(
+    "The sum of squares is divided by 576, whatever C is.",
+    "C is `x.shape[-1]`; `.mean(...)` counts by itself.",
+    partial(_normed, size=lambda x, eps: (x.square().sum(-1, keepdim=True) / 576 + eps).sqrt()),
+)
 rows.mistake(
     "The weights are missing.",
     "At the end, multiply by `weight`: a number per column.",

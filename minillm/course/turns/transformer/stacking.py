@@ -9,6 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_dtype
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.transformer.adding import block
@@ -42,12 +43,16 @@ turn = Turn(
         "differs from case to case.",
         r"KeyError: '(embedding|head|final_norm|norm|lm_head|embed|wte|ln_f|tok_emb|model)": "The names are "
         "`embedding.weight`, `final_norm.weight` and `head.weight`.",
+        r"KeyError: '(pos|wpe)": "There's no table of positions: the heads of each block rotate.",
         r"KeyError: '(n_layers|n_layer|num_layers|L|n)'": '`settings["layers"]` says how many blocks there are.',
         r"mat1 and mat2 shapes|size mismatch": "`head.weight` is (V, C), a row per token: multiply by its transpose, "
         "`.T`.",
         r"block\(\) (missing|takes|got)": "`block(x, weights, layer, settings)` finds its weights by the number of its "
         "layer.",
         r"rms_norm\(\) (missing|takes|got)": "`rms_norm(x, weight)` wants the vectors and `final_norm.weight`.",
+        r"'int' object is not subscriptable": "`block(x, weights, layer, settings)`, in this order.",
+        r"but got: long": "`one_hot` makes whole numbers: `.float()` first, or look the rows up with `[ids]`.",
+        r"size of tensor a": "`final_norm.weight` has C numbers: it fits the stream, (T, C), not the logits, (T, V).",
         r"'int' object is not iterable": "`range(...)` counts them.",
         r"name '(self|L|n_layers|model|T|blocks|wte|w|embedding|head|layers)' is not defined": "Everything is in the "
         "three arguments, and `block` and `rms_norm` are there already.",
@@ -99,10 +104,12 @@ def _result(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
     if any(type(result) is not Tensor for result in got):
         return None
     triples = list(zip(calls, right, got, strict=True))
-    for (ids, weights, _), wanted, result in triples:
-        stream = (len(ids), weights["embedding.weight"].shape[1])
-        if result.shape == stream != tuple(wanted.shape):
-            return "The stream is returned, without the head.", "The logits are its product with `head.weight`: (T, V)."
+    if all(
+        result.shape == (len(ids), weights["embedding.weight"].shape[1]) for (ids, weights, _), _, result in triples
+    ):
+        return "The stream is returned, without the head.", "The logits are its product with `head.weight`: (T, V)."
+    if all(difference(wanted[:, ids], result) is None for (ids, _, _), wanted, result in triples):
+        return "The head has only the rows of `ids`.", "Every token may come next: take all rows of `head.weight`."
     if all(result.shape in ((wanted.shape[1],), (1, wanted.shape[1])) for _, wanted, result in triples):
         return "Only one row is returned.", "Return the logits after every token: (T, V)."
     if all(result.shape == (len(wanted),) for _, wanted, result in triples):
@@ -150,6 +157,17 @@ probe.mistake(
     "Each block has its own norms. The rows go in as they are.",
     lambda ids, weights, settings: _run(
         ids, weights, settings, first=lambda x: rms_norm(x, weights["final_norm.weight"])
+    ),
+)
+probe.mistake(
+    "The last norm comes before the first block.",
+    "It comes after the last one: the head reads through it.",
+    lambda ids, weights, settings: _run(
+        ids,
+        weights,
+        settings,
+        first=lambda x: rms_norm(x, weights["final_norm.weight"]),
+        last=lambda x, weight: x,
     ),
 )
 probe.mistake(
