@@ -7,8 +7,8 @@
 # **The claim**: a transformer is a pipeline. Each layer takes what the layer before it made and makes something better
 # of it. Half of that is true. Which half?
 #
-# **You will write** a norm, a block, and the whole model, about 15 lines in all; and a test that finds bugs that no
-# reader would find.
+# **You will write** a norm, a block, and the whole model, about 15 lines in all; and a test for bugs that nobody would
+# notice in the text.
 #
 # **Time**: 80 minutes. **Before you start**: lessons 04 (attention) and 05 (feed-forward), or let the course's parts
 # stand in. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a
@@ -38,9 +38,9 @@ whole = mine.write(PROMPT)
 without_23 = mine.write(PROMPT, order=stack.all_but(23))  # change this: 0, 11, 17
 
 # %% [markdown]
-# No errors, and perfect English. It has just moved to New York. Without 17 you'll hardly notice anything; without 0
-# it's wreckage. Try a few, then guess. [Loss](../teaching/glossary.md#l) is the average surprise per token, here on
-# twelve texts; the intact model has 2.9 [nats](../teaching/glossary.md#n).
+# No error, and perfect English: the capital has just moved to New York. Try 17, then 0, then guess.
+# [Loss](../teaching/glossary.md#l) is the average surprise per token, here on twelve texts. The intact model has 2.9
+# [nats](../teaching/glossary.md#n).
 
 # %%
 spare = predict_number(
@@ -56,19 +56,18 @@ stack.show_costs(
 )
 
 # %% [markdown]
-# Count again with a line at 1 nat and it's 24: the number depends on where we draw it, the picture doesn't. And look at
-# block 23. It costs 0.3 nats, next to nothing. Without it the model names **none** of 20 capitals (with it, 17). An
-# average over ordinary text can't see what a block is good for.
+# With the line at 1 nat, it's 24. Now look at block 23: it costs 0.3 nats, and without it the model names **none** of
+# 20 capitals. With all blocks, it names 17. Block 12 is the same: 0.1 nats, no capital. Without one of the other 20
+# spare blocks, it names 3 to 19. An average over ordinary text doesn't show what a block is good for.
 #
-# But why can it lose any at all? Take a wheel out of a gearbox, and the box stops. That's today's idea: **here, nothing
-# is ever replaced.**
+# Why can it lose any at all? Take a wheel out of a gearbox, and it stops. But here, **nothing is ever replaced.**
 
 # %% [markdown]
 # ## One sum per token
 #
-# Each token has one vector of C = 576 numbers, its [residual stream](../teaching/glossary.md#r). A part of the model
-# reads a copy of it, and what it finds it **adds**. The embedding begins the sum. Then attention and feed-forward of
-# block 0 add something, then those of block 1, and so on: 1 + 2 · 30 = 61 writes. The head reads the sum.
+# Each token has one vector of C = 576 numbers, its [residual stream](../teaching/glossary.md#r). Each part of the model
+# reads a copy of it, and **adds** its result. The embedding begins the sum. Then attention and feed-forward of block 0
+# add something, then those of block 1, and so on: 1 + 2 · 30 = 61 writes. The head reads the sum.
 
 # %%
 added = stack.writes(PROMPT)  # (61, T, C)
@@ -82,25 +81,24 @@ stack.show_writes(
 )
 
 # %% [markdown]
-# A bar is one write: how much longer (or shorter) it made the vector. Most are small beside the sum, so without one,
-# most of the sum is still there (lesson 00 measured it). And START, the token in front of each text? The feed-forward
-# of block 11 makes its vector 20,000 long. (Lesson 05 finds the two weights that do it; the
-# [lab](06_transformer_lab.ipynb) looks at what it's for.)
+# A bar is one write: how much longer or shorter it made the vector. Leave one out, and the rest of the sum is still
+# there. START begins each text, and the feed-forward of block 11 makes its vector 20,000 long. The
+# [lab](06_transformer_lab.ipynb#3.-What-is-START's-long-vector-for?) asks what for.
 
 # %% [markdown]
 # ## Norms
 #
-# There's a catch. If a part adds something about as long as what it reads, the vector grows by a factor of √2 with
-# every write. After 60 writes, that's 2³⁰. So each part reads a copy that's brought to one size first, its root mean
-# square to 1. We call that RMSNorm ([Zhang & Sennrich 2019](https://arxiv.org/abs/1910.07467)):
+# There's a catch. If each part adds a vector as long as the one it reads, in an unrelated direction, the sum grows by a
+# factor of √2 per write. After 60 writes, that's 2³⁰. So each part reads a copy that is first scaled to a root mean
+# square of 1. That's RMSNorm ([Zhang & Sennrich 2019](https://arxiv.org/abs/1910.07467)):
 #
 # 1. square all C numbers of a token, take the **mean**, add a tiny `eps`, take the **root**,
 # 2. divide the token's vector by it,
 # 3. multiply column c by `weight[c]`, which training has set.
 #
-# (GPT-2's [LayerNorm](../teaching/glossary.md#l) also subtracts the mean first.)
+# GPT-2's [LayerNorm](../teaching/glossary.md#l) also subtracts the mean first, and adds a bias at the end.
 #
-# For the vector (3, 4): the mean square is 12.5, its root 3.54, and the result (0.85, 1.13), if both weights are 1.
+# Take the vector (3, 4), with both weights 1: the mean square is 12.5, its root 3.54, and the result (0.85, 1.13).
 
 # %% [markdown]
 # ### Your turn: the norm
@@ -138,9 +136,8 @@ sizes = [stream.square().mean().sqrt().item() for stream in (plain, normed)]
 print(f"without a norm: {sizes[0]:.1e}; with yours: {sizes[1]:.1f}")
 
 # %% [markdown]
-# Two to the thirtieth is 1.1e9, and the root of 61 is 7.8. With a norm, each write has size 1, so the *squares* add up.
-# (Random writes, that is; trained ones help each other, as the figure shows.) Now yours in all 61 places where SmolLM2
-# has one:
+# The first is 2³⁰. With a norm, each of these random writes has size 1, so the *squares* add up: √61 is 7.8. Now put
+# yours in for all 61 norms of SmolLM2:
 
 # %% tags=["nbval-ignore-output"]
 mine.write(PROMPT, norm=rms_norm)
@@ -148,7 +145,7 @@ mine.write(PROMPT, norm=rms_norm)
 # %% [markdown]
 # ## A block
 #
-# Follow the grey line from the bottom up. It's the stream, and it passes by:
+# The gray line is the stream. Follow it from the bottom up:
 
 # %%
 model, tokenizer = mine.smollm2()
@@ -157,7 +154,7 @@ diagrams.residual_stream(model.config).show()
 # %% [markdown]
 # Attention reads x through a norm and adds to x. Then the feed-forward reads **the new x** through a norm of its own,
 # and adds to that. In code, that's two lines with a plus sign each. How much does it hurt to forget the plus signs? The
-# intact model has a loss of 2.9, and a model that knows nothing and spreads its bets over all 49,152 tokens has 10.8.
+# intact model has a loss of 2.9. A model that gives all 49,152 tokens the same probability has 10.8.
 
 # %%
 forgotten = predict(
@@ -171,19 +168,20 @@ forgotten.answer(forgotten.choices[0 if loss < 7 else 1 if loss < 15 else 2])
 print(f"loss {loss:.1f}. It writes:{stack.infected_text('no residuals', PROMPT)}")
 
 # %% [markdown]
-# Knowing nothing would be an improvement. It isn't modest, either: it's sure of its nonsense.
+# Knowing nothing would be an improvement. A loss of 32 takes confidence: the right token gets a probability of about
+# e⁻³².
 
 # %% [markdown]
 # ### Your turn: a block
 #
-# All weights come in one dictionary, by name. The ones you need, for `layer` 3:
+# All weights come in one dictionary, by name. The ones you need, with `layer` 3 as an example:
 #
 # | name | goes to |
 # | --- | --- |
 # | `blocks.3.attention_norm.weight`, `blocks.3.feedforward_norm.weight` | `rms_norm(x, weight)` |
 # | `blocks.3.feedforward.gate.weight`, and `up`, and `down` | `feed_forward(x, gate, up, down)` |
 #
-# `heads(x, weights, layer, settings)` is attention in all heads: it finds its four matrices by itself, and runs on your
+# `heads(x, weights, layer, settings)` is attention in all heads. It finds its four matrices by itself, and runs on your
 # `rotate`, `causal_mask` and `attention`. `settings` says how wide a head is; just pass it on.
 
 
@@ -238,8 +236,8 @@ print(whose(block, rms_norm, heads, feed_forward))
 # %% [markdown]
 # ## The whole model
 #
-# Look up a row per token, run the blocks, norm once more, and let every row of the head take a dot product. The names:
-# `embedding.weight`, `final_norm.weight` and `head.weight`, which is (V, C).
+# Look up a row per token, run the blocks, norm once more, and take the dot product with every row of the head. The
+# names: `embedding.weight`, `final_norm.weight` and `head.weight`, which is (V, C).
 
 # %% [markdown]
 # ### Your turn: the transformer
@@ -275,9 +273,8 @@ print(f"{close:,} of {theirs.numel():,} logits within 0.01 of the package's,")
 print("by", whose(transformer, block, rms_norm))
 
 # %% [markdown]
-# Fifteen lines around attention and feed-forward, and it's the model that anyone can download. One more thing about
-# names. Real code loads weights into modules, and `strict=False` forgives names that don't fit. Watch it forgive all of
-# them:
+# Fifteen lines around attention and feed-forward, and it's the model that anyone can download. A trap: PyTorch loads
+# weights by name, and `strict=False` skips names that don't fit. Watch it skip all of them:
 
 # %%
 renamed = {
@@ -287,22 +284,21 @@ missing = model.load_state_dict(renamed, strict=False).missing_keys
 print(f"{len(missing)} of {len(weights)} tensors not loaded, and no error")
 
 # %% [markdown]
-# (The model kept the weights that it had. A fresh one would have kept its random ones.) Your function would have
-# stopped at the first name. Now let it talk. The last line says whose code ran:
+# This model kept the weights that it had; a fresh one would keep its random ones. Your function would stop at the first
+# name. Now let it talk. The last line says whose code computed what:
 
 # %% tags=["nbval-ignore-output"]
 mine.write("Once upon a time", n=40, transformer=transformer)
 
 # %% [markdown]
-# It doesn't read the whole text again for each new token: `heads` keeps earlier keys and values, with a function that
-# you'll write in lesson 07. In a terminal, in your workbook, `python -m mine chat` is a chat with this code (some
-# 19 tokens per second on one core of ours; the package, 21).
+# It doesn't reread the text for each new token: `heads` keeps earlier keys and values (lesson 07). In a terminal, in
+# your workbook, `python -m mine chat` is a chat with this code. It begins with a line that says which parts are yours.
 
 # %% [markdown]
 # ## The bug zoo
 #
-# Your code is right, and we could check that, because there was something to compare with. Suppose there wasn't. Here
-# are three versions of SmolLM2. Read what they write. How many of them have a bug?
+# Your code is right: we compared its numbers with the package's. Would reading its texts have done as well? Run the
+# next two cells, read what three versions of SmolLM2 write, then guess: how many have a bug?
 
 # %%
 broken = predict_number("How many of A, B and C compute something wrong?", unit="of 3")
@@ -313,18 +309,18 @@ for name, said in stack.suspect_texts("The old man walked to the").items():
 
 # %% [markdown]
 # Reading won't do it. So look inside: run the suspect and a reference on the same ids, and compare their streams, depth
-# by depth. The first depth where they part is right behind the bug. Three traps:
+# by depth. If they first differ at depth d, the bug is in block d - 1. Three traps:
 #
-# - START is 20,000 long, the others 100. Each token needs its own limit: **tolerance times the norm** of its right
-#   vector.
+# - START is 20,000 long, the others a few hundred. Each token needs its own limit: **tolerance times the norm** of its
+#   right vector.
 # - Rounding makes everything differ a little. So not `==`.
 # - A bug may produce NaN, and every comparison with NaN is False.
 
 # %% [markdown]
 # ### Your turn: a test that finds it
 #
-# `mine` and `right` are (L + 1, T, C): depth, token, number. Return the first depth at which some token's difference
-# (its norm) isn't within the limit; None if there is no such depth.
+# `mine` and `right` are (L + 1, T, C): depth, token, number. Return the first depth at which the norm of some token's
+# difference isn't within the limit; None if there is no such depth.
 
 
 # %%
@@ -357,12 +353,12 @@ found = {
 broken.answer(sum(depth is not None for depth in found.values()), lambda: print(found))
 
 # %% [markdown]
-# A parts at depth 18, so the bug is in block 17 (its attention forgot to divide by √D), and A's text was the right one
-# to the letter. C parts at once, since all its norms have an `eps` of 0.001. B counts positions from 1,000: odd, and
-# harmless (lesson 03).
+# A differs from depth 18 on, so its bug is in block 17: attention forgot to divide by √D there. And A's text is the
+# intact model's, word for word. C differs at once, since all its norms have an `eps` of 0.001. B counts positions from
+# 1,000, which is harmless (lesson 03).
 #
-# Now a bug that everybody fears. The mask is missing, so every token sees all later ones. The model was trained with
-# it; we take it away only while we measure:
+# Now a bug that everybody fears: no mask, so every token sees all later ones. We take it away from the finished model,
+# and measure the loss:
 
 # %%
 unmasked = predict(
@@ -382,12 +378,12 @@ print(
 )
 
 # %% [markdown]
-# It was never trained to peek, and it peeks. A control, at 72 places of twelve texts: with the right text behind the
-# place, the loss changes by -0.4 nats (-0.9 to 0.2); with *another* text behind it, by +1.8 (1.2 to 2.6); with nothing,
-# by +0.4. And writing, where there's nothing to peek at, the model names 2 capitals of 20. The loss says better, the
-# model is worse.
+# It was never trained to peek, and it peeks. A control, at 72 positions in twelve of these texts: with the right tokens
+# after the position, the loss falls in 11 of 12. With those of *another* text, it *rises*, by 1.8 nats (1.2 to 2.6);
+# with nothing, by 0.4. And while it writes, there's nothing to peek at: it names 2 of 20 capitals. The loss says
+# better, the model is worse.
 #
-# Here's the [whole zoo](../benchmarks/README.md), each bug on twelve texts and eight prompts. First a riddle:
+# Here's a [zoo](../benchmarks/README.md) of 27 bugs, each on twelve texts and eight prompts. First a riddle:
 
 # %%
 OLD_MAN = "The old man walked to the"
@@ -412,11 +408,11 @@ print(
 )
 
 # %% [markdown]
-# Six read like English, by a rule that 11 of 12 human texts pass, and none of 16 with its words shuffled. One of the
-# six is harmless. The riddle's bug repeats itself, so it fails the rule, but it names 19 capitals of 20, two more than
+# Six read like English, by a rule that passes all 8 greedy texts of the intact model and none of 16 with shuffled
+# words. Only one of the six is harmless. The riddle's bug repeats itself, but it names 19 of 20 capitals, two more than
 # the intact model. And look for the mask that's one token too wide: English, a loss of 1.9, a nat *better* than without
-# a bug, and no capital left. **The text, a quiz and the loss each let a bug pass.** Numbers against numbers don't. Try
-# other bugs and prompts:
+# a bug, and no capital left. **The text, a quiz and the loss each let a bug pass.** Comparing streams found both of
+# ours. Try other bugs and prompts:
 
 # %% tags=["nbval-ignore-output"]
 bug, prompt = "LayerNorm", "The best way to learn is"
@@ -448,19 +444,18 @@ order[one], order[other] = other, one
 mine.write(OLD_MAN, order=order)
 
 # %% [markdown]
-# In 25 of 29 places a swap costs less than half a nat; the ends are another matter. But don't conclude that the middle
-# is a bag of blocks. Numbers 12 to 22, all of them shuffled, cost 1.3 to 2.3 nats (three shuffles), reversed or left
-# out about 3, and one of them eleven times over, 8.9. A write depends on the sum so far; a neighbor more or less
-# changes little of it, eleven change a lot. ([Sun et al. 2024](https://arxiv.org/abs/2407.09298) find the same in Llama
-# 2.)
+# For 25 of 29 pairs, a swap costs less than half a nat. The others are the first three and the last. But the middle
+# isn't a bag of blocks: shuffle numbers 12 to 22, and it costs 1.3 to 2.3 nats (three shuffles); reverse them or leave
+# them out, about 3; run one of them eleven times in place of all, 8.9. A sum has no order, but what a block adds
+# depends on what it reads. [Sun et al. 2024](https://arxiv.org/abs/2407.09298) find much the same in Llama 2.
 
 # %% [markdown]
-# ## Where is the answer made?
+# ## At which depth does the answer arrive?
 #
-# Back to Paris. Two ways to find out where. The [logit lens](../teaching/glossary.md#l) reads: it puts the last norm
-# and the head on the stream after k blocks, as if the model stopped there. **Patching** operates: it takes the last
-# token's vector after k blocks from "The capital of Italy is", puts it into the run about France, and sees whether
-# *Rome* comes out.
+# Back to Paris. Is it in the last token's vector after 10 blocks, 20, 30? The [logit lens](../teaching/glossary.md#l)
+# reads: it puts the last norm and the head on the stream after k blocks, as if the model stopped there. **Patching**
+# operates: it takes the last token's vector after k blocks from "The capital of Italy is", puts it into the run about
+# France, and sees whether *Rome* comes out.
 
 # %%
 stored = stack.results("lens")
@@ -491,15 +486,14 @@ show(
 )
 
 # %% [markdown]
-# Block 23 again, the one without which it moves to New York: it carries the answer over to the last token, in a form
-# that the head can read only after the last blocks. So if the lens shows an answer, it's
-# there; if it doesn't, you know nothing yet. Other relations are less extreme: see the
-# [lab](06_transformer_lab.ipynb#1.-Does-the-model-decide-in-its-last-blocks?).
+# Block 23 again. It brings what decides the answer to the last token, in a form that the head can read only after the
+# last blocks. So if the lens shows an answer, it's there; if it doesn't, you know nothing yet. Other relations are less
+# extreme: see the [lab](06_transformer_lab.ipynb#1.-Does-the-model-decide-in-its-last-blocks?).
 
 # %% [markdown]
 # ## One test of the claim
 #
-# "A pipeline": then taking out a whole block should hurt more than damage of the same size that is spread out. So
+# In a pipeline, taking out one whole stage should hurt more than damage of the same size that is spread out. So
 # compare: one of 30 blocks gone, or 1 of 30 neurons and heads gone in *every* block, at random.
 
 # %%
@@ -518,20 +512,20 @@ print(
 )
 
 # %% [markdown]
-# **Verdict: half true.** Nothing is handed on and replaced. It's one sum: 22 of 30 blocks are spare, one at a time (19
-# to 23, depending on the text; 16, if noise is written in their place), and the median block costs less than a
-# thirtieth of every block. But there is an order where it counts: the first blocks and the last can't be swapped, and
-# the answer to our question crosses over to the last token at one depth. "Better and better" is what the lens shows,
-# and the lens is late.
+# **Verdict: half true.** No part replaces what it reads. It's one sum: 22 of 30 blocks are spare, one at a time (19 to
+# 23, depending on the text), and 16 even if noise stands in for what they write. The median block costs less than a
+# thirtieth of every block. The *mean* block costs more, 0.9 nats: a few carry most of it. And there is an order. The
+# first blocks and the last can't be swapped, and the answer to our question reaches the last token in one block, 23. It
+# doesn't get better and better; it arrives.
 
 # %% [markdown]
-# > **Where the picture simplifies.** "Adds" is exact; "adds its own piece of meaning" is a hope. Loss on twelve texts
-# > isn't all that a model can do, as block 23 showed. All of this is one small model, from a 4-bit file, trained with
-# > all its blocks in place. Untrained models, and norms in other places, are lesson 08's.
+# > **Where the picture simplifies.** "Adds" is exact; "adds its own piece of meaning" is a hope. All of this is one
+# > small model, from a 4-bit file, trained with all its blocks in place. Lesson 08 looks at untrained models, and at
+# > norms elsewhere in the block.
 
 # %% [markdown]
-# > **At scale.** Your code is Llama's: change the sizes and it's 70 billion parameters, 80 blocks of C = 8,192. GPT-3
-# > has 96 blocks, so 194 writes (one is for positions). The price follows from the sizes alone, to the last digit:
+# > **At scale.** Your code is Llama 2's, whose largest has 80 blocks of C = 8,192. GPT-3 has 96 blocks, so 194 writes,
+# > one of them for positions. Parameters and operations follow from the sizes alone, to the last digit:
 # > see the [lab](06_transformer_lab.ipynb#4.-Can-you-know-the-price-before-you-run-it?).
 
 # %% [markdown]
@@ -544,8 +538,8 @@ print(
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**, up to `eps`: it reads through a norm, which forgets the size. (a) would be about right without one. (c)
-# confuses it with the *effect*: beside a stream three times as long, the same write turns its direction a third as far.
+# **(b)**, up to `eps`: it reads through a norm, which removes the size. (a) forgets that norm. (c) confuses the write
+# with its *effect*: beside a stream three times as long, it turns the direction about a third as far.
 # </details>
 #
 # **2.** You port a model. It names the capitals, and its English is perfect. Is it right? (a) Yes. (b) Compare the loss
@@ -553,12 +547,12 @@ print(
 #
 # <details><summary>Open 2</summary>
 #
-# **(c)**. (a) is the zoo: most of A, B and C wrote well. (b) is better, and still lets a bug pass that lowers the loss
-# or hardly moves it.
+# **(c)**. (a) is the zoo: A, B and C all wrote well, and two have a bug. (b) is better, and still lets a bug pass that
+# lowers the loss or hardly moves it.
 # </details>
 #
-# **3.** By the lens, the right answer has rank 4,000 after 20 blocks. What follows? (a) It isn't computed yet. (b) It
-# is, and hidden. (c) Neither.
+# **3.** At the last token, the lens ranks the right answer 4,000th after 20 blocks. What follows? (a) It isn't there
+# yet. (b) It's there, and hidden. (c) Neither.
 #
 # <details><summary>Open 3</summary>
 #
@@ -573,8 +567,9 @@ print(
 #
 # <details><summary>Open 4</summary>
 #
-# **(b)**. `wo` and `w2` (down) write. Here up is made smaller, and by luck the write shrinks all the same, since what
-# down reads is a multiple of it. So the first loss says (a). (c) would leave attention's writes large.
+# **(b)**. `wo` and `w2` (down) write. Here up is made smaller, and by luck the first write shrinks all the same, since
+# what down reads is proportional to it. So at the start, (a) seems right. (c) would leave attention's writes
+# large.
 # </details>
 
 # %%
@@ -584,10 +579,10 @@ mine.map(lesson="06")
 # **What you wrote**: a norm, a block and a transformer that give SmolLM2's logits, and a test that found a bug in block
 # 17 which no text showed.
 #
-# **What you measured**: what each of 30 blocks is worth, what bugs look like from outside, and where an answer is
-# decided before it can be read.
+# **What you measured**: what each of 30 blocks costs, what bugs look like from outside, and that an answer arrives
+# before the lens can read it.
 #
-# **Yours to keep**: `mine/transformer.py` in your workbook. `python -m mine chat` there is a chat with your code.
+# **Yours to keep**: `mine/transformer.py` in your workbook, and `python -m mine chat`.
 #
 # **Next**: the [lab](06_transformer_lab.ipynb), the [graded
 # questions](../exercises/06_transformer/06_transformer.ipynb), or lesson 07: [sampling](07_sampling.ipynb). So far it

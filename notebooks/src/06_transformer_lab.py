@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 06 lab · Reading and operating: four experiments on the stream
 #
-# In lesson 06 all of SmolLM2 ran on your code. Here we ask what its 61 writes are for, and what they cost. Two famous
-# ways of looking inside a model, the logit lens and direct logit attribution, meet an experiment that can contradict
-# them. Each section is told like a short paper: the claim, what would refute it, the method, the controls, the result,
-# the verdict.
+# In lesson 06 all of SmolLM2 ran on your code. Here we ask what its 61 writes are for, and what they cost. We hold two
+# famous ways of looking inside a model, the logit lens and direct logit attribution, up to experiments that can
+# contradict them. Each section is told like a short paper: the claim, what would refute it, the method, the controls,
+# the result, the verdict.
 #
 # **Time**: 45 minutes. **Before you start**: lesson 06. Slow measurements load `benchmarks/results/lens.json`; `python
 # benchmarks/lens.py` remakes it.
@@ -52,7 +52,7 @@ show(
 )
 
 # %% [markdown]
-# A row is a depth, a column a token. By the lens, *Paris* comes with the very last blocks.
+# A row is a depth, a column a token. By the lens, *Paris* comes with the very last block.
 #
 # **Refuted if** the vector of the last token, taken after *fewer* blocks and put into a run about another country,
 # already brings its own capital with it.
@@ -126,16 +126,16 @@ stack.PatchExplorer("The capital of France is", "The capital of Italy is", " Rom
 # country it's the other way round: 37, then 0. The lens, meanwhile, picks the right one of 71 capitals for 3 of 72
 # countries after 24 blocks, where guessing picks one, and for 26 after 29.
 #
-# Two controls say more than that. A vector from an unrelated sentence kills the country's own answer from some 13
-# blocks on (and noise kills it anywhere). So the last token holds something that the answer needs long before block 23.
-# What both prompts share can't be seen by swapping them: that a capital is wanted, say. And the relations differ:
-# languages behave like capitals; opposites can be read early (half of them after 24 blocks); and past tenses have no
-# moment at all: 0 of 40 after 20 blocks, 20 after 25, 40 after 30.
+# Two controls say more. A vector from an unrelated sentence removes the country's own answer from about 13 blocks on;
+# noise removes it at any depth. So the last token holds something that the answer needs long before block 23. Swapping
+# vectors between two prompts can't show what both share, such as that a capital is wanted. And the relations differ.
+# Languages behave like capitals. With opposites, the lens is in time: after 23 blocks it has 14 of 28, and the swap 20
+# of 40. Past tenses have no single depth: 0 of 40 after 20 blocks, 20 after 25, 40 after 30.
 #
 # **Verdict**. Refuted, for capitals and languages. What decides *which* capital reaches the last token in block 23, and
 # the lens sees it five or six blocks later. If a lens shows an answer, it's there. If it doesn't, you know nothing. A
-# lens with a translator trained per depth sees earlier ([Belrose et al. 2023](https://arxiv.org/abs/2303.08112)); then
-# ask whether the translator did the thinking.
+# *tuned* lens, with a translator trained for each depth, sees earlier ([Belrose et al.
+# 2023](https://arxiv.org/abs/2303.08112)). Then part of the answer may be the translator's.
 
 # %% [markdown]
 # ## 2. Which write makes it say Paris?
@@ -146,9 +146,9 @@ stack.PatchExplorer("The capital of France is", "The capital of Italy is", " Rom
 # **Refuted if** the same sum, with a fairer question, names another part.
 #
 # **Method**. After the last norm, a logit is a dot product with a row of the head. The norm divides all writes by one
-# number; hold that fixed, and each of the 61 writes has its own share. But a share of what? A logit alone means
-# nothing, only differences count. So: the right capital **minus what**? People often take a common word, *the*. Or you
-# can take the mean of all the other capitals.
+# number; hold that fixed, and each of the 61 writes has its own share. But a share of what? Only differences of logits
+# mean something. So: the right capital **minus what**? One choice is a common word, *the*. Another is the mean of all
+# the other capitals.
 
 # %%
 part = predict(
@@ -201,12 +201,13 @@ show(
 # **Controls**. 72 countries, with their spread. And another method: the attention of block 23 is where patching saw the
 # capital arrive, and without that block the model names none of 20.
 #
-# **Result**. Against *the*, the feed-forward of block 28 leads with +5.3. Against other capitals, it's +0.6: it pushes
-# *a city* up, whichever. The attention of block 23 hardly cares about the reference, +4.9 and +4.6.
+# **Result**. Against *the*, the feed-forward of block 28 leads with +5.3. Against other capitals, it's +0.6: it
+# separates capitals from *the*, and hardly one from another. For the attention of block 23, the reference changes
+# little: +4.9 and +4.6.
 #
-# **Verdict**. True as arithmetic, and it answers the question that you asked. "Who said *Paris*?" has no answer until
-# you say *rather than what*. The shares are exact sums, with the last norm held fixed; they don't say what happens if a
-# part is missing, since every later write would be another one.
+# **Verdict**. True as arithmetic, and it answers the question that you asked. "Which part said *Paris*?" has no answer
+# until you say *rather than what*. The shares are exact sums, with the last norm held fixed. They don't say what
+# happens without a part, since all later writes would change.
 
 # %% [markdown]
 # ## 3. What is START's long vector for?
@@ -268,13 +269,13 @@ print(
 
 # %% [markdown]
 # **Result**. Silent at START, block 11 costs 1.8 nats; silent at all the others together, 0.1; at one other token, at
-# most 0.01. Block 2, which begins the climb, is the same kind. And it isn't START's name: without it, the first word of
-# a text gets just as long, in 6 of 6 texts.
+# most 0.01. Block 2, which begins the climb, is similar: 1.6 and 0.2. And it isn't about START itself: in texts without
+# it, the first word's vector gets as long, in 6 of 6 texts.
 #
-# **Verdict**. It's needed; what for isn't shown here. Compare lesson 04, where hiding START from all heads cost 2 of
-# 17 capitals, far less than this. So heads can do without START, but not with a START of ordinary length. One
-# explanation: a hidden token takes no weight and writes nothing, a short one takes its weight and does write. That's a
-# hypothesis. Which experiment could sink it?
+# **Verdict**. The long vector is needed; what for isn't shown here. In the [lab of lesson
+# 04](04_attention_lab.ipynb#4.-Attention-sinks), hiding START from all heads cost 0.4 nats, on six other texts. So a
+# missing START does less harm than one of ordinary length. One explanation: a hidden token takes no weight and writes
+# nothing, a short one takes its weight and does write. That's a hypothesis. Which experiment could refute it?
 
 # %% [markdown]
 # ## 4. Can you know the price before you run it?
@@ -403,30 +404,30 @@ assert abs(sum(losses) / 5 - expected) < 0.03
 
 # %% [markdown]
 # **Result**. Parameters and operations agree to the last digit; activations and the first loss within a few percent.
-# GPT-3's paper says 3.14 · 10²³ operations for 300 billion tokens; the same formula, three times as much for the
-# backward pass as for the forward pass alone, gives
+# GPT-3's paper says 3.14 · 10²³ operations for 300 billion tokens. Take the same formula three times, once for the
+# forward pass and twice for the backward pass, and it gives
 
 # %%
 training = 3 * 300e9 / 2048 * accounting.count_flops(gpt3.config, 2048)
 print(f"{training:.2e} operations, {training / 3.14e23 - 1:+.1%} from the paper's")
 
 # %% [markdown]
-# **Verdict**. True. You can price a model on a napkin: 2 operations per weight and token forward, 6 in training, and
-# four numbers of memory per weight, plus activations that grow with the batch. What no formula here knows is time: it
-# depends on where the numbers have to travel (lesson 12).
+# **Verdict**. True. You can price a model on a napkin: 2 operations per weight and token forward, 6 in training; four
+# numbers per weight, which are the weight, its gradient and two averages of the optimizer; and activations that grow
+# with the batch. Time is another matter: it depends on where the numbers have to travel (lesson 12).
 #
-# A first loss far above ln V says that weights start too large. One *below* it is rarer than people think: an untrained
-# model with a head of its own can't predict anything, leak or not. Find the two exceptions: trained weights that were
-# loaded by mistake, and a head tied to the table with targets that aren't shifted (it expects the token it just read).
+# A first loss far above ln V often means that weights start too large. One *below* it is rarer: an untrained model with
+# a head of its own can't predict anything, leak or not. Two ways to get there are trained weights that were loaded by
+# mistake, and a tied head with targets that aren't shifted, since it favors the token that it just read.
 
 # %% [markdown]
 # ## What you measured
 #
-# - Reading a stream (the lens) and operating on it (patching) disagree about *when* by five or six blocks, for two of
-#   four relations; only the operation can be wrong in a way that you notice.
-# - A logit's share has a reference in it. Change it, and the largest write shrinks to a ninth.
-# - One feed-forward network works for one token, and the whole model leans on it.
-# - The price of a model, up to time, is arithmetic.
+# - Reading a stream with the lens and patching it disagree about *when*, by five or six blocks, for two of four
+#   relations.
+# - A logit's share depends on the reference. Change it, and the largest write shrinks to a ninth.
+# - One feed-forward network works mostly for one token, and the whole model needs it.
+# - Parameters, operations, memory and the first loss follow from the sizes; time doesn't.
 #
-# **Next**: a pair of prompts of your own in `PatchExplorer`, with as many tokens in both. Does a longer way between the
-# fact and the question move the block?
+# **Next**: a pair of prompts of your own in `PatchExplorer`, with equally many tokens. Put more words between the
+# country and the question: does it still switch at block 23?
