@@ -169,7 +169,7 @@ class SampleWithoutU:
         return ids
 
 
-@wrong("07.generate", "The temperature comes before the cut")
+@wrong("07.generate", "At temperature 0, token 0 comes in every round.")
 class TheLibrariesOrder:
     def generate(step, ids, n, temperature, p, seed, stop):
         ids, rng = list(ids), random.Random(seed)

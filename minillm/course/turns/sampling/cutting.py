@@ -41,6 +41,7 @@ turn = Turn(
     errors={
         "changed the input": "The caller still needs `logits`. Write into a copy: `logits.clone()`.",
         "Dimension out of range|too many indices": "`logits` has one axis here: there's no batch.",
+        "k out of range": "As many tokens stay as are needed to reach p: no fixed number k.",
         "must match|shape mismatch|not match": "As many tokens stay as are needed: no fixed number, and a mask as long "
         "as `logits`.",
         r"name '(top_p|probs|probabilities|k|filter_value)' is not defined": "There are two arguments: `logits` and "
@@ -136,11 +137,27 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if tensor.dtype == torch.bool:
             return "That's a mask.", "Return the logits, with -inf where a token is cut.", index
         if tensor.shape != logits.shape and tensor.dim() == 1 and len(tensor) < len(logits):
-            hint = "Keep the shape: the place says which token it is. Cut tokens get -inf."
+            hint = "Keep the shape: the position says which token it is. Cut tokens get -inf."
             if not tensor.is_floating_point():
                 return "These are the ids of the tokens that stay.", hint, index
             return "Only the logits of the tokens that stay are returned.", hint, index
+    if (k := _fixed_number(calls, got)) is not None:
+        hint = "How many stay depends on the probabilities: add them up until they reach p."
+        return f"This is top-k: {k} tokens stay, whatever their probabilities.", hint
     return None
+
+
+def _fixed_number(calls: list[Call], got: list[Any]) -> int | None:
+    """The number of tokens that stay in every call, if these are the likeliest; None if it differs."""
+    answers = [as_tensor(answer) for answer in got]
+    if len(calls) < 5 or any(answer is None for answer in answers):
+        return None
+    k = max(int((answer > -math.inf).sum()) for answer in answers)
+    for (logits, _), answer in zip(calls, answers, strict=True):
+        least = logits.topk(min(k, len(logits))).values[-1]
+        if difference(logits.masked_fill(logits < least, -math.inf), answer) is not None:
+            return None
+    return k
 
 
 def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -199,7 +216,7 @@ some.mistake(
 )
 some.mistake(
     "The logits come back sorted.",
-    "Keep their order: the place says which token it is.",
+    "Keep their order: the position says which token it is.",
     lambda logits, p: logits.sort(descending=True).values.masked_fill(
         _ranked(logits)[0].cumsum(-1) - _ranked(logits)[0] >= p, -math.inf
     ),
@@ -238,6 +255,16 @@ some.mistake(
     "Probabilities are returned.",
     "Return logits: `sample` divides them by the temperature, and takes softmax.",
     lambda logits, p: top_p(logits, p).softmax(-1),
+)
+some.mistake(
+    "Log-probabilities are returned.",
+    "`sample` would draw the same from them. But a token that stays keeps its logit, as it came.",
+    lambda logits, p: logits.log_softmax(-1).masked_fill(top_p(logits, p) == -math.inf, -math.inf),
+)
+some.mistake(
+    "Log-probabilities of what is left are returned.",
+    "`sample` would draw the same from them. But a token that stays keeps its logit, as it came.",
+    lambda logits, p: top_p(logits, p).log_softmax(-1),
 )
 some.mistake(
     "Probabilities are returned, and they don't add up to 1.",
@@ -279,7 +306,7 @@ some.mistake(
 )
 some.mistake(
     "The tail is kept, and the likeliest tokens are cut.",
-    "Turn the comparison round: a token goes if those before it already reach p.",
+    "Turn the comparison around: a token goes if those before it already reach p.",
     _by_rank(lambda shares, p: shares.cumsum(-1) - shares < p),
 )
 some.mistake(
@@ -317,6 +344,19 @@ exact.mistake(
     "Where p is reached exactly, one more token stays.",
     "If those before a token reach p exactly, it isn't needed any more: `>=`.",
     _by_rank(lambda shares, p: shares.cumsum(-1) - shares > p),
+)
+
+
+def _first_beyond(logits: Tensor, p: float) -> Tensor:
+    """The logit of the first token with which the sum is above p."""
+    shares, order = _ranked(logits)
+    return logits[order[min(int((shares.cumsum(-1) <= p).sum()), len(order) - 1)]]
+
+
+exact.mistake(
+    "Where p is reached exactly, the next token stays, too, with all that are as likely.",
+    "If those before a token reach p exactly, it isn't needed any more: `>=`.",
+    lambda logits, p: logits.masked_fill(logits < _first_beyond(logits, p), -math.inf),
 )
 exact.mistake(
     "Where p is reached exactly, the token that reaches it is cut.",

@@ -50,6 +50,9 @@ turn = Turn(
         "last end by a rounding error.",
         r"name '(p|probs|probabilities|V|T|rng|r)' is not defined": "There are three arguments: `logits`, "
         "`temperature` and `u`.",
+        "too many indices|Dimension out of range": "`logits` has one axis here: there's no batch.",
+        "cannot access local variable": "It gets a value in some rounds only. Is `return` inside the loop? It ends "
+        "the function.",
         "searchsorted": "`torch.searchsorted` wants a tensor and a number, and `right=True` to go past an end that "
         "equals u.",
     },
@@ -173,14 +176,14 @@ def _at_an_end(calls: list[Call], right: list[Any], got: list[Any]) -> Explanati
         if gave >= len(logits):
             return f"There is no token {gave}.", _ROUNDED, index
         if logits[gave] == -math.inf:
-            hint = "It has no piece. At u = 0 go past every end that equals u; at the other end, " + _ROUNDED.lower()
+            hint = "It has no piece. At u = 0 go past every end that equals u. " + _ROUNDED
             return "A token whose logit is -inf was drawn.", hint, index
         if gave == due - 1:
             return "At the end of a piece, u belongs to the next one.", "Compare with `u < end`, not `u <= end`.", index
     return None
 
 
-_ROUNDED = "The pieces are rounded, so they may add up to a little less than 1: compare with u times the last end."
+_ROUNDED = "Rounded pieces may add up to less than 1: compare with u times the last end, in `.double()`."
 
 
 plain = turn.probe("temperature 1", _shares, _kind, demand=_a_number)
@@ -315,12 +318,12 @@ zero.mistake(
 )
 zero.mistake(
     "At temperature 0 the largest logit is returned, not its id.",
-    "`argmax` gives the place of the largest.",
+    "`argmax` gives the index of the largest.",
     lambda logits, temperature, u: float(logits.max()) if temperature == 0 else sample(logits, temperature, u),
 )
 zero.mistake(
     "At temperature 0 the probability of the likeliest token is returned, not its id.",
-    "`argmax` gives the place of the largest.",
+    "`argmax` gives the index of the largest.",
     lambda logits, temperature, u: 1.0 if temperature == 0 else sample(logits, temperature, u),
 )
 

@@ -72,6 +72,7 @@ turn = Turn(
         "takes a list of ids": "Here a text is a plain list of ints: no tensor, no batch.",
         "changed the input": "`ids` is the caller's prompt. Begin with a copy: `list(ids)`.",
         "has not finished": "At most n tokens: does the loop count them?",
+        r"'(Random|builtin_function_or_method)'": "`sample` needs a number, which `rng.random()` draws.",
         r"name '(rng|random|u|token|logits|model|new)' is not defined": "Make the generator before the loop: "
         "`rng = random.Random(seed)`, with `import random` above.",
         "invalid index|0-dim|Dimension|dimension|too many indices|scalar": "`step` returns the logits of the next "
@@ -274,8 +275,9 @@ greedy.mistake(
 )
 
 greedy.mistake(
-    "The temperature comes before the cut, and at 0 it divides by 0.",
-    "Most libraries have that order. Here `top_p` gets the logits of `step` as they are, and `sample` the temperature.",
+    "At temperature 0, token 0 comes in every round.",
+    "`top_p` takes the logits as they are, and `p`; `sample` takes `temperature`. Are the logits divided by 0 before "
+    "the cut, or are the two swapped?",
     _with(choose=lambda logits, temperature, p, u: sample(top_p(logits / temperature, p), 1.0, u)),
 )
 greedy.mistake(
@@ -294,12 +296,12 @@ drawn.mistake(
 )
 drawn.mistake(
     "The random numbers are those of `torch.rand` after `torch.manual_seed`.",
-    "They're as good, but other texts come of them. Here the numbers are those of `random.Random(seed)`.",
+    "They're as good, but give other texts. Here the numbers are those of `random.Random(seed)`.",
     _with(numbers=_torchs),
 )
 drawn.mistake(
     "The random numbers are those of numpy's `default_rng`.",
-    "They're as good, but other texts come of them. Here the numbers are those of `random.Random(seed)`.",
+    "They're as good, but give other texts. Here the numbers are those of `random.Random(seed)`.",
     _with(numbers=_numpys),
 )
 drawn.mistake(

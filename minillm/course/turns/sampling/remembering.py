@@ -191,7 +191,7 @@ def _mistake(probe: Any, sentence: str, hint: str, answer: Remember) -> None:
 _mistake(
     one,
     "Only the new keys and values are returned: nothing is remembered.",
-    "Join those of the cache with the new ones, along axis 1.",
+    "In every call, join those of the cache with the new ones, along axis 1, and store them: `cache[layer] = ...`.",
     lambda cache, layer, key, value: (key, value),
 )
 _mistake(
@@ -240,6 +240,21 @@ _mistake(
     "Only the call before is remembered: the new tokens are stored without the old ones.",
     "Store the joined tensors, not `key` and `value` as they came.",
     _last_two,
+)
+
+
+def _sum(cache, layer, key, value):
+    if layer in cache:
+        key, value = (old + new for old, new in zip(cache[layer], (key, value), strict=True))
+    cache[layer] = key, value
+    return key, value
+
+
+_mistake(
+    one,
+    "The new keys and values are added to the old ones, number by number.",
+    "`torch.cat([old, new], dim=1)` puts them side by side.",
+    _sum,
 )
 
 
