@@ -35,6 +35,15 @@ def on_grid(logits: Tensor, targets: Tensor) -> list[float]:
     return [((logits / T).logsumexp(1) - its / T).sum().item() for T in GRID]
 
 
+@torch.no_grad()
+def whether_likeliest(logits: Tensor, targets: Tensor) -> list[float]:
+    """The part of `on_grid` that says whether the target is the likeliest token; the rest says which other it is."""
+    first = logits.argmax(1, keepdim=True)
+    is_first = torch.arange(logits.shape[1]) == first
+    its = logits.masked_fill(is_first != (first == targets[:, None]), -torch.inf)  # the likeliest alone, or all others
+    return [((logits / T).logsumexp(1) - (its / T).logsumexp(1)).sum().item() for T in GRID]
+
+
 def lowest(losses: Sequence[float]) -> float:
     """Where a curve over the grid is lowest, by a parabola through the lowest point and its neighbors.
 
@@ -230,20 +239,27 @@ def reliability(
 
 @torch.no_grad()
 def by_confidence(model: Transformer, tokenizer: Tokenizer, seeds: Sequence[int], count: int) -> dict:
-    """The best temperature of positions where the likeliest token has at least 90% at T = 1, and of all others."""
+    """The best temperature of positions where the likeliest token has at least 90% at T = 1, and of all others.
+
+    The loss is that of "is it the likeliest token?" plus, where it is not, that of which other one: each has a best
+    temperature of its own.
+    """
     start, losses = tokenizer.special_tokens["<|endoftext|>"], {"at least 90%": [], "below 90%": []}
-    positions = dict.fromkeys(losses, 0)
+    likeliest, positions = {name: [] for name in losses}, dict.fromkeys(losses, 0)
     for document in (document for seed in seeds for document in World(seed).documents(count)):
         ids = torch.tensor([start, *tokenizer.encode(document.text), start])
         logits, targets = model(ids[None, :-1])[0], ids[1:]
         sure = logits.softmax(1).max(1).values >= 0.9
         for name, chosen in zip(losses, (sure, ~sure), strict=True):
             losses[name].append(on_grid(logits[chosen], targets[chosen]))
+            likeliest[name].append(whether_likeliest(logits[chosen], targets[chosen]))
             positions[name] += int(chosen.sum())
-    return {
-        name: pooled(torch.tensor(rows, dtype=torch.double)) | {"positions": positions[name]}
-        for name, rows in losses.items()
-    }
+    result = {}
+    for name in losses:
+        every, whether = (torch.tensor(rows[name], dtype=torch.double) for rows in (losses, likeliest))
+        parts = {"whether the likeliest": pooled(whether), "which other": pooled(every - whether)}
+        result[name] = pooled(every) | {"positions": positions[name]} | parts
+    return result
 
 
 @torch.no_grad()

@@ -38,6 +38,16 @@ def test_the_best_temperature_of_known_probabilities_is_one(parts):
     assert curve[parts.GRID.index(1.0)] == pytest.approx(expected)
 
 
+def test_the_loss_splits_into_whether_it_is_the_likeliest_and_which_other(parts):
+    logits = torch.tensor([[0.6, 0.3, 0.1], [0.6, 0.3, 0.1]], dtype=torch.double).log()
+    one = parts.GRID.index(1.0)
+    assert parts.whether_likeliest(logits[:1], torch.tensor([0]))[one] == pytest.approx(-math.log(0.6))
+    assert parts.whether_likeliest(logits[1:], torch.tensor([2]))[one] == pytest.approx(-math.log(0.4))
+    targets = torch.tensor([0, 2])
+    whether, every = parts.whether_likeliest(logits, targets), parts.on_grid(logits, targets)
+    assert every[one] - whether[one] == pytest.approx(-math.log(0.25))
+
+
 def test_distances_by_hand(parts):
     p, q = torch.tensor([[0.5, 0.5, 0.0]]), torch.tensor([[0.25, 0.25, 0.5]])
     found = parts.distances(p, q)

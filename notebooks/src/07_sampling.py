@@ -8,7 +8,7 @@
 # a high one makes it creative." You'll measure both halves.
 #
 # **You will write** four short functions: draw a token, cut the tail, the loop, and the cache. At the end, SmolLM2
-# talks by your loop.
+# writes with them.
 #
 # **Time**: 80 minutes. **Before you start**: lesson 00a (softmax). Lesson 06 helps with the last part. Shift+Enter runs
 # a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
@@ -44,10 +44,11 @@ mine.write(f"{riddle} an", n=6)
 # %% [markdown]
 # A language model doesn't say words. It gives each of its 49,152 tokens a number, the
 # [logit](../teaching/glossary.md#l). A small program outside the network picks one token, appends it, and asks again.
-# What it has picked, nobody takes back. Left alone after this riddle, it says *a* (0.63 against 0.08 for *an*), and
-# then the right word doesn't fit anymore.
+# What was picked stays. Left alone after this riddle, the model says *a* (0.63, against 0.08 for *an*), and then the
+# right word no longer fits.
 #
-# We wrote 40 riddles that need *an*: an owl, an onion, an astronaut. *Greedy* means: always pick the likeliest token.
+# We wrote 40 riddles that need *an*: an owl, an onion, an astronaut. *Greedy* decoding always picks the likeliest
+# token.
 
 # %%
 says_an = predict_number("After how many of them does greedy say an?", unit="of 40")
@@ -60,11 +61,12 @@ for word in ("a", "an", "the"):
     print(f"right after {word:3}: {free:2} of 40; only vowels allowed: {vowel:2}")
 
 # %% [markdown]
-# After *an*, 28 of 40 are right, and after *a*, one. But be careful: *an* is also a hint, since it gives away a letter.
-# So the last column allows only words that begin with a vowel. Now 19 are right even after *the*. Part of what looks
-# like knowledge is the hint. (And wording matters: with *is known as*, 24 of 40; asked as question and answer, 3.)
+# After *an*, 28 of 40 are right; after *a*, one. But *an* is also a hint: the answer begins with a vowel. So the last
+# column gives all three the same hint, and allows only such words. Now even *a* leads to 24 right answers: the octopus
+# isn't forgotten, it just no longer fits. (Wording matters: after *is known as an*, 24 are right; asked as question and
+# answer, 3.)
 #
-# Your riddle, please. Can you find one for which it says *an* by itself?
+# Now a riddle of yours. Can you find one for which the model says *an* by itself?
 
 # %% tags=["nbval-ignore-output"]
 print(choices.articles("The person who flies a plane is called"))  # change me
@@ -74,7 +76,7 @@ print(choices.articles("The person who flies a plane is called"))  # change me
 #
 # Our running example: "The old man walked to the ...", and the five likeliest tokens.
 # [Softmax](../teaching/glossary.md#s) turns logits into probabilities. Lay these end to end, and they fill the line
-# from 0 to 1. Then draw one random number u. The token on whose piece it falls is the next one.
+# from 0 to 1. Draw one random number u. It falls on a piece, and that piece's token comes next.
 
 # %%
 WALK = "The old man walked to the"
@@ -92,10 +94,10 @@ show(
 )
 
 # %% [markdown]
-# A long piece is hit more often, in proportion to its length. That's all there is to sampling.
+# A piece is hit in proportion to its length. That's all there is to sampling.
 #
 # The [temperature](../teaching/glossary.md#t) T divides the logits before softmax. Above 1, the pieces become more
-# equal, below 1 less so. T = 0 would divide by zero, so it's a name for greedy.
+# equal; below 1, less so. T = 0 would divide by zero, so it's a name for greedy.
 
 # %% [markdown]
 # ### Your turn: draw a token
@@ -156,9 +158,9 @@ Explorer(
 # %% [markdown]
 # ## Is a low temperature deterministic?
 #
-# Temperature acts on ratios: if one token is r times as likely as another at T = 1, it's r^(1/T) times as likely at T.
-# At 0.1 that's the tenth power. A leader with a tenfold lead wins by ten billion to one. But *door* and *old* are at
-# 1.04 to 1, and 1.04 to the tenth is 1.4. So:
+# Temperature acts on ratios: a token that is r times as likely as another at T = 1 is r^(1/T) times as likely at T.
+# At 0.1 that's the tenth power. A tenfold lead becomes ten billion to one. But *door* leads *old* by 1.04 to 1, and the
+# tenth power of that is only about 3 to 2. So:
 
 # %%
 same = predict_number(
@@ -174,9 +176,9 @@ for seed in (0, 1):
 
 # %% [markdown]
 # That's the exact probability, averaged over 24 prompts (90% interval: 12% to 26%). In 48 draws, 7 texts were equal.
-# (It isn't rounding: greedy by itself and greedy in a batch wrote the same, 8 times of 8.) In texts by people, every
-# fifth position leaves the runner-up more than 5% at T = 0.1 (26 texts, 8% to 31% of positions). So 0.1 isn't
-# deterministic. It's a die with a few sides taped over.
+# (It isn't rounding: greedy alone and in a batch wrote the same, 8 times of 8.) In texts by people, one position in
+# five leaves the runner-up more than 5% at T = 0.1 (26 texts, 8% to 31%). So 0.1 isn't deterministic. It's a die with a
+# few sides taped over. (A fixed seed repeats the draws at any temperature. That's the seed.)
 
 # %% [markdown]
 # ## Cut the tail
@@ -188,16 +190,16 @@ print(f"outside the likeliest 100 tokens: {tail:.2f}")
 print(f"at least one of them in 50 draws: {1 - (1 - tail) ** 50:.3f}")
 
 # %% [markdown]
-# Each token in the tail is unlikely, but there are 49,052 of them. At T = 1, a strange word comes sooner or later, and
-# then the model has to continue from it. So people cut the tail. [Top-p](../teaching/glossary.md#t), or nucleus
-# sampling ([Holtzman et al. 2020](https://arxiv.org/abs/1904.09751)), keeps the likeliest tokens until their
-# probabilities add up to p, and gives all others the logit -inf. Softmax makes that exactly 0.
+# Each of the 49,052 tokens in the tail is unlikely, but at T = 1 one comes sooner or later, and the model has to
+# continue from it. So people cut the tail. [Top-p](../teaching/glossary.md#t), or nucleus sampling ([Holtzman et al.
+# 2020](https://arxiv.org/abs/1904.09751)), keeps the likeliest tokens until their probabilities add up to p, and gives
+# all others the logit -inf. Softmax makes that exactly 0.
 
 # %% [markdown]
 # ### Your turn: top-p
 #
 # Return logits in the order in which they came: unchanged for the tokens that stay, `-math.inf` for the others. The
-# token that reaches p stays. So at least one token always does. Leave the input as it is.
+# token that reaches p stays, so at least one always does. Leave the input as it is.
 
 
 # %%
@@ -229,13 +231,12 @@ for prompt in (WALK, "The capital of France is"):  # change them
 
 # %% [markdown]
 # The cut follows the model's doubt: hundreds stay where the story could go anywhere, ten where it can't. A *top-k* cut
-# would keep the same number in both.
+# keeps k tokens in both.
 
 # %% [markdown]
 # ## The loop
 #
-# All that's left is to repeat. `step(ids)` gives the logits of the token after a text, and here a text is a list of
-# ids.
+# All that's left is to repeat. `step(ids)` gives the logits of the next token after a text, a list of ids.
 
 # %% [markdown]
 # ### Your turn: generate
@@ -291,8 +292,8 @@ print(f"SmolLM2's own surprise: {nats:.1f} nats per token")
 boiling.answer("English" if nats < 5 else "noise")
 
 # %% [markdown]
-# It's English, because your loop cuts first. What's left of the distribution is a handful of good tokens, and a high
-# temperature makes these equally likely. Now swap the order, as most libraries have it: temperature, then cut.
+# It's English, because your loop cuts first, as llama.cpp does. What's left is a handful of good tokens, and a high
+# temperature makes these equally likely. Now swap the order, as Hugging Face and vLLM have it: temperature, then cut.
 
 
 # %% tags=["nbval-ignore-output"]
@@ -307,10 +308,9 @@ soup = tell(WALK, 20, 100.0, 0.3, generate=cut_last)  # now try 1.5 and 0.9
 print(f"{choices.surprise(WALK, soup):.1f} nats per token")
 
 # %% [markdown]
-# Divide by 100 first, and all 49,152 tokens are nearly alike; 30% of them is 15,000 tokens of soup. In
-# `benchmarks/loops.py`, 24 prompts, with a cut by min-p (keep what has at least 0.3 of the leader's probability): 1.3
-# nats of surprise per token if the cut comes first, 14.3 if it comes last. (Guessing among all tokens is 10.8.) So a
-# temperature means little without its cut, and a setting copied from one program may do something else in the next.
+# Divide by 100 first, and all 49,152 tokens are nearly alike; 30% of them is 15,000 tokens of soup. (Over 24 prompts,
+# with a cut by min-p: 1.3 nats per token if the cut comes first, 14.3 if last.) So a temperature means little without
+# its cut, and a setting copied from one program may do something else in the next.
 
 # %% [markdown]
 # ## Greedy doesn't find the likeliest text
@@ -321,9 +321,9 @@ print(f"{choices.surprise(WALK, soup):.1f} nats per token")
 diagrams.continuations(WALK, choices.branches(WALK)).show()
 
 # %% [markdown]
-# Greedy grabs *door*, and misses *other side*. Beam search follows several paths at a time, and would find it. But is a
-# likelier text a better one? Here's how surprised SmolLM2 is by what it writes, over 60 tokens after 24 prompts, and by
-# what people wrote (26 texts):
+# Greedy grabs *door*, and misses *other side*. Beam search follows several paths at a time; four would find it. But is
+# a likelier text a better one? Here's how surprised SmolLM2 is by what it writes after 24 prompts, and by what people
+# wrote (26 texts):
 
 # %%
 measured = choices.stored("loops")
@@ -333,8 +333,8 @@ for setting in ("greedy", "T 0.3", "T 0.7", "T 1", "T 1.5"):
 print(f"people  {measured['written']['surprise']['mean']:.1f}")
 
 # %% [markdown]
-# On average, people are as surprising as T = 1 (which doesn't make T = 1 write like people: see its texts above).
-# They're nowhere near the likeliest text. And the likeliest way to go on is often to say it again:
+# On average, people are as surprising as T = 1, and nowhere near the likeliest text. (That doesn't make T = 1 write
+# like people: see its text above.) And the likeliest way to go on is often to say it again:
 
 # %%
 looping = predict_number(
@@ -353,8 +353,8 @@ show(
 )
 
 # %% [markdown]
-# At T = 0.3 it just takes longer. At 0.7, two of 24 loop, and at 1 none; of 50 written texts, the rule finds none. Why
-# do they loop? Here's the same nonsense sentence eight times in a row, and the model's mean probability per token:
+# T = 0.3 only delays it. At 0.7, two of 24 loop, and at 1 none; nor do any of 50 texts by people. Why loops? Here's the
+# same nonsense sentence eight times in a row, and the model's mean probability per token:
 
 # %%
 rounds = {
@@ -372,17 +372,17 @@ show(
 )
 
 # %% [markdown]
-# It works on sentences like *My elbow sells blue winters to the carpet* (8 of them, from 0.13 to 0.89). The control,
-# eight different ones, rises to 0.21. Random tokens rise, too, and then fall. So a loop of sentences feeds itself, and
-# greedy decoding never spoils it with an unlikely token. Some programs fight loops with a [repetition
-# penalty](../teaching/glossary.md#r), which lowers the logits of all tokens that were already written, commas included.
+# The sentences are like *My elbow sells blue winters to the carpet* (8 of them, from 0.13 to 0.89). The control, eight
+# different ones, rises to 0.21. Repeated random tokens rise, too, and then fall. So a loop of sentences feeds itself,
+# and greedy decoding never breaks it with an unlikely token. Some programs fight loops with a [repetition
+# penalty](../teaching/glossary.md#r). It lowers the logits of all tokens that were already written, commas included.
 
 # %% [markdown]
 # ## The cache
 #
 # So far `step` came from the package. With your transformer from lesson 06, each call reads the whole text again: 7
-# tokens, then 8, then 9. But keys and values of earlier tokens never change, because no token can look ahead. So keep
-# them, and read the new token only. That's the [KV cache](../teaching/glossary.md#k).
+# tokens, then 8, then 9. But the keys and values of earlier tokens never change, because no token can look ahead. So
+# keep them, and read only the new token. That's the [KV cache](../teaching/glossary.md#k).
 
 # %% [markdown]
 # ### Your turn: remember
@@ -456,8 +456,11 @@ for idea, broken in BROKEN.items():
 harmless.answer(max(kept, key=kept.get))
 
 # %% [markdown]
-# Forget *man*, and the story goes on. Forget START, which carries no meaning at all, and it falls apart: START is where
-# most attention goes ([lesson 04](04_attention.ipynb#Break-it)). How much time does the cache save?
+# Forget *man*, and the story goes on. Forget START, which means nothing, and it goes in circles. (Yet in [lesson
+# 04](04_attention.ipynb#Break-it), hiding START cost only 2 of 17 capitals.) Is it START, or this prompt? Put
+# `choices.forgetting(2)` into `BROKEN`, or 5: does a word matter as much?
+#
+# How much time does the cache save?
 
 # %%
 faster = predict_number(
@@ -482,28 +485,28 @@ show(
 )
 
 # %% [markdown]
-# The band is the range of two rounds, on a busy computer. With a cache, a step takes 1.4 times as long after 512 tokens
-# as after 8. Without one, it takes 23 times as long.
+# The band is the range of two rounds. With a cache, a step after 512 tokens takes 1.4 times as long as one after 8.
+# Without, 23 times.
 
 # %% [markdown]
 # ## Beat the model
 #
-# In 1951, Claude Shannon let people guess a text letter by letter to measure how predictable English is. Your turn,
-# token by token, against 135 million parameters. (In 26 texts by people, its first guess is right 37% of the time, and
-# in single texts from 16% to 64%.)
+# In 1951, Claude Shannon let people guess a text letter by letter to measure how predictable English is. Now it's you,
+# token by token, against 135 million parameters. (Over 26 texts by people, the model's first guess is right 37% of the
+# time; in single texts, 16% to 64%.)
 
 # %%
 GuessingGame(*choices.questions())
 
 # %% [markdown]
 # **Verdict: false at 0.1, and half true above.** At T = 0.1, 18% of 60-token texts equal the greedy one (24 prompts).
-# Only T = 0 is deterministic, and even that only until somebody's hardware rounds differently. A high temperature does
-# bring rarer tokens. But after a cut, T = 100 writes tame English, so the number alone says nothing about creativity.
-# And no setting lets a model take back an *a*.
+# Only T = 0 leaves nothing to chance, and even then your hardware may round differently. (Is a low one at least
+# *precise*? See the lab.) A high temperature does bring rarer tokens. But after a cut, T = 100 writes tame English, so
+# the number alone says nothing about creativity. And no setting lets a model take back an *a*.
 
 # %% [markdown]
-# > **Where the picture simplifies.** Chat models answer in a template, which we left out. Real loops stop at several
-# > tokens, and serve many texts at once. Our texts come from one small model in 4 bits, and its rounding may change a
+# > **Where the picture simplifies.** Chat models answer in a template, which we left out. Real loops know several stop
+# > tokens, and serve many texts at once. Our texts come from one small model in 4 bits, and rounding may change a
 # > greedy text on your computer.
 
 # %% [markdown]
@@ -520,8 +523,7 @@ GuessingGame(*choices.questions())
 #
 # <details><summary>Open 1</summary>
 #
-# **(a)**. 0.59 / 0.41 is 1.44, and its tenth root is 1.04. (b) is the ratio at 0.1 itself, and (c) goes the wrong way:
-# the tenth power.
+# **(a)**. 0.59 / 0.41 is 1.44, and its tenth root is 1.04. (b) is the ratio at 0.1 itself, and (c) its tenth power.
 # </details>
 #
 # **2.** Probabilities 0.6, 0.3 and 0.1. What does top-p with p = 0.6 keep? (a) One token. (b) Two. (c) None, since no
@@ -529,8 +531,8 @@ GuessingGame(*choices.questions())
 #
 # <details><summary>Open 2</summary>
 #
-# **(a)**. The first token reaches p by itself, so no other is needed. (b) is what you get from `>` where `>=` belongs:
-# a second token, although p was reached. (c) drops the token that reaches p, and then nothing is left to draw.
+# **(a)**. The first token reaches p by itself. (b) is what you get from `>` where `>=` belongs. (c) drops the token
+# that reaches p, and then nothing is left to draw.
 # </details>
 #
 # **3.** "With beam search, we find the most probable text, so it'll be the best one." (a) Right. (b) Right if the beam
@@ -538,9 +540,8 @@ GuessingGame(*choices.questions())
 #
 # <details><summary>Open 3</summary>
 #
-# **(c)**. A beam follows a few paths, and may drop the best one early, so (a) is wrong at the first step. And texts by
-# people are far from the most probable, as measured above. A wider beam as in (b) finds more probable texts, which
-# isn't what you wanted.
+# **(c)**. A beam follows a few paths, and may drop the best one early, so (a) is wrong. A wider one, as in (b), finds
+# more probable texts. But texts by people are far from the most probable, as measured above.
 # </details>
 #
 # **4.** You cut with `logits[drop] = 1e-10`, a slip for `-1e10`. What happens? (a) An error. (b) Some cut tokens become
@@ -548,21 +549,21 @@ GuessingGame(*choices.questions())
 #
 # <details><summary>Open 4</summary>
 #
-# **(b)**. A logit of about 0 is more than many of them had. Nothing raises an error as in (a), and you won't see it in
-# the first sentence. Unlike (c), a check does: "what was cut has probability exactly 0".
+# **(b)**. A logit of about 0 is more than many of them had. Nothing raises an error as in (a). To tell it from (c),
+# check that what was cut has probability exactly 0.
 # </details>
 
 # %%
 mine.map(lesson="07")
 
 # %% [markdown]
-# **What you wrote**: a draw, a cut, a loop and a cache, and SmolLM2 wrote by them. With your cache the text is the
-# same, and a broken one broke it.
+# **What you wrote**: a draw, a cut, a loop and a cache, and SmolLM2 wrote with them. Your cache left the text as it
+# was; a broken one broke it.
 #
 # **What you measured**: how often T = 0.1 leaves the greedy path, what temperature 100 does after a cut and before it,
 # and how loops grow with length.
 #
-# **Yours to keep**: `mine/sampling.py` in your workbook. In a terminal there, `python -m mine chat` now talks by your
+# **Yours to keep**: `mine/sampling.py` in your workbook. In a terminal there, `python -m mine chat` now runs on your
 # draw, loop and cache, and says which other parts are yours.
 #
 # **Next**: the [lab](07_sampling_lab.ipynb) asks which temperature is right, in a world where the truth is known; the
