@@ -52,7 +52,7 @@ spare = predict_number(
 costs = stack.costs()
 spare.answer(sum(sum(texts) / len(texts) < 0.5 for texts in costs["block"]))
 stack.show_costs(
-    costs, title="Most blocks can go, one at a time; the first three can't"
+    costs, title="Most blocks can go, one at a time; the first and the last can't"
 )
 
 # %% [markdown]
@@ -77,7 +77,7 @@ T, C = final.shape
 print(f"{len(added)} writes of {T} x {C} numbers: their sum is what the head reads")
 text = PROMPT  # change this
 stack.show_writes(
-    stack.writes(text), text, title="Every token climbs slowly; START takes a rocket"
+    stack.writes(text), text, title="Every token climbs; START takes a rocket"
 )
 
 # %% [markdown]

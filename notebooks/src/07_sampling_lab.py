@@ -133,6 +133,9 @@ for name, row in MEASURED["by confidence"].items():
         f"best T where the likeliest token has {name}: "
         f"{row['mean']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
     )
+unsure = MEASURED["by confidence"]["below 90%"]
+for part in ("whether the likeliest", "which other"):
+    print(f"below 90%, {part}: best T {unsure[part]['mean']:.2f}")
 exact = calibration["exact truth"]
 print(f"against the exact truth, {exact['positions']} positions: {exact['error']:.3f}")
 print(f"by chance, with so few: {exact['chance']:.3f}")
@@ -224,7 +227,7 @@ show(
         digits=0,
         errors=[50 * (each["high"] - each["low"]) for each in shown.values()],
     ),
-    title="Cooler is better, until it isn't",
+    title="Most possible documents at T = 0.5",
     alt=", ".join(f"{name}: {100 * row['share']:.0f}%" for name, row in shown.items()),
 )
 
@@ -258,7 +261,7 @@ show(
 
 # %%
 lost = predict(
-    "Top-p 0.9 cuts a tenth of the model's probability. How much of the truth?",
+    "Top-p 0.9 cuts at most a tenth of the model's probability. How much of the truth?",
     ["nothing", "about 2%", "about 10%"],
 )
 
@@ -277,7 +280,7 @@ show(
         [name.replace(" ", "\n", 1) for name in NAMES],
         "probability",
     ),
-    title="Fewer impossible tokens, more that can't come",
+    title="A cut removes impossible tokens, and possible ones, too",
     alt=str({name: round(settings[name]["impossible"]["mean"], 3) for name in NAMES}),
 )
 for key in ("KL", "total variation"):
