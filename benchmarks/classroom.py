@@ -195,7 +195,7 @@ calls = {{"keyctl": (250, 11, -3, buffer := ctypes.create_string_buffer(100), 10
     "bpf": (321, 0, 0, 0), "death": (157, 1, 0)}}
 code = libc.syscall(*calls["{name}"])
 if code < 0: raise OSError(ctypes.get_errno(), "refused")
-raise LookupError("{name} WAS ALLOWED")"""
+raise LookupError("{name} WAS " + "ALLOWED")"""  # in a message, and not in the code that a page shows
 FILL = """import os
 for number in range(10**6):
     with open(f"{number}.bin", "wb") as file: file.write(b"x" * 7_000_000)"""

@@ -109,7 +109,7 @@ class Probe:
             (named.sentence, named.hint)
             if named
             else _explanation(self.otherwise, calls, right, got)
-            or self._likeness(calls, right, got)
+            or _explanation(self._likeness, calls, right, got)
             or _explanation(self.at_last, calls, right, got)
             or (f"The result {differences[wrong[0]]}.", DEFAULT_HINT)
         )

@@ -1,7 +1,11 @@
-"""A class with one student of each kind, graded in the sandbox: right ones in full, hostile ones contained."""
+"""A class with one student of each kind, graded in the sandbox: right ones in full, hostile ones contained.
+
+MINILLM_SLOW=1 grades all of them, which takes ten minutes; otherwise every fourth.
+"""
 
 import csv
 import functools
+import itertools
 import json
 import os
 import re
@@ -84,7 +88,9 @@ def test_what_is_no_time_is_refused():
 def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_path, monkeypatch):
     monkeypatch.setenv("TEACHERS_TOKEN", "TOKEN-5e5f")
     folder, out = tmp_path / "submissions", tmp_path / "graded"
-    expected = hand_in(folder, out)
+    fourth = set(itertools.islice(KINDS, 0, None, 4))
+    some = {kind: student for kind, student in KINDS.items() if kind in fourth or student.called}
+    expected = hand_in(folder, out, None if "MINILLM_SLOW" in os.environ else some)
     before = {path: path.lstat().st_mtime for path in folder.rglob("*")}
     graded(folder, out, "--seconds", "10", "--due", DUE, "--late", "10")
 
@@ -98,8 +104,10 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
         wanted = expected[student].points.get(number)
         assert (student, points[student, number]) == (student, list(wanted or nothing(number)))
         row = rows[student, number]
-        assert (row["reason"] == "not handed in") == (wanted is None)
-        if wanted is not None:
+        if wanted is None:  # or nothing of it can be read, so nobody knows what it was
+            assert row["reason"] == "not handed in" or (expected[student].reason or "?") in row["reason"]
+        else:
+            assert row["reason"] != "not handed in"
             assert (expected[student].look or "") in row["look"]
             assert (expected[student].reason or "") in row["reason"]
             assert "could not be graded" not in row["reason"]
@@ -108,9 +116,11 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
 
     handed_in = {(student, number) for student, kind in expected.items() for number in kind.points}
     pages = {path: path.read_text(encoding="utf-8") for path in out.glob("feedback/*/*/*.html")}
-    assert {(path.parts[-3], path.parts[-2].split("_")[0]) for path in pages} == handed_in
+    told = {(path.parts[-3], path.parts[-2].split("_")[0]) for path in pages}
+    assert handed_in <= told
+    assert all(expected[student].reason for student, _ in told - handed_in)
     for path, page in pages.items():
-        got = float(sum(expected[path.parts[-3]].points[path.parts[-2].split("_")[0]]))
+        got = float(sum(expected[path.parts[-3]].points.get(path.parts[-2].split("_")[0], ())))
         assert f"(Score: {got} / " in page
         assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=.?https?:", page)
     similar = (out / "similarity.html").read_text(encoding="utf-8")
@@ -174,6 +184,7 @@ def test_a_run_goes_on_where_it_stopped_and_a_teacher_decides(tmp_path):
     first = graded(folder, out, "--unsafe", "--json")
     assert json.loads(first.splitlines()[-1])[NAME] == {
         "students": 2, "not_handed_in": 0, "mean": 8.5, "possible": 10, "with_troubles": 0, "worth_a_look": 0,
+        "late": 0, "lost_by_lateness": 0.0,
     }  # fmt: skip
     assert "1 x 04.3: " in first
     records = {path: path.stat().st_mtime_ns for path in (out / "records").rglob("*.json")}
