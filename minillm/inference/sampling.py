@@ -56,12 +56,12 @@ def keep_top_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]
 
 
 def keep_min_p(logits: Float[Tensor, "*B V"], p: float) -> Float[Tensor, "*B V"]:
-    """Keep tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024, section 3).
+    """Keep tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024, section 3); 0 keeps all.
 
     >>> keep_min_p(torch.tensor([0.6, 0.3, 0.1]).log(), 0.25).softmax(-1)   # 0.1 < 0.25 x 0.6
     tensor([0.6667, 0.3333, 0.0000])
     """
-    threshold = logits.max(-1, keepdim=True).values + math.log(p)
+    threshold = logits.max(-1, keepdim=True).values + (math.log(p) if p else -math.inf)
     return logits.masked_fill(logits < threshold, -math.inf)
 
 

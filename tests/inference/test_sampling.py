@@ -132,3 +132,8 @@ def test_a_token_drawn_by_inverse_is_the_one_whose_interval_holds_the_number():
     largest = torch.full((2,), 1 - 2**-53, dtype=torch.float64)
     assert Sampling().choose_by_inverse(logits, torch.zeros(2, 1).long(), largest).tolist() == [3, 2]
     assert Sampling(temperature=0).choose_by_inverse(logits, torch.zeros(2, 1).long(), largest).tolist() == [2, 1]
+
+
+def test_min_p_of_zero_keeps_every_token():
+    logits = torch.tensor([0.0, -50.0, -math.inf])
+    assert torch.equal(keep_min_p(logits, 0), logits)
