@@ -149,8 +149,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
 
 def _fixed_number(calls: list[Call], got: list[Any]) -> int | None:
     """The number of tokens that stay in every call, if these are the likeliest; None if it differs."""
-    answers = [as_tensor(answer) for answer in got]
-    if len(calls) < 5 or any(answer is None for answer in answers):
+    answers = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    if len(calls) < 5 or len(answers) < len(got):
         return None
     k = max(int((answer > -math.inf).sum()) for answer in answers)
     for (logits, _), answer in zip(calls, answers, strict=True):
