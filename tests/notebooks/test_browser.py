@@ -28,6 +28,7 @@ SLIDER = (".noUi-handle", ["ArrowRight"])
 CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer_lab": ("select", ["Space", "ArrowDown", "Enter"]),
+    "07_sampling": (".noUi-handle", ["End"]),  # one step may fall on the same piece
     "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
     "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
