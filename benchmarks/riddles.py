@@ -117,7 +117,7 @@ def greedy_right(row: dict) -> bool:
 
 
 def beats_the_rest(row: dict) -> bool:
-    """Whether the right article with the right answer is likelier than the other article with its likeliest token."""
+    """Whether the right article with the right answer is more probable than the other article with its best token."""
     own, other = row["article"], "an" if row["article"] == "a" else "a"
     joint = row["articles"][own] * row["after"][own]["answer"]
     return joint > row["articles"][other] * row["after"][other]["likeliest"]

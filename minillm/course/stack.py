@@ -123,7 +123,7 @@ def show_costs(found: dict[str, list[list[float]]], title: str) -> None:
 
 
 def infected_text(bug: str, prompt: str, n: int = 14) -> str:
-    """What SmolLM2 writes with a bug of the zoo, on one line; "" is no bug."""
+    """What SmolLM2 writes with a bug of the zoo, on one line; "" for none."""
     model, tokenizer = smollm2()
     with infected(model, bug) if bug else nullcontext():
         return one_line(surgery.write(model, tokenizer, prompt, n))
@@ -131,7 +131,7 @@ def infected_text(bug: str, prompt: str, n: int = 14) -> str:
 
 @torch.no_grad()
 def loss(bug: str = "", texts: int = 12) -> float:
-    """The mean loss of SmolLM2, in nats per token, on the first texts of benchmarks/texts.json; "" is no bug."""
+    """The mean loss of SmolLM2, in nats per token, on the first texts of benchmarks/texts.json; "" for none."""
     rows = json.loads((RESULTS.parent / "texts.json").read_text(encoding="utf-8"))[:texts]
     with infected(smollm2()[0], bug) if bug else nullcontext():
         found = []

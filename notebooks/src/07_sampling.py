@@ -216,7 +216,7 @@ def top_p(logits, p):
 # def top_p(logits, p):
 #     """The logits, with minus infinity for all but the likeliest tokens that reach p together."""
 #     shares, order = logits.softmax(dim=-1).sort(descending=True)
-#     before = shares.cumsum(dim=-1) - shares  # of all likelier tokens
+#     before = shares.cumsum(dim=-1) - shares  # of all more probable tokens
 #     kept = logits.clone()
 #     kept[order[before >= p]] = -math.inf
 #     return kept
@@ -322,8 +322,8 @@ diagrams.continuations(WALK, choices.branches(WALK)).show()
 
 # %% [markdown]
 # Greedy grabs *door*, and misses *other side*. Beam search follows several paths at a time; four would find it. But is
-# a likelier text a better one? Here's how surprised SmolLM2 is by what it writes after 24 prompts, and by what people
-# wrote (26 texts):
+# a more probable text a better one? Here's how surprised SmolLM2 is by what it writes after 24 prompts, and by what
+# people wrote (26 texts):
 
 # %%
 measured = choices.stored("loops")
@@ -367,7 +367,7 @@ rounds = {
 }
 show(
     lines(rounds, "round", "probability per token", range(1, 9), ylim=(0, 1)),
-    title="A sentence that is repeated gets likelier each time",
+    title="A sentence that is repeated gets more probable each time",
     alt=str(rounds),
 )
 
@@ -545,7 +545,7 @@ GuessingGame(*choices.questions())
 # </details>
 #
 # **4.** You cut with `logits[drop] = 1e-10`, a slip for `-1e10`. What happens? (a) An error. (b) Some cut tokens become
-# likelier than before. (c) The same as -inf.
+# more probable than before. (c) The same as -inf.
 #
 # <details><summary>Open 4</summary>
 #

@@ -6,14 +6,16 @@ What a part returns is checked at once, since the error that it causes later, in
 """
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minillm.errors import UserError
 
 Function = Callable[..., Any]
+_NOTHING = object()
 
 
 def call(
@@ -88,3 +90,16 @@ class MaskRows:
         if len(self.table) < S:
             self.table = call("causal_mask", self.function, (2 * S,), (2 * S, 2 * S), torch.bool)
         return self.table[S - T : S, :S].to(device)
+
+
+def set_until(undo: ExitStack, thing: nn.Module, name: str, value: Any) -> None:
+    """Set an attribute of this one module, until it is undone; what its class defines stays below it."""
+    before = vars(thing).get(name, _NOTHING)
+
+    def restore() -> None:
+        vars(thing).pop(name, None)
+        if before is not _NOTHING:
+            vars(thing)[name] = before
+
+    undo.callback(restore)
+    vars(thing)[name] = value

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from minillm.analysis.surgery import whole
 from minillm.analysis.surgery.attending import IN_A_LAYER, STEPS, forward_pass, linear, splitting
-from minillm.analysis.surgery.calls import Function, MaskRows, by_text, call, rotated
+from minillm.analysis.surgery.calls import Function, MaskRows, by_text, call, rotated, set_until
 from minillm.errors import UserError
 from minillm.model.attention import causal_mask as plain_mask
 from minillm.model.embedding import TokenEmbedding
@@ -42,7 +42,6 @@ PARTS = (
     "linear", "split_heads", "batched_product", "softmax", "join_heads", "transformer",
 )  # fmt: skip
 Layers = int | Sequence[int] | None
-_NOTHING = object()
 
 
 @contextmanager
@@ -76,24 +75,24 @@ def replace(model: Transformer, *, layers: Layers = None, **parts: Any) -> ExitS
             raise UserError(f"{name} is of type {type(part).__name__}; give the function itself, without parentheses")
     blocks = chosen(model, layers)
     with ExitStack() as undo:
-        _set(undo, model, "forward", model.forward)  # no fast step: it would compute the parts in its own way
+        set_until(undo, model, "forward", model.forward)  # no fast step: it would compute the parts in its own way
         if "embedding" in given:
-            _set(undo, model.embedding, "forward", _embedding(model, given["embedding"]))
+            set_until(undo, model.embedding, "forward", _embedding(model, given["embedding"]))
         if "rotation" in given:
             _rotate(undo, model, blocks, given["rotation"])
         if "linear" in given:
             _multiply(undo, blocks, given["linear"])
         if "split_heads" in given:
             for block in blocks:
-                _set(undo, block.attention, "_heads", splitting(block.attention, given["split_heads"]))
+                set_until(undo, block.attention, "_heads", splitting(block.attention, given["split_heads"]))
         if given.keys() & {"causal_mask", *IN_A_LAYER}:
             _attend(undo, model, blocks, given)
         if "norm" in given:
             for norm in _norms(model, blocks, layers):
-                _set(undo, norm, "forward", _norm(norm, given["norm"]))
+                set_until(undo, norm, "forward", _norm(norm, given["norm"]))
         if "feed_forward" in given:
             for block in blocks:
-                _set(undo, block.feedforward, "forward", _feed_forward(block.feedforward, given["feed_forward"]))
+                set_until(undo, block.feedforward, "forward", _feed_forward(block.feedforward, given["feed_forward"]))
         if "order" in given:
             _reorder(undo, model, given["order"])
         if "transformer" in given:
@@ -119,14 +118,14 @@ def without(model: Transformer, part: str, layer: Layers = None) -> Iterator[Tra
     """
     blocks = chosen(model, layer)
     with ExitStack() as undo:
-        _set(undo, model, "forward", model.forward)
+        set_until(undo, model, "forward", model.forward)
         if part in ("attention", "feed_forward"):
             for block in blocks:
                 silent = block.attention if part == "attention" else block.feedforward
-                _set(undo, silent, "forward", lambda x, **_: torch.zeros_like(x))
+                set_until(undo, silent, "forward", lambda x, **_: torch.zeros_like(x))
         elif part == "norm":
             for norm in _norms(model, blocks, layer):
-                _set(undo, norm, "forward", lambda x: x)
+                set_until(undo, norm, "forward", lambda x: x)
         elif part == "positions":
             _forget_positions(undo, model, blocks, layer)
         else:
@@ -141,19 +140,6 @@ def chosen(model: Transformer, layers: Layers) -> list[Block]:
         if not isinstance(layer, int) or not 0 <= layer < len(model.blocks):
             raise UserError(f"there is no layer {layer}; this model's are 0 to {len(model.blocks) - 1}")
     return list(dict.fromkeys(model.blocks[layer] for layer in wanted))
-
-
-def _set(undo: ExitStack, thing: nn.Module, name: str, value: Any) -> None:
-    """Set an attribute of this one module, until it is undone; what its class defines stays below it."""
-    before = vars(thing).get(name, _NOTHING)
-
-    def restore() -> None:
-        vars(thing).pop(name, None)
-        if before is not _NOTHING:
-            vars(thing)[name] = before
-
-    undo.callback(restore)
-    vars(thing)[name] = value
 
 
 def _norms(model: Transformer, blocks: Sequence[Block], layers: Layers) -> list[RMSNorm | LayerNorm]:
@@ -194,9 +180,9 @@ def _rotate(undo: ExitStack, model: Transformer, blocks: Sequence[Block], functi
 
         return forward
 
-    _set(undo, model, "context", context)
+    set_until(undo, model, "context", context)
     for block in blocks:
-        _set(undo, block.attention, "project", of(block.attention.project))
+        set_until(undo, block.attention, "project", of(block.attention.project))
 
 
 def _attend(undo: ExitStack, model: Transformer, blocks: Sequence[Block], given: dict[str, Function]) -> None:
@@ -206,14 +192,14 @@ def _attend(undo: ExitStack, model: Transformer, blocks: Sequence[Block], given:
         raise UserError("this model has causal=False, which a causal mask does not fit; take a model that writes")
     rows = MaskRows(given["causal_mask"]) if "causal_mask" in given else plain_mask
     for block in blocks:
-        _set(undo, block.attention, "forward", forward_pass(block.attention, given, rows))
+        set_until(undo, block.attention, "forward", forward_pass(block.attention, given, rows))
 
 
 def _multiply(undo: ExitStack, blocks: Sequence[Block], function: Function) -> None:
     for layer in (layer for block in blocks for layer in _matrices(block)):
         if type(layer) is not Linear:
             raise UserError("this model's weights are quantized; load it in float32")
-        _set(undo, layer, "forward", linear(layer, function))
+        set_until(undo, layer, "forward", linear(layer, function))
 
 
 def _matrices(block: Block) -> list[nn.Module]:
@@ -253,11 +239,11 @@ def _forget_positions(undo: ExitStack, model: Transformer, blocks: Sequence[Bloc
         raise UserError(f"this model {where}; leave out something else" + (" or `layer`" if kind != "none" else ""))
     if kind in ("learned", "sinusoidal"):
         position: Any = model.position
-        _set(undo, position, "forward", lambda positions: torch.zeros(*positions.shape, model.config.d_model))
+        set_until(undo, position, "forward", lambda positions: torch.zeros(*positions.shape, model.config.d_model))
     for block in blocks if kind == "rotary" else ():
-        _set(undo, block.attention, "project", _unturned(block.attention.project))
+        set_until(undo, block.attention, "project", _unturned(block.attention.project))
     for block in blocks if kind == "alibi" else ():
-        _set(undo, block.attention, "forward", _unbiased(block.attention.forward))
+        set_until(undo, block.attention, "forward", _unbiased(block.attention.forward))
 
 
 def _unturned(project: Function) -> Function:

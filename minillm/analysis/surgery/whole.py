@@ -4,9 +4,9 @@ from contextlib import ExitStack
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from minillm.analysis.surgery.calls import Function, call
+from minillm.analysis.surgery.calls import Function, call, set_until
 from minillm.errors import UserError
 from minillm.model.kv_cache import Cache, KVCache
 from minillm.model.transformer import Transformer
@@ -57,19 +57,7 @@ def compute(undo: ExitStack, model: Transformer, function: Function) -> None:
         return x
 
     for part, name, value in ((model, "hidden", logits), (model.head, "forward", same)):
-        _set(undo, part, name, value)
-
-
-def _set(undo: ExitStack, thing: nn.Module, name: str, value: Any) -> None:
-    before = vars(thing).get(name)
-
-    def restore() -> None:
-        vars(thing).pop(name, None)
-        if before is not None:
-            vars(thing)[name] = before
-
-    undo.callback(restore)
-    vars(thing)[name] = value
+        set_until(undo, part, name, value)
 
 
 def _by_row(model: Transformer, function: Function, ids: Tensor, cache: KVCache | None) -> Tensor:

@@ -3,7 +3,7 @@
 The method is winnowing's (Schleimer et al. 2003; MOSS), by the library `copydetect`. Answers are tidied (`tidying`),
 comments and layout are removed and names replaced, so renaming changes nothing. A *fragment* is `FRAGMENT` characters
 of what remains. Fragments of the template and of the course's solution are dropped, and so are those that many students
-wrote: short exercises have few natural answers. But a long run of them in a row is no idiom, however many have it, so a
+wrote: short exercises have few natural answers. But a long run of them in a row isn't one, however many have it, so a
 ring of copiers is found whatever its share of the class. What a pair still shares is rare, and sharing it in several
 questions is rarer. The report ranks; it decides nothing.
 """

@@ -21,7 +21,7 @@ def continuations(prompt: str, branches: Sequence[Branch], title: str = "", them
 
     >>> tree = continuations("He is", [(" a", 0.6, [(" man", 0.2)]), (" very", 0.4, [(" old", 0.9)])])
     >>> tree.alt.split(". ", 1)[0]
-    'Diagram: Greedy finds "a man" (0.120), and "very old" (0.360) is likelier'
+    'Diagram: Greedy finds "a man" (0.120), and "very old" (0.360) is more probable'
     """
     pairs = [
         (first, p, second, q) for first, p, nexts in branches for second, q in sorted(nexts, key=lambda each: -each[1])
@@ -36,7 +36,7 @@ def continuations(prompt: str, branches: Sequence[Branch], title: str = "", them
     title = title or (
         f"Greedy finds the likeliest pair, {named[0]}"
         if same
-        else f"Greedy finds {named[0]}, and {named[1]} is likelier"
+        else f"Greedy finds {named[0]}, and {named[1]} is more probable"
     )
     start = wrapped(" ".join(prompt.split()), 1.7, SMALL)
     first_wide = max(text_width(_labeled(a, p)) for a, p, *_ in pairs) + 0.24

@@ -352,7 +352,7 @@ def test_a_map_that_cannot_be_drawn_is_refused():
 def test_a_tree_names_the_greedy_pair_and_the_likeliest():
     branches = [(" a", 0.6, [(" c", 0.1), (" b", 0.2)]), (" d", 0.4, [(" e", 0.9)])]
     drawn = diagrams.continuations("He is", branches)
-    assert drawn.alt.startswith('Diagram: Greedy finds "a b" (0.120), and "d e" (0.360) is likelier. ')
+    assert drawn.alt.startswith('Diagram: Greedy finds "a b" (0.120), and "d e" (0.360) is more probable. ')
     assert {"0.120", "0.060", "0.360"} <= set(texts(drawn))
     same = diagrams.continuations("He is", branches[:1])
     assert same.alt.startswith('Diagram: Greedy finds the likeliest pair, "a b" (0.120). ')

@@ -36,7 +36,7 @@ from minillm.course.checks.sampling.noise import (
     zero_times_infinity,
 )
 
-ENOUGH = 5  # wrong rows that a mistake must explain, so that it is no chance
+ENOUGH = 5  # wrong rows that a mistake must explain: more than chance would
 
 
 def _like(wanted: Tensor, answer: Any) -> Tensor | None:

@@ -18,7 +18,7 @@ from minillm.course.learner.turn import Debrief, Turn
 def top_p(logits, p):
     """The logits, with minus infinity for all but the likeliest tokens that reach p together."""
     shares, order = logits.softmax(dim=-1).sort(descending=True)
-    before = shares.cumsum(dim=-1) - shares  # of all likelier tokens
+    before = shares.cumsum(dim=-1) - shares  # of all more probable tokens
     kept = logits.clone()
     kept[order[before >= p]] = -math.inf
     return kept
@@ -32,7 +32,7 @@ turn = Turn(
     difficulty=3,
     constants=("logits", "p"),
     hints=(
-        "Probabilities 0.5, 0.3, 0.2 and p = 0.7: which two stay, and what do the likelier ones add up to before each?",
+        "Probabilities 0.5, 0.3, 0.2 and p = 0.7: which two stay, and what do the tokens before each add up to?",
         "`values, order = probabilities.sort(descending=True)`: `order` says which token stands at each rank. A token "
         "goes if those before it already reach p.",
         "The cut is known by rank, and the logits stand by id: `order[...]` turns ranks into ids. Write -inf there, in "
@@ -178,7 +178,7 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
         if kept == 0:
             return "Nothing is left.", "The likeliest token always stays: nothing comes before it.", index
         if kept != wanted:
-            hint = "Which sum do you compare with p: of the likelier ones, or with the token itself?"
+            hint = "Which sum do you compare with p: of the more probable ones, or with the token itself?"
             return f"{kept} token{'s' * (kept != 1)} stayed, and {wanted} should.", hint, index
         hint = "`order` says which token stands at each rank: `order[...]`."
         return "As many tokens stay as should, but others.", hint, index
