@@ -1,4 +1,7 @@
 #!/usr/bin/env python3
+# /// script
+# requires-python = ">=3.11"
+# ///
 """Set up the course and run a command. Only needs Python 3.11 or newer.
 
     python3 start.py                  set up, fetch the real weights, open JupyterLab on your workbook's home page
@@ -24,9 +27,12 @@ are repaired.
 
 import argparse
 import collections
+import contextlib
 import difflib
+import errno
 import hashlib
 import html
+import importlib.util
 import json
 import os
 import platform
@@ -35,8 +41,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 import urllib.request
+import webbrowser
 from pathlib import Path, PurePosixPath
 
 OLDEST = (3, 11)
@@ -53,6 +62,8 @@ if sys.version_info < OLDEST:
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "start.json"  # what was installed; absent during an installation
+LOCK = ROOT / ".start.lock"  # locked by the start.py that sets up
+UNPACKED = VENV / "tmp"  # where pip unpacks, if temporary files have too little room
 HOME = ROOT / ".home"  # replaces a home folder that is not writable, for Jupyter, IPython and the course
 HOME_NAMES = (".cache", ".config", ".ipython", ".jupyter", ".local", ".local/share")
 WORKBOOK = "MINILLM_WORKBOOK"  # environment variable: where the learner's copies are, if not in workbook/
@@ -72,12 +83,20 @@ try:
 except ValueError as error:
     print(f"Text is generated more slowly: {error}.")
 """
+SERVERS = """
+import pathlib, jupyter_core.paths
+for path in pathlib.Path(jupyter_core.paths.jupyter_runtime_dir()).glob("jpserver-*.json"):
+    print(path.read_text(encoding="utf-8").replace("\\n", " "))
+"""
 COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
+DEBIANS_VENV = "python{}.{}-venv".format(*sys.version_info)
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+DOWNLOAD = "0.4 GB to download (3 GB if PyTorch comes with CUDA), about three minutes on a fast line"
 GIGABYTES = 3  # .venv takes 1.6 with PyTorch's CPU build (6 with CUDA), and pip needs space to unpack
 
 # What venv and pip put into their folder; a .venv with anything else may belong to the user.
-VENV_NAMES = {"bin", "include", "lib", "lib64", "share", "etc", "Include", "Lib", "Scripts", ".gitignore", STAMP.name}
+VENV_NAMES = {"bin", "include", "lib", "lib64", "share", "etc", "Include", "Lib", "Scripts", ".gitignore"}
+VENV_NAMES |= {STAMP.name, UNPACKED.name}
 
 # Error messages of Python and pip (as patterns) and what to tell the user. The first match counts.
 FAILURES = {
@@ -144,15 +163,19 @@ def act(arguments: list[str]) -> int:
     if options.bundle and command != "setup":
         raise Stop(f"--from belongs to `{PYTHON} start.py setup`; {command!r} comes after it.")
 
+    if command == "doctor" and not options.here and not read_stamp():
+        return look()
+
     # set up
     files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
-    python = sys.executable if options.here else make_venv()
-    new = install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
-    settle()
-    if options.bundle:
-        lay_out(python, Path(options.bundle).resolve(), files)
-    if new or command == "setup":
-        run([python, "-c", COMPILE])  # the decoding step in C, so that no lesson waits for it
+    with alone():
+        python = sys.executable if options.here else make_venv()
+        new = install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
+        settle()
+        if options.bundle:
+            lay_out(python, Path(options.bundle).resolve(), files)
+        if new or command == "setup":
+            run([python, "-c", COMPILE])  # the decoding step in C, so that no lesson waits for it
     if command in ("test", "tour", "bundle"):
         fetch(python)
 
@@ -191,6 +214,48 @@ def check_lab_options(rest: list[str]) -> None:
 # -- the environment -------------------------------------------------------------------------------------------------
 
 
+def look() -> int:
+    """Look at this computer before anything is installed; returns 0 if the course can be set up here."""
+    venv = importlib.util.find_spec("ensurepip") is not None
+    free = shutil.disk_usage(ROOT).free / 1e9
+    index = "https://pypi.org/simple/pip/"
+    ours = own_index(sys.executable) or os.environ.get("PIP_NO_INDEX")
+    online = ours or answers(index)
+    network = f"{index} answers" if online else f"{index} does not answer; a bundle needs no network"
+    print(f"Python {platform.python_version()}: " + ("fine" if venv else f"`sudo apt install {DEBIANS_VENV}`"))
+    print(f"Disk: {free:.1f} GB free" + ("" if free >= GIGABYTES else f", and the course needs {GIGABYTES}"))
+    print(f"Network: {'pip is configured to use an index of its own' if ours else network}")
+    print(f"\nNothing is set up here yet. Next: `{PYTHON} start.py setup`: {DOWNLOAD}.")
+    return 0 if venv and free >= GIGABYTES and online else 1
+
+
+@contextlib.contextmanager
+def alone():
+    """Wait until no other start.py sets up this folder, and let others wait meanwhile."""
+    with open(LOCK, "w", encoding="utf-8") as file:
+        if not lock(file):
+            print("Another start.py sets up here; waiting until it is done ...", flush=True)
+            while not lock(file):
+                time.sleep(0.5)
+        yield
+
+
+def lock(file) -> bool:
+    """Lock an open file until it is closed or this process ends; False if another process has locked it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno not in (errno.EACCES, errno.EAGAIN, errno.EDEADLK)  # others: this disk knows no locks
+    return True
+
+
 def make_venv() -> str:
     """Return the Python of .venv, after making or repairing it if necessary."""
     python = str(VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -200,13 +265,12 @@ def make_venv() -> str:
             return python
         remove_venv(fault)
     check_disk()
-    print(f"Making {VENV} ...", flush=True)
+    print(f"Setting up, once: {DOWNLOAD}.\nMaking {VENV} ...", flush=True)
     try:
         import ensurepip  # noqa: F401  (what venv needs for pip; Debian ships it in a package of its own)
     except ImportError:
-        package = "python{}.{}-venv".format(*sys.version_info)
         raise Stop(
-            f"this Python lacks venv. On Debian or Ubuntu: `sudo apt install {package}`, then try again."
+            f"this Python lacks venv. On Debian or Ubuntu: `sudo apt install {DEBIANS_VENV}`, then try again."
         ) from None
     # If start.py runs on the Python that was just removed, its base Python has to make the new one.
     base = getattr(sys, "_base_executable", None) or sys.executable
@@ -219,7 +283,8 @@ def make_venv() -> str:
 
 def venv_fault(python: str) -> str | None:
     """Return why .venv cannot be used, or None if it can."""
-    if not (VENV / "pyvenv.cfg").is_file():
+    scripts = [VENV / folder / "activate" for folder in ("bin", "Scripts")]  # what venv writes last
+    if not (VENV / "pyvenv.cfg").is_file() or not any(path.is_file() for path in scripts):
         return "it is half-made"
     if read_stamp().get("folder", str(VENV)) != str(VENV):
         return "it was made for another folder"
@@ -347,16 +412,76 @@ def answers(url: str, seconds: float = 5) -> bool:
 
 
 def pip(python: str, *arguments: str) -> None:
-    """Run `pip install`: its progress goes to the terminal; raises `Stop` with one sentence if it fails."""
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
-    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, errors="replace") as process:
+    """Run `pip install`, with one line of progress; raises `Stop` with one sentence if it fails."""
+    command = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+    said, line = [], ProgressLine(sys.stdout.isatty())
+    if line.terminal:  # an old pip does not know how to tell its progress to a program
+        raw = [*command, "--progress-bar=raw"]
+        command = command if subprocess.run([*raw, "--help"], capture_output=True).returncode else raw
+    command += arguments
+    with temporary_files() as environment, subprocess.Popen(command, cwd=ROOT, env=environment, **piped) as process:
         try:
-            complaints = process.stderr.read()
+            for each in process.stdout:
+                said.append(each)
+                line.show(each)
         except KeyboardInterrupt:
-            process.stderr.read()  # pip got the Ctrl-C too and cleans up, for which it needs an open pipe
+            process.stdout.read()  # pip got the Ctrl-C too and cleans up, for which it needs an open pipe
             raise
+        finally:
+            line.clear()
     if process.returncode:
-        raise Stop(diagnose(complaints))
+        raise Stop(diagnose("".join(said)))
+
+
+class ProgressLine:
+    """What pip is doing, on one line of a terminal, which is written again and again; elsewhere its large downloads."""
+
+    DOING = re.compile(r" *(Collecting|Downloading|Installing|Building|Successfully installed) ?(.*)")
+    LARGE = re.compile(r"\(\d+(\.\d+)? [MG]B\)")
+    PART = re.compile(r"Progress (\d+) of (\d+)")
+
+    def __init__(self, terminal: bool):
+        self.terminal = terminal
+        self.doing = ""
+        self.written = 0  # characters of the line that stands there
+
+    def show(self, line: str) -> None:
+        """Take one line of pip's."""
+        doing, part = self.DOING.match(line), self.PART.match(line)
+        if doing:
+            what = doing[2].rpartition("/")[2] if doing[1] == "Downloading" else doing[2]
+            self.doing = f"{doing[1]} {what}"
+        if self.terminal and (doing or part):
+            done = f"  {100 * int(part[1]) // max(int(part[2]), 1)} %" if part else ""
+            self.clear()
+            text = self.doing[: shutil.get_terminal_size().columns - 8] + done
+            print(text, end="", flush=True)
+            self.written = len(text)
+        elif doing and (self.LARGE.search(line) or doing[1].startswith("Successfully")):
+            print(self.doing, flush=True)
+
+    def clear(self) -> None:
+        """Leave an empty line."""
+        print("\r" + " " * self.written + "\r" if self.written else "", end="", flush=True)
+        self.written = 0
+
+
+@contextlib.contextmanager
+def temporary_files():
+    """The environment for pip: it unpacks beside .venv if temporary files have too little room elsewhere."""
+    try:
+        room = shutil.disk_usage(tempfile.gettempdir()).free / 1e9
+    except OSError:  # no folder for temporary files can be written to
+        room = 0
+    if room >= GIGABYTES or not VENV.is_dir():
+        yield None
+        return
+    UNPACKED.mkdir(exist_ok=True)
+    try:
+        yield {**os.environ, "TMPDIR": str(UNPACKED), "TEMP": str(UNPACKED), "TMP": str(UNPACKED)}
+    finally:
+        shutil.rmtree(UNPACKED, ignore_errors=True)
 
 
 def diagnose(complaints: str) -> str:
@@ -573,14 +698,24 @@ def lab(python: str, options: list[str]) -> int:
     os.environ["PATH"] = os.pathsep.join([os.path.dirname(os.path.abspath(python)), os.environ.get("PATH", os.defpath)])
     places = [str(JUPYTER), *filter(None, [os.environ.get("JUPYTER_CONFIG_PATH")])]
     os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(places)
+    running = (
+        None
+        if any(option.startswith("--") and option != "--no-browser" for option in options)
+        else served(python, root)
+    )
+    if running:
+        print(f"Your course is open already: {running}\n{JupyterLog(page).next()}", end="")
+        if "--no-browser" not in options and not headless():
+            webbrowser.open(running)
+        return 0
     command = [python, "-m", "jupyterlab", f"--ServerApp.root_dir={root}"]
     command.append(f"--LabApp.default_url=/lab/tree/{page.relative_to(root).as_posix()}")
     command.append(f"--FileContentsManager.preferred_dir={folder}")  # where the list of files begins
     command += OURS
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        command.append("--no-browser")  # otherwise a text browser may take over the terminal
+    if headless():
+        command.append("--no-browser")
     print("Starting JupyterLab ...", flush=True)
     log = JupyterLog(page)
     try:
@@ -590,6 +725,25 @@ def lab(python: str, options: list[str]) -> int:
     if status and not log.opened:
         print("".join(log.quiet), end="", file=sys.stderr)
     return status
+
+
+def headless() -> bool:
+    """Whether there is no screen, so that a text browser would take over the terminal."""
+    return sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def served(python: str, root: Path) -> "str | None":
+    """The address of a Jupyter server that serves this folder already and answers."""
+    listing = subprocess.run([python, "-c", SERVERS], capture_output=True, text=True, errors="replace")
+    for line in listing.stdout.splitlines():
+        try:
+            server = dict(json.loads(line))
+            url, folder, token = str(server["url"]), str(server["root_dir"]), str(server.get("token", ""))
+        except (ValueError, KeyError, TypeError):  # being written, or somebody else's file
+            continue
+        if folder == str(root) and answers(f"{url}api", 2):
+            return f"{url}lab?token={token}"
+    return None
 
 
 class JupyterLog:

@@ -46,6 +46,8 @@ def recorded(start, monkeypatch):
     monkeypatch.setenv("MINILLM_WORKBOOK", "")
     monkeypatch.setenv("PATH", os.environ["PATH"])  # both are set for JupyterLab
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
+    monkeypatch.setattr(start, "read_stamp", lambda: {"extras": ["lab"]})
+    monkeypatch.setattr(start, "served", lambda python, root: None)
     monkeypatch.setattr(start, "install", lambda python, extras, options: commands.append([python, sorted(extras)]))
     monkeypatch.setattr(start, "run", lambda command, listen=None: commands.append(command) or 0)
     monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
@@ -422,6 +424,7 @@ def test_ctrl_c_waits_for_the_command_and_is_told_in_a_sentence(start, recorded,
 
     monkeypatch.undo()
     monkeypatch.setattr(start, "make_venv", lambda: "PYTHON")
+    monkeypatch.setattr(start, "read_stamp", lambda: {"extras": ["lab"]})
     monkeypatch.setattr(start, "install", lambda *arguments: None)
     monkeypatch.setattr(start.subprocess, "Popen", Interrupted)
     assert start.main(["doctor"]) == 130
@@ -437,11 +440,16 @@ def test_ctrl_c_lets_pip_end_before_it_is_told(start, monkeypatch):
     class Interrupted:
         returncode = 1
 
-        class stderr:
-            def read():
+        class Pipe:
+            def __iter__(self):
                 told.append("read")
-                if len(told) == 1:
-                    raise KeyboardInterrupt
+                raise KeyboardInterrupt
+                yield
+
+            def read(self):
+                told.append("read")
+
+        stdout = Pipe()
 
         def __init__(self, command, **options):
             pass
@@ -736,6 +744,129 @@ def test_a_spoilt_stamp_counts_as_none(start, text):
     assert start.read_stamp().get("extras", ()) == ()
 
 
+# -- looking first, two at a time, little room, a server that runs ------------------------------------------------
+
+
+def test_uv_runs_it_alone(start):
+    header = re.search(r"# /// script\n((?:# .*\n)+)# ///\n", SOURCE)[1]
+    asked = tomllib.loads(re.sub("(?m)^# ", "", header))
+    assert asked == {"requires-python": ">={}.{}".format(*start.OLDEST)}
+
+
+@pytest.mark.parametrize(
+    ("free", "online", "status", "said"),
+    [
+        (9e9, True, 0, "Disk: 9.0 GB free\nNetwork: https://pypi.org/simple/pip/ answers\n"),
+        (1e9, True, 1, "Disk: 1.0 GB free, and the course needs 3\n"),
+        (9e9, False, 1, "does not answer; a bundle needs no network\n"),
+    ],
+)
+def test_doctor_looks_before_anything_is_installed(start, monkeypatch, capsys, free, online, status, said):
+    monkeypatch.delenv("PIP_NO_INDEX", raising=False)
+    monkeypatch.setattr(start, "make_venv", lambda: pytest.fail("it installs"))
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
+    monkeypatch.setattr(start, "own_index", lambda python: False)
+    monkeypatch.setattr(start, "answers", lambda url: online)
+    assert start.main(["doctor"]) == status
+    told = capsys.readouterr().out
+    assert said in told
+    assert "Nothing is set up here yet. Next: `" in told
+
+
+def test_a_second_start_waits_until_the_first_has_set_up(start, monkeypatch, capsys):
+    done = []
+
+    def second():
+        with start.alone():
+            done.append("second")
+
+    waiting = threading.Event()
+    monkeypatch.setattr(start.time, "sleep", lambda seconds: waiting.set())
+    with start.alone():
+        other = threading.Thread(target=second)
+        other.start()
+        assert waiting.wait(30)
+        done.append("first")
+    other.join(30)
+    assert done == ["first", "second"]
+    assert capsys.readouterr().out == "Another start.py sets up here; waiting until it is done ...\n"
+
+
+def test_pip_unpacks_beside_the_environment_where_temporary_files_have_little_room(start, monkeypatch):
+    start.VENV.mkdir()
+    with start.temporary_files() as environment:
+        assert environment is None
+    monkeypatch.setattr(start.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
+    with start.temporary_files() as environment:
+        assert Path(environment["TMPDIR"]).is_dir()
+        assert Path(environment["TMPDIR"]).is_relative_to(start.VENV)
+    assert list(start.VENV.iterdir()) == []
+
+
+PIP = """Collecting torch<3,>=2.6
+  Downloading https://files.example/torch-2.13.0-cp311.whl (190.5 MB)
+Progress 0 of 1000
+Progress 437 of 1000
+Collecting six
+  Downloading six-1.17.0-py2.py3-none-any.whl (11 kB)
+Installing collected packages: six, torch
+Successfully installed six-1.17.0 torch-2.13.0
+"""
+
+
+def test_pip_is_one_line_on_a_terminal(start, capsys):
+    line = start.ProgressLine(True)
+    for each in PIP.splitlines(keepends=True):
+        line.show(each)
+    line.clear()
+    told = capsys.readouterr().out
+    assert "\n" not in told
+    seen = [text.strip() for text in told.split("\r") if text.strip()]
+    assert seen[1:4] == [f"Downloading torch-2.13.0-cp311.whl (190.5 MB){part}" for part in ("", "  0 %", "  43 %")]
+    assert told.endswith("\r" + " " * len(seen[-1]) + "\r")
+
+
+def test_elsewhere_large_downloads_and_the_end_are_told(start, capsys):
+    line = start.ProgressLine(False)
+    for each in PIP.splitlines(keepends=True):
+        line.show(each)
+    line.clear()
+    assert capsys.readouterr().out == (
+        "Downloading torch-2.13.0-cp311.whl (190.5 MB)\nSuccessfully installed six-1.17.0 torch-2.13.0\n"
+    )
+
+
+def test_a_course_that_is_open_is_not_opened_again(start, recorded, monkeypatch, capsys):
+    opened = []
+    monkeypatch.setattr(start, "served", lambda python, root: "http://localhost:8888/lab?token=abc")
+    monkeypatch.setattr(start, "headless", lambda: False)
+    monkeypatch.setattr(start.webbrowser, "open", opened.append)
+    assert start.main([]) == 0
+    assert recorded[-1][-3:-1] != ["-m", "jupyterlab"]
+    assert "Your course is open already: http://localhost:8888/lab?token=abc\n" in capsys.readouterr().out
+    assert opened == ["http://localhost:8888/lab?token=abc"]
+    start.main(["--no-browser"])
+    assert len(opened) == 1
+    start.main(["--port=9999"])  # asked for by name
+    assert "--port=9999" in recorded[-1]
+
+
+def test_the_server_of_this_folder_is_found(start, monkeypatch, tmp_path):
+    here = {"url": "http://localhost:8889/", "root_dir": str(start.ROOT), "token": "abc"}
+    listed = [{**here, "root_dir": "/elsewhere", "url": "http://localhost:1/"}, [], {"url": 3}, here]
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    for number, server in enumerate(listed):
+        (tmp_path / f"jpserver-{number}.json").write_text(json.dumps(server, indent=2), encoding="utf-8")
+    (tmp_path / "jpserver-9.json").write_text("{", encoding="utf-8")
+    asked = []
+    monkeypatch.setattr(start, "answers", lambda url, seconds: asked.append(url) or True)
+    pytest.importorskip("jupyter_core")
+    assert start.served(sys.executable, start.ROOT) == "http://localhost:8889/lab?token=abc"
+    assert asked == ["http://localhost:8889/api"]
+    monkeypatch.setattr(start, "answers", lambda url, seconds: False)  # it has ended without a word
+    assert start.served(sys.executable, start.ROOT) is None
+
+
 # -- for real --------------------------------------------------------------------------------------------------------
 
 
@@ -773,6 +904,9 @@ def test_a_broken_environment_is_recognised(start):
     start.VENV.mkdir()
     assert start.venv_fault(python) == "it is half-made"
     (start.VENV / "pyvenv.cfg").write_text("home = /nowhere\n", encoding="utf-8")
+    assert start.venv_fault(python) == "it is half-made"  # the scripts that activate it come last
+    (start.VENV / "bin").mkdir()
+    (start.VENV / "bin" / "activate").touch()
     assert start.venv_fault(python) == "its Python does not start"
     start.STAMP.write_text('{"folder": "/elsewhere/.venv"}', encoding="utf-8")
     assert start.venv_fault(python) == "it was made for another folder"
@@ -787,4 +921,5 @@ def test_an_environment_with_an_old_python_is_recognised(start):
     python = start.VENV / "bin" / "python"
     python.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
     python.chmod(0o755)
+    python.with_name("activate").touch()
     assert start.venv_fault(str(python)) == "its Python is too old or broken"
