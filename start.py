@@ -452,13 +452,16 @@ class ProgressLine:
         if doing:
             what = doing[2].rpartition("/")[2] if doing[1] == "Downloading" else doing[2]
             self.doing = f"{doing[1]} {what}"
-        if self.terminal and (doing or part):
+        if doing and doing[1].startswith("Successfully"):
+            self.clear()
+            print(f"Installed packages: {len(what.split())}.", flush=True)
+        elif self.terminal and (doing or part):
             done = f"  {100 * int(part[1]) // max(int(part[2]), 1)} %" if part else ""
             self.clear()
             text = self.doing[: shutil.get_terminal_size().columns - 8] + done
             print(text, end="", flush=True)
             self.written = len(text)
-        elif doing and (self.LARGE.search(line) or doing[1].startswith("Successfully")):
+        elif doing and self.LARGE.search(line):
             print(self.doing, flush=True)
 
     def clear(self) -> None:

@@ -60,7 +60,7 @@ def start(course, monkeypatch):
 def test_a_set_up_from_a_bundle_for_real(bundle, course, tmp_path):
     home = tmp_path / "home"
     said = start_py(course, "setup", "--from", str(bundle), MINILLM_HOME=str(home), PIP_FIND_LINKS="")
-    assert "Successfully installed minillm-1.0 toy_package-2.1" in said
+    assert "Installed packages: 2." in said
     python = course / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     code = "import toy_package; print(toy_package.version)"
     assert subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "2.1"

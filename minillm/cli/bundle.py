@@ -66,7 +66,7 @@ def bundle(folder: Path | None, make_models: bool) -> None:
         "Copy it to the stick, and the course's folder without .venv and your workbook, which each laptop lays out."
     )
     click.echo("On each laptop, in the course's folder:")
-    click.echo(f"    start.py setup --from {folder.name}      (with its path; it shows the same fingerprint)")
+    click.echo(f"    python3 start.py setup --from {folder.name}      (with its path; it shows the same fingerprint)")
 
 
 def claim(folder: Path, about: dict[str, Any]) -> None:

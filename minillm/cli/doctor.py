@@ -109,7 +109,7 @@ def class_row(name: str, report: dict[str, Any], complaints: list[str]) -> str:
     todo = [*complaints]
     if missing:
         todo.append(
-            f"not here yet: {', '.join(missing)}; `start.py setup --from BUNDLE` brings them, `python -m "
+            f"not here yet: {', '.join(missing)}; `python3 start.py setup --from BUNDLE` brings them, `python -m "
             "minillm.course.models` trains them (about an hour for all)"
         )
     cells = [name, *(report[key] for key in ("system", "python", "torch", "cores", "memory_gb", "disk_free_gb"))]

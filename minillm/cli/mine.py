@@ -12,6 +12,7 @@ from minillm.cli.generate import generate
 from minillm.course import mine
 from minillm.course.own_loop import OwnEngine, whose_loop
 from minillm.course.own_model import use_mine, whose
+from minillm.course.workbook import from_anywhere
 from minillm.model.transformer import Transformer
 
 
@@ -19,6 +20,7 @@ from minillm.model.transformer import Transformer
 @click.pass_context
 def own(ctx: click.Context) -> None:
     """Run a model with the code that you wrote; without a command, list what is yours."""
+    from_anywhere()
     if ctx.invoked_subcommand is None:
         mine.report()
         click.echo("\n`minillm mine chat` and `minillm mine generate TEXT` run a model with it.")

@@ -14,6 +14,7 @@ from minillm.course.contents import ASSIGNMENTS
 from minillm.course.exercise_progress import ExerciseProgress, exercise_progress
 from minillm.course.learner.saved import workbook
 from minillm.course.progress import LessonProgress, keep_points, lesson_progress, next_lesson, predictions
+from minillm.course.workbook import from_anywhere
 from minillm.errors import UserError
 
 WIDTH = 10  # of the bar, characters
@@ -28,11 +29,15 @@ def show_progress(folder: Path | None, numbers: tuple[str, ...], as_json: bool) 
 
     With FOLDER, check only the exercises there. Each notebook runs in its own process. Nothing leaves this machine.
     """
+    from_anywhere()
     own = folder is None
     lessons = lesson_progress() if own else {}
     folder = folder or workbook() / "exercises"
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; `start.py setup` lays out your workbook, or name another")
+        raise UserError(
+            f"there is no folder {folder}; `python3 start.py` in the course's folder lays out your workbook, or name "
+            "another"
+        )
     if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
         raise UserError(f"there is no exercise {unknown[0]!r}; choose from {', '.join(ASSIGNMENTS)}")
     chosen = [number for number in ASSIGNMENTS if not numbers or number in numbers]

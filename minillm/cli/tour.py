@@ -45,7 +45,7 @@ def tour(prompt: str, question: str) -> None:
     )
     for piece in answer:
         click.echo(piece, nl=False)
-    click.echo("\n\nThe lessons open each of these steps. Start JupyterLab with: python3 start.py")
+    click.echo("\n\nThe lessons open each of these steps. In the course's folder, `python3 start.py` opens them.")
 
 
 def _box(title: str, text: str) -> None:

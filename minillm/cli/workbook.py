@@ -6,7 +6,7 @@ import click
 
 from minillm import assets
 from minillm.course import home
-from minillm.course.workbook import Report, catch_up, find_page, lay_out, number_of, reset, short_name
+from minillm.course.workbook import Report, catch_up, find_page, from_anywhere, lay_out, number_of, reset, short_name
 from minillm.errors import UserError
 
 
@@ -20,6 +20,7 @@ def workbook(page: str | None, names: tuple[str, ...], solved: bool) -> None:
     A copy that you have written in is never overwritten. The others are renewed when the course changes, and so is
     Home.md, the page that opens the course.
     """
+    from_anywhere()
     for name in names:
         fetched(name)
     if solved and page is None:
@@ -62,11 +63,11 @@ def sentences(report: Report) -> list[str]:
     if report.outdated:
         said.append(
             f"Kept with what was written in them, though the course has newer versions: {_listed(report.outdated)}. "
-            f"`start.py reset {short_name(report.outdated[0])}` takes the new one and keeps yours beside it."
+            f"`python3 start.py reset {short_name(report.outdated[0])}` takes the new one and keeps yours beside it."
         )
     for name, reason in report.left.items():
         said.append(
-            f"{name} is left alone: {reason.rstrip('.')}. `start.py reset {short_name(name)}` puts a fresh one "
+            f"{name} is left alone: {reason.rstrip('.')}. `python3 start.py reset {short_name(name)}` puts a fresh one "
             "there and keeps this one beside it."
         )
     if report.gone:

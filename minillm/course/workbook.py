@@ -6,9 +6,10 @@ them apart, the workbook's `.laid_out.json` has a hash of each page's cells as t
 
 import errno
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
@@ -65,7 +66,10 @@ def course_pages(course: Path | None = None) -> dict[str, Path]:
     course = course or COURSE
     lessons = sorted((course / "notebooks").glob("[0-9]*.ipynb"))
     if not lessons:
-        raise UserError(f"there are no lessons in {course / 'notebooks'}; get the course's folder again, and set it up")
+        raise UserError(
+            f"there are no lessons in {course / 'notebooks'}: they are in the course's folder, which "
+            "`python3 start.py` sets up"
+        )
     exercises = [path for path in sorted(course.glob("exercises/*/*.ipynb")) if path.stem == path.parent.name]
     return {path.name: path for path in lessons} | {path.relative_to(course).as_posix(): path for path in exercises}
 
@@ -103,10 +107,27 @@ def find_page(key: str) -> str:
     for name in pages:  # lessons first, so that `04_attention` is the lesson
         for each in (short_name(name), PurePosixPath(name).stem, PurePosixPath(name).name, name):
             known.setdefault(each, name)
+    key = known_as(key, known)
     if key not in known:
         lessons = ", ".join(short_name(name) for name in pages if "/" not in name)
         raise UserError(f"there is no page {key!r}; the lessons are {lessons}, and an exercise is exercises/NN")
     return known[key]
+
+
+def known_as(key: str, known: Container[str]) -> str:
+    """What a learner typed, with the zero in front and the small letter that lessons have; as it is if that is none.
+
+    >>> known_as("4_lab", {"04_lab"}), known_as("exercises/0A", {"exercises/00a"}), known_as("99", {"04"})
+    ('04_lab', 'exercises/0A', '99')
+    """
+    padded = re.sub(r"^(exercises/)?(\d)(?!\d)", r"\g<1>0\2", key.lower())
+    return padded if padded in known and key not in known else key
+
+
+def from_anywhere() -> None:
+    """Where no workbook is at or above the current folder, take this course's own, in this process and its children."""
+    if not os.environ.get(saved.WORKBOOK) and not saved.workbook().is_dir() and (COURSE / "start.py").is_file():
+        os.environ[saved.WORKBOOK] = str(COURSE / "workbook")
 
 
 class Workbook:

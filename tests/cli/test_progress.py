@@ -261,5 +261,5 @@ def test_damaged_points_count_as_none(book, text):
 
 
 def test_what_cannot_be_meant_is_told(folder):
-    assert "there is no folder nowhere; `start.py setup` lays out your workbook" in run("nowhere").output
+    assert "there is no folder nowhere; `python3 start.py` in the course's folder lays out" in run("nowhere").output
     assert "there is no exercise '99'; choose from" in run(folder, "--exercise", "99").output

@@ -50,11 +50,11 @@ def test_it_says_what_it_did_and_nothing_if_it_did_nothing(course):
     (book / "04_attention.ipynb").write_text("{", encoding="utf-8")
     kept, left, gone = run().splitlines()
     assert kept == (
-        "Kept with what was written in them, though the course has newer versions: 06_all.ipynb. `start.py reset 06` "
-        "takes the new one and keeps yours beside it."
+        "Kept with what was written in them, though the course has newer versions: 06_all.ipynb. "
+        "`python3 start.py reset 06` takes the new one and keeps yours beside it."
     )
     assert left.startswith("04_attention.ipynb is left alone: this is not complete JSON (")
-    assert left.endswith(". `start.py reset 04` puts a fresh one there and keeps this one beside it.")
+    assert left.endswith(". `python3 start.py reset 04` puts a fresh one there and keeps this one beside it.")
     assert gone == "No longer part of the course, and kept: 07_new.ipynb."
 
 

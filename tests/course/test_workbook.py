@@ -205,6 +205,9 @@ def test_reset_keeps_every_old_copy_and_makes_none_of_a_page_that_nobody_wrote_i
         ("04_lab", LESSONS[2]),
         ("04_attention", LESSONS[1]),
         ("exercises/04", EXERCISE),
+        ("4", LESSONS[1]),
+        ("4_lab", LESSONS[2]),
+        ("exercises/4", EXERCISE),
         (EXERCISE,) * 2,
     ],
 )
@@ -213,8 +216,24 @@ def test_a_page_is_found_by_what_a_learner_types(course, key, name):
 
 
 def test_a_page_that_there_is_not_is_answered_with_those_that_there_are(course):
-    with pytest.raises(UserError, match="there is no page '4'; the lessons are 03, 04, 04_lab, 06, and an"):
-        find_page("4")
+    for key in ("7", "44", "attention"):
+        with pytest.raises(UserError, match=f"there is no page '{key}'; the lessons are 03, 04, 04_lab, 06, and an"):
+            find_page(key)
+
+
+def test_from_any_folder_it_is_the_workbook_of_this_course(course, tmp_path, monkeypatch):
+    monkeypatch.delenv("MINILLM_WORKBOOK", raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "workbook").mkdir()
+    workbook.from_anywhere()
+    assert "MINILLM_WORKBOOK" not in os.environ  # the one that is here
+    (tmp_path / "workbook").rmdir()
+    workbook.from_anywhere()
+    assert "MINILLM_WORKBOOK" not in os.environ  # a package without its course
+    (course / "start.py").touch()
+    monkeypatch.setenv("MINILLM_WORKBOOK", "")  # so that it is put back after the test
+    workbook.from_anywhere()
+    assert os.environ["MINILLM_WORKBOOK"] == str(course / "workbook")
 
 
 # -- disks and folders -----------------------------------------------------------------------------------------------
@@ -238,7 +257,10 @@ def test_a_course_without_lessons_or_with_a_damaged_one_is_told(course, folder, 
     (course / "notebooks" / "06_all.ipynb").write_text("{", encoding="utf-8")
     with pytest.raises(UserError, match=r"06_all.ipynb is damaged \(this is not complete JSON .* get the course's"):
         lay_out()
-    with pytest.raises(UserError, match="there are no lessons in .*empty.notebooks; get the course's folder again"):
+    with pytest.raises(
+        UserError,
+        match="there are no lessons in .*empty.notebooks: they are in the course's folder, which `python3 start.py`",
+    ):
         course_pages(tmp_path / "empty")
 
 

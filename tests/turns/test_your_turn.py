@@ -296,7 +296,7 @@ def test_a_cell_whose_decorator_is_lost_after_it_passed_is_noticed_at_once(shell
 
 
 def test_a_lost_turn_is_noticed(shell):
-    lost = "Not run so far: `causal_mask`. `start.py reset 04` brings a lost cell back."
+    lost = "Not run so far: `causal_mask`. `python3 start.py reset 04` brings a lost cell back."
     assert run(shell, RIGHT).splitlines()[-1] == lost
     run(shell, '@your_turn("04.causal_mask")\ndef causal_mask(T):\n    ...')
     assert lost not in run(shell, RIGHT)

@@ -146,5 +146,7 @@ def _lost(turn: Turn) -> list[str]:
     kept = load(turn.topic).yours
     missing = [f"`{other.name}`" for other in earlier if other.id not in _tried and other.id not in kept]
     return (
-        [f"Not run so far: {', '.join(missing)}. `start.py reset {number}` brings a lost cell back."] if missing else []
+        [f"Not run so far: {', '.join(missing)}. `python3 start.py reset {number}` brings a lost cell back."]
+        if missing
+        else []
     )
