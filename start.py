@@ -15,6 +15,7 @@
     python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
+    python3 start.py site             write the course as a site for a web server: build/site
     python3 start.py bundle [FOLDER]  write everything for a computer without a network, for a USB stick
     python3 start.py setup --from FOLDER   set up from such a folder, without a network
 
@@ -88,8 +89,9 @@ import pathlib, jupyter_core.paths
 for path in pathlib.Path(jupyter_core.paths.jupyter_runtime_dir()).glob("jpserver-*.json"):
     print(path.read_text(encoding="utf-8").replace("\\n", " "))
 """
-COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "bundle")
+COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "site", "bundle")
 DEBIANS_VENV = "python{}.{}-venv".format(*sys.version_info)
+EXTRAS = {"test": ("test", "grading", "site"), "site": ("site",)}  # of pyproject.toml, besides `lab`
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 DOWNLOAD = "0.4 GB to download (3 GB if PyTorch comes with CUDA), about three minutes on a fast line"
 GIGABYTES = 3  # .venv takes 1.6 with PyTorch's CPU build (6 with CUDA), and pip needs space to unpack
@@ -140,7 +142,7 @@ def act(arguments: list[str]) -> int:
     """Parse the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
-        usage="start.py [setup|reset NN|test|tour|doctor|bundle] [options]",
+        usage="start.py [setup|reset NN|test|tour|doctor|site|bundle] [options]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -170,7 +172,7 @@ def act(arguments: list[str]) -> int:
     files = open_bundle(Path(options.bundle).resolve()) if options.bundle else {}
     with alone():
         python = sys.executable if options.here else make_venv()
-        new = install(python, {"lab", "test", "grading"} if command == "test" else {"lab"}, options)
+        new = install(python, {"lab", *EXTRAS.get(command, ())}, options)
         settle()
         if options.bundle:
             lay_out(python, Path(options.bundle).resolve(), files)
@@ -195,6 +197,8 @@ def act(arguments: list[str]) -> int:
         return 0
     if command == "lab":
         return lab(python, rest)
+    if command == "site":
+        return run([python, "tools/make_site.py", *rest])
     return test(python, rest) if command == "test" else run([python, "-m", "minillm", command, *rest])
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 from starting import ROOT, SOURCE, course_folder, load_start, make_toy_course, start_py
 
 from minillm.assets import REGISTRY
@@ -137,6 +138,15 @@ def test_help_names_every_command(start, capsys):
     assert all(f"start.py {command} " in out for command in start.COMMANDS if command != "lab")
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
+def test_workflows_run_commands_that_there_are(start, path):
+    text = path.read_text(encoding="utf-8")
+    steps = [step for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
+    commands = [step["run"].split() for step in steps if "run" in step]
+    assert commands
+    assert all(command[1] == "start.py" and command[2] in start.COMMANDS for command in commands)
+
+
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
 def test_here_installs_into_the_python_that_runs(start, recorded, arguments, capsys):
     assert start.main(arguments) == 0
@@ -181,6 +191,7 @@ LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]
 PAIR = ["-n", "auto", "--maxprocesses=2", "--dist=worksteal"]
 BROWSER = ["PYTHON", "-m", "pytest", *PAIR, "-m", "browser", "tests/notebooks"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
+ALL_EXTRAS = ["grading", "lab", "site", "test"]
 
 
 def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
@@ -193,13 +204,14 @@ def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
         (["tour"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "tour"]]),
         (["reset", "06", "--solved"], ["lab"], [[*WORKBOOK, "--reset", "06", "--solved"]]),
         (["doctor", "--json"], ["lab"], [["PYTHON", "-m", "minillm", "doctor", "--json"]]),
+        (["site", "--out", "web"], ["lab", "site"], [["PYTHON", "tools/make_site.py", "--out", "web"]]),
         (["bundle", "stick"], ["lab"], [*FETCHES, ["PYTHON", "-m", "minillm", "bundle", "stick"]]),
-        (["test", "--quick"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS]),
-        (["test"], ["grading", "lab", "test"], [*FETCHES, *STATIC, TESTS, LESSONS]),
-        (["test", "--all"], ["grading", "lab", "test"], [*FETCHES, *STATIC, MODELS, ALL_TESTS, LESSONS, BROWSER]),
+        (["test", "--quick"], ALL_EXTRAS, [*FETCHES, *STATIC, TESTS]),
+        (["test"], ALL_EXTRAS, [*FETCHES, *STATIC, TESTS, LESSONS]),
+        (["test", "--all"], ALL_EXTRAS, [*FETCHES, *STATIC, MODELS, ALL_TESTS, LESSONS, BROWSER]),
         (
             ["test", "-k", "gguf", "--quick", "-x"],
-            ["grading", "lab", "test"],
+            ALL_EXTRAS,
             [*FETCHES, *STATIC, [*TESTS, "-k", "gguf", "-x"]],
         ),
     ],

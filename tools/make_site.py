@@ -1,0 +1,141 @@
+"""Build the course's site: lessons with their stored outputs, exercises, teaching pages, results and the API.
+
+    python tools/make_site.py                 writes build/site; `python3 start.py site` installs what it needs first
+    python tools/make_site.py --out FOLDER
+
+Nothing is executed, and nothing is fetched. Each of Sphinx's warnings, such as a link that leads nowhere, is an error.
+"""
+
+import argparse
+import inspect
+import re
+import shutil
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # so that the lines below also work when this file is run as a script
+
+from minillm import api  # noqa: E402
+
+# What pages link to; models and what a learner writes stay out.
+COPIED = ("notebooks", "exercises", "teaching", "benchmarks", "minillm", "tools", "tests")
+FILES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "AGENTS.md",
+    "CITATION.cff",
+    "LICENSE",
+    "pyproject.toml",
+    "start.py",
+)
+LEFT_OUT = shutil.ignore_patterns("*.safetensors", "__pycache__", ".*", "my_*", "*.slides.html", "offline", "*.so")
+ANCHOR = re.compile(r"\]\(([^()\s#]*\.ipynb)?#([^()\s]+)\)")  # a link to a heading of a notebook, as Jupyter writes it
+SECTIONS = ("tokenizer", "data", "config", "model", "losses", "training", "pretrained", "inference", "posttraining")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "site", help="folder of the site")
+    options = parser.parse_args(arguments)
+    try:
+        from sphinx.cmd.build import build_main
+    except ImportError:
+        print("The site needs Sphinx: run `python3 start.py site`.", file=sys.stderr)
+        return 1
+    stage = options.out.with_name(options.out.name + "_source")
+    lay_out(stage)
+    status = build_main(
+        ["-q", "-W", "--keep-going", "-b", "html", "-d", f"{stage}_trees", str(stage), str(options.out)]
+    )
+    if status == 0:
+        pages = len(list(options.out.rglob("*.html")))
+        megabytes = sum(path.stat().st_size for path in options.out.rglob("*") if path.is_file()) / 1e6
+        print(f"{pages} pages, {megabytes:.0f} MB: {options.out / 'index.html'}")
+    return status
+
+
+def lay_out(stage: Path) -> None:
+    """Copy the pages and what they link to, in the folders that they have here, and write the pages that only list."""
+    shutil.rmtree(stage, ignore_errors=True)
+    shutil.copytree(ROOT / "site", stage)
+    for name in COPIED:
+        shutil.copytree(ROOT / name, stage / name, ignore=LEFT_OUT)
+    for name in FILES:
+        shutil.copy(ROOT / name, stage / name)
+    for path in [
+        *stage.glob("*.md"),
+        *stage.glob("*/*.md"),
+        *stage.glob("notebooks/*.ipynb"),
+        *stage.glob("exercises/*/*.ipynb"),
+    ]:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(for_sphinx(text, notebook=path.suffix == ".ipynb"), encoding="utf-8")
+    (stage / "index.md").write_text(index(), encoding="utf-8")
+    (stage / "api.md").write_text(reference(), encoding="utf-8")
+
+
+def for_sphinx(text: str, notebook: bool) -> str:
+    """A page with Sphinx's names for headings, and without an attribute of images that it does not know.
+
+    >>> for_sphinx("[why](05_feed_forward.ipynb#Why-a-nonlinearity?)", notebook=False)
+    '[why](05_feed_forward.ipynb#why-a-nonlinearity)'
+    """
+
+    def renamed(link: re.Match) -> str:
+        if not (link[1] or notebook):
+            return link[0]
+        slug = re.sub(r"[^\w-]", "", unquote(link[2]).lower())
+        return f"]({link[1] or ''}#{slug})"
+
+    return ANCHOR.sub(renamed, text).replace(' align="middle"', "")
+
+
+def index() -> str:
+    """The first page: the README, and the site's tables of contents, which the sidebar shows."""
+    lessons = [f"notebooks/{path.stem}" for path in pages("notebooks/*.ipynb")]
+    exercises = [f"exercises/{path.parent.name}/{path.stem}" for path in pages("exercises/*/*.ipynb")]
+    teaching = [f"teaching/{path.stem}" for path in pages("teaching/*.md") if path.stem not in ("README", "glossary")]
+    tables = {
+        "The lessons": ["notebooks/README", *lessons, "teaching/glossary", "teaching/claims"],
+        "Exercises": ["exercises/README", *exercises],
+        "For teachers": ["teaching/README", *(name for name in teaching if name != "teaching/claims")],
+        "The package": ["minillm/README", "minillm/TUTORIAL", "api", "benchmarks/README"],
+        "The project": ["CONTRIBUTING", "CHANGELOG", "AGENTS"],
+    }
+    listed = "".join(
+        f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:titlesonly:\n\n" + "\n".join(names) + "\n```\n\n"
+        for caption, names in tables.items()
+    )
+    return "```{include} README.md\n```\n\n" + listed
+
+
+def pages(pattern: str) -> list[Path]:
+    """The course's pages of a pattern in their order: a lesson before its lab, and no copies."""
+    found = [path for path in ROOT.glob(pattern) if not path.name.startswith((".", "my_"))]
+    return sorted(found, key=lambda path: (path.stem.removesuffix("_lab"), path.stem))
+
+
+def reference() -> str:
+    """The page of everything that `import minillm` offers, from the docstrings, in the order in which data flows."""
+    by_module: dict[str, list[str]] = {}
+    for name in api.__all__:
+        by_module.setdefault(getattr(api, name).__module__, []).append(name)
+    parts = [
+        "# API\n\nEverything that `import minillm` offers. Shapes: B batch, T query position, S key position, "
+        "C d_model, H heads, K key/value heads, D head dim, F feed-forward dim, V vocabulary, L layers.\n"
+    ]
+    for module in sorted(by_module, key=lambda module: (SECTIONS.index(module.split(".")[1]), module)):
+        parts.append(f"## {module}\n\n{inspect.getdoc(sys.modules[module]).splitlines()[0]}\n\n```{{eval-rst}}")
+        for name in by_module[module]:
+            kind = "class" if inspect.isclass(getattr(api, name)) else "function"
+            members = "\n   :members:" if kind == "class" else ""
+            parts.append(f".. auto{kind}:: {module}.{name}{members}\n")
+        parts.append("```\n")
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
