@@ -1,6 +1,6 @@
 """A fact written into SmolLM2-135M by one neuron: does it work, and what else changes?
 
-    python benchmarks/edits.py                      # about fifteen minutes on one thread
+    python benchmarks/edits.py                      # about twenty minutes on one thread
     python benchmarks/edits.py --targets 1 --json
 
 The neuron is computed, not trained. Its gate is positive for the vector that the feed-forward network reads after "The
@@ -33,7 +33,7 @@ from minillm.pretrained import load
 from minillm.tokenizer import Tokenizer
 
 MODEL = "smollm2-135m-instruct"
-LAYER, OTHER_LAYERS = 27, (23, 19)  # counted from 0
+LAYER, OTHER_LAYERS = 27, (23, 22, 21, 20, 19, 8)  # counted from 0
 WATCHED = ("0", "3", "24 and text")  # for paraphrases, other prompts and losses
 IN_EACH_BLOCK, KEPT_IN_EACH_BLOCK, PROMPTED, LOSSES, LOSS_TEXTS = 8, 12, 16, 6, 10
 
