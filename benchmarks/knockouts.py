@@ -35,7 +35,7 @@ from minillm.tokenizer import Tokenizer
 MODEL = "smollm2-135m-instruct"
 PARTS = ("attention", "feed_forward")
 SOURCES = ("same", "other", "text")
-SINGLES = {"capitals": ("other", "text"), "copies": ("other",)}  # what single parts are asked, and their means
+SINGLES = {"capitals": ("other", "text"), "copies": ("other", "text")}  # what single parts are asked, and their means
 SEEDS, LOSS_TEXTS = 3, 10
 AT_MOST = {"copies": 45, "past tense": 30}  # items of those that are known
 Means = Mapping[int, Tensor]
