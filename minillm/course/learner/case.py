@@ -12,11 +12,14 @@ MAX_NUMBERS = 24  # of a matrix that is shown
 
 
 def inputs(turn: Turn, call: Call) -> dict[str, str]:
-    """The arguments of a call by name; a module's weights are left out, since nobody reads that many numbers."""
+    """The arguments of a call by name, without those that it leaves to their default.
+
+    A module's weights are left out, too, since nobody reads that many numbers.
+    """
     names, values = turn.parameters, call
     if turn.is_module:
         names, values = (*turn.sizes, *turn.parameters), (*call[0], *call[2:])
-    return {name: shown(value) for name, value in zip(names, values, strict=True)}
+    return {name: shown(value) for name, value in zip(names, values, strict=False)}
 
 
 def shown(value: Any) -> str:

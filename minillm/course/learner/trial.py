@@ -271,7 +271,7 @@ def _degenerate(turn: Turn, calls: list[Call], right: list[Any], replies: list[R
     if never_0 and all(tensor is not None and tensor.is_floating_point() and not tensor.any() for tensor in tensors):
         return "The result is 0, whatever comes in."
     for index, name in enumerate(turn.parameters if not turn.is_module else ()):
-        if all(_is(call[index], reply.value) for call, reply in zip(calls, replies, strict=True)):
+        if all(index < len(call) and _is(call[index], reply.value) for call, reply in zip(calls, replies, strict=True)):
             return f"The result is `{name}` as it came in."
     return None
 

@@ -68,15 +68,15 @@ class CountsTheBlocksByTheirNames:
 
 @right("06.differs")
 class Numpy:
-    def differs(mine, right, tolerance):
-        gap = np.linalg.norm((mine - right).numpy(), axis=-1)
+    def differs(actual, right, tolerance):
+        gap = np.linalg.norm((actual - right).numpy(), axis=-1)
         fine = (gap <= tolerance * np.linalg.norm(right.numpy(), axis=-1)).all(axis=-1)
         return None if fine.all() else int(np.argmin(fine))
 
 
 @right("06.differs")
 class SquaresAndNext:
-    def differs(mine, right, tolerance):
-        gap, size = (mine - right).square().sum(-1), right.square().sum(-1)
+    def differs(actual, right, tolerance):
+        gap, size = (actual - right).square().sum(-1), right.square().sum(-1)
         fine = (gap <= tolerance**2 * size).all(-1)
         return next((depth for depth, each in enumerate(fine) if not each), None)

@@ -950,9 +950,9 @@ class RowsStackedAndPrefixes:
     "06.differs", "Numbers are compared, not vectors: a number that happens to be near 0 is allowed next to nothing."
 )
 class AllClose:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(len(right)):
-            if not torch.allclose(mine[depth], right[depth], rtol=tolerance):
+            if not torch.allclose(actual[depth], right[depth], rtol=tolerance):
                 return depth
 
 
@@ -960,27 +960,27 @@ class AllClose:
     "06.differs", "Numbers are compared, not vectors: a number that happens to be near 0 is allowed next to nothing."
 )
 class AllCloseNoAtol:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(len(right)):
-            if not torch.allclose(mine[depth], right[depth], rtol=tolerance, atol=0):
+            if not torch.allclose(actual[depth], right[depth], rtol=tolerance, atol=0):
                 return depth
         return None
 
 
 @wrong("06.differs", "Nothing may differ at all, not even by rounding.")
 class TorchEqual:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(len(right)):
-            if not torch.equal(mine[depth], right[depth]):
+            if not torch.equal(actual[depth], right[depth]):
                 return depth
         return None
 
 
 @wrong("06.differs", "NaN passes: it is neither larger nor smaller than the limit.")
 class NanSlipsThrough:
-    def differs(mine, right, tolerance):
-        for depth in range(mine.shape[0]):
-            diff = (mine[depth] - right[depth]).norm(dim=-1)
+    def differs(actual, right, tolerance):
+        for depth in range(actual.shape[0]):
+            diff = (actual[depth] - right[depth]).norm(dim=-1)
             limit = tolerance * right[depth].norm(dim=-1)
             if (diff > limit).any():
                 return depth
@@ -989,18 +989,18 @@ class NanSlipsThrough:
 
 @wrong("06.differs", "One limit for all tokens: START is so long that it hides the others.")
 class OneNormPerDepth:
-    def differs(mine, right, tolerance):
-        for depth in range(mine.shape[0]):
-            if not (mine[depth] - right[depth]).norm() <= tolerance * right[depth].norm():
+    def differs(actual, right, tolerance):
+        for depth in range(actual.shape[0]):
+            if not (actual[depth] - right[depth]).norm() <= tolerance * right[depth].norm():
                 return depth
         return None
 
 
 @wrong("06.differs", "The limit is taken from the longest token of all depths: START hides the others.")
 class LimitOfTheLongestToken:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         limit = tolerance * right.norm(dim=-1).max()
-        off = ~((mine - right).norm(dim=-1) <= limit)
+        off = ~((actual - right).norm(dim=-1) <= limit)
         for depth in range(len(off)):
             if off[depth].any():
                 return depth
@@ -1009,8 +1009,8 @@ class LimitOfTheLongestToken:
 
 @wrong("06.differs", "The shares are averaged over the tokens.")
 class MeanOverTokens:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             relative = (a - b).norm(dim=-1) / b.norm(dim=-1)
             if not relative.mean() <= tolerance:
                 return depth
@@ -1019,17 +1019,17 @@ class MeanOverTokens:
 
 @wrong("06.differs", "The tolerance is absolute: the difference isn't compared with the size of the vector.")
 class AbsoluteTolerance:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance).all():
                 return depth
         return None
 
 
-@wrong("06.differs", "The limit is taken from `mine`: with an infinity in it, everything is allowed.")
+@wrong("06.differs", "The limit is taken from `actual`: with an infinity in it, everything is allowed.")
 class LimitOfMine:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * a.norm(dim=-1)).all():
                 return depth
         return None
@@ -1037,8 +1037,8 @@ class LimitOfMine:
 
 @wrong("06.differs", "Only the last token is compared.")
 class OnlyTheLastRow:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not (a[-1] - b[-1]).norm() <= tolerance * b[-1].norm():
                 return depth
         return None
@@ -1046,8 +1046,8 @@ class OnlyTheLastRow:
 
 @wrong("06.differs", "All tokens must be off; one is enough.")
 class AllTokensMustBeOff:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).any():
                 return depth
         return None
@@ -1055,8 +1055,8 @@ class AllTokensMustBeOff:
 
 @wrong("06.differs", "Only the first round of the loop runs.")
 class NoneInTheLoop:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).all():
                 return depth
             else:
@@ -1065,9 +1065,9 @@ class NoneInTheLoop:
 
 @wrong("06.differs", "The last depth that differs is returned.")
 class TheLastDepth:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         found = None
-        for depth, (a, b) in enumerate(zip(mine, right)):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).all():
                 found = depth
         return found
@@ -1075,22 +1075,22 @@ class TheLastDepth:
 
 @wrong("06.differs", "0 is returned where nothing differs.")
 class ArgmaxWithoutNone:
-    def differs(mine, right, tolerance):
-        ok = (mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)
+    def differs(actual, right, tolerance):
+        ok = (actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)
         return int((~ok.all(dim=1)).int().argmax())
 
 
 @wrong("06.differs", "A tensor with an axis is returned.")
 class ATensorOut:
-    def differs(mine, right, tolerance):
-        off = ~((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(dim=-1)
+    def differs(actual, right, tolerance):
+        off = ~((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(dim=-1)
         return off.nonzero()[0] if off.any() else None
 
 
 @wrong("06.differs", "Depths are counted from 1.")
 class DepthsFromOne:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right), start=1):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right), start=1):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).all():
                 return depth
         return None
@@ -1098,18 +1098,18 @@ class DepthsFromOne:
 
 @wrong("06.differs", "Depth 0 isn't compared.")
 class SkipsTheEmbedding:
-    def differs(mine, right, tolerance):
-        for depth in range(1, len(mine)):
-            if not ((mine[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
+    def differs(actual, right, tolerance):
+        for depth in range(1, len(actual)):
+            if not ((actual[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
                 return depth
         return None
 
 
 @wrong("06.differs", "The last depth isn't compared.")
 class ForgetsTheLastDepth:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine) - 1):
-            if not ((mine[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual) - 1):
+            if not ((actual[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
                 return depth
         return None
 
@@ -1118,8 +1118,8 @@ class ForgetsTheLastDepth:
     "06.differs", "Numbers are compared, not vectors: a number that happens to be near 0 is allowed next to nothing."
 )
 class ANumberAtATime:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).abs() <= tolerance * b.abs()).all():
                 return depth
         return None
@@ -1127,8 +1127,8 @@ class ANumberAtATime:
 
 @wrong("06.differs", "The norms are taken over the tokens: one per column.")
 class NormOverTokens:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=0) <= tolerance * b.norm(dim=0)).all():
                 return depth
         return None
@@ -1136,8 +1136,8 @@ class NormOverTokens:
 
 @wrong("06.differs", "Norms are compared: a vector of the same length may point elsewhere.")
 class DifferenceOfNorms:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a.norm(dim=-1) - b.norm(dim=-1)).abs() <= tolerance * b.norm(dim=-1)).all():
                 return depth
         return None
@@ -1145,8 +1145,8 @@ class DifferenceOfNorms:
 
 @wrong("06.differs", "Directions are compared: a vector that points the same way may have another length.")
 class CosineSimilarity:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not (F.cosine_similarity(a, b, dim=-1) >= 1 - tolerance).all():
                 return depth
         return None
@@ -1154,8 +1154,8 @@ class CosineSimilarity:
 
 @wrong("06.differs", "0 is returned where nothing differs.")
 class FalseForNone:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).all():
                 return depth
         return False
@@ -1163,8 +1163,8 @@ class FalseForNone:
 
 @wrong("06.differs", "-1 is returned where nothing differs.")
 class MinusOneForNone:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= tolerance * b.norm(dim=-1)).all():
                 return depth
         return -1
@@ -1172,31 +1172,31 @@ class MinusOneForNone:
 
 @wrong("06.differs", "True or False is returned.")
 class TrueForADepth:
-    def differs(mine, right, tolerance):
-        return bool(((mine - right).norm(dim=-1) > tolerance * right.norm(dim=-1)).any())
+    def differs(actual, right, tolerance):
+        return bool(((actual - right).norm(dim=-1) > tolerance * right.norm(dim=-1)).any())
 
 
 @wrong("06.differs", "`differs` raised AssertionError: Tensor-likes are not close!")
 class AssertClose:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(len(right)):
-            torch.testing.assert_close(mine[depth], right[depth], rtol=tolerance, atol=0)
+            torch.testing.assert_close(actual[depth], right[depth], rtol=tolerance, atol=0)
         return None
 
 
 @wrong("06.differs", "`differs` raised RuntimeError: Boolean value of Tensor with more than one value is ambiguous.")
 class TensorInIf:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(len(right)):
-            if (mine[depth] - right[depth]).norm(dim=-1) > tolerance * right[depth].norm(dim=-1):
+            if (actual[depth] - right[depth]).norm(dim=-1) > tolerance * right[depth].norm(dim=-1):
                 return depth
         return None
 
 
 @wrong("06.differs", "The tolerance is always 0.001.")
 class ToleranceHardCoded:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if not ((a - b).norm(dim=-1) <= 0.001 * b.norm(dim=-1)).all():
                 return depth
         return None
@@ -1204,8 +1204,8 @@ class ToleranceHardCoded:
 
 @wrong("06.differs", "NaN passes: it is neither larger nor smaller than the limit.")
 class DividesAndMeetsZero:
-    def differs(mine, right, tolerance):
-        for depth, (a, b) in enumerate(zip(mine, right)):
+    def differs(actual, right, tolerance):
+        for depth, (a, b) in enumerate(zip(actual, right)):
             if ((a - b).norm(dim=-1) / b.norm(dim=-1)).max() > tolerance:
                 return depth
         return None
@@ -1213,8 +1213,8 @@ class DividesAndMeetsZero:
 
 @wrong("06.differs", "NaN passes: it is neither larger nor smaller than the limit.")
 class NumpyNanMax:
-    def differs(mine, right, tolerance):
-        gap = np.linalg.norm(mine.numpy() - right.numpy(), axis=-1)
+    def differs(actual, right, tolerance):
+        gap = np.linalg.norm(actual.numpy() - right.numpy(), axis=-1)
         size = np.linalg.norm(right.numpy(), axis=-1)
         worst = np.nanmax(gap / size, axis=1)
         where = np.where(worst > tolerance)[0]
@@ -1223,24 +1223,24 @@ class NumpyNanMax:
 
 @right("06.differs")
 class NextOverDepths:
-    def differs(mine, right, tolerance):
-        fine = ((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(dim=-1)
+    def differs(actual, right, tolerance):
+        fine = ((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(dim=-1)
         return next((depth for depth, good in enumerate(fine.tolist()) if not good), None)
 
 
 @right("06.differs")
 class AskedForNanFirst:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine)):
-            for token in range(mine.shape[1]):
-                gap = (mine[depth][token] - right[depth][token]).norm()
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual)):
+            for token in range(actual.shape[1]):
+                gap = (actual[depth][token] - right[depth][token]).norm()
                 if gap.isnan() or gap > tolerance * right[depth][token].norm():
                     return depth
 
 
 @right("06.differs")
 class ByNonzero:
-    def differs(mine, right, tolerance):
-        off = (~((mine - right).pow(2).sum(-1).sqrt() <= tolerance * right.pow(2).sum(-1).sqrt())).any(dim=1)
+    def differs(actual, right, tolerance):
+        off = (~((actual - right).pow(2).sum(-1).sqrt() <= tolerance * right.pow(2).sum(-1).sqrt())).any(dim=1)
         depths = off.nonzero().flatten()
         return depths[0].item() if len(depths) else None

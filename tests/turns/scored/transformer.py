@@ -491,18 +491,18 @@ class Recursion:
 
 @wrong("06.differs", "")
 class AbsoluteMax:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if (mine[i] - right[i]).abs().max() > tolerance:
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if (actual[i] - right[i]).abs().max() > tolerance:
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class NanPasses:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            off = (mine[i] - right[i]).norm(dim=-1) > tolerance * right[i].norm(dim=-1)
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            off = (actual[i] - right[i]).norm(dim=-1) > tolerance * right[i].norm(dim=-1)
             if off.any():
                 return i
         return None
@@ -510,45 +510,45 @@ class NanPasses:
 
 @wrong("06.differs", "")
 class WholeTable:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not (mine[i] - right[i]).norm() <= tolerance * right[i].norm():
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not (actual[i] - right[i]).norm() <= tolerance * right[i].norm():
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class Allclose:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not torch.allclose(mine[i], right[i], rtol=tolerance, atol=0):
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not torch.allclose(actual[i], right[i], rtol=tolerance, atol=0):
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class AllcloseAbsolute:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not torch.allclose(mine[i], right[i], atol=tolerance):
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not torch.allclose(actual[i], right[i], atol=tolerance):
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class Equal:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not torch.equal(mine[i], right[i]):
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not torch.equal(actual[i], right[i]):
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class LastTokenOnly:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            a, b = mine[i, -1], right[i, -1]
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            a, b = actual[i, -1], right[i, -1]
             if not (a - b).norm() <= tolerance * b.norm():
                 return i
         return None
@@ -556,32 +556,32 @@ class LastTokenOnly:
 
 @wrong("06.differs", "")
 class NoReturnAtTheEndButMinusOne:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not ((mine[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not ((actual[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
                 return i
         return -1
 
 
 @wrong("06.differs", "")
 class TrueOrFalse:
-    def differs(mine, right, tolerance):
-        return not ((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all()
+    def differs(actual, right, tolerance):
+        return not ((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all()
 
 
 @wrong("06.differs", "")
 class Largest:
-    def differs(mine, right, tolerance):
-        share = (mine - right).norm(dim=-1) / right.norm(dim=-1)
+    def differs(actual, right, tolerance):
+        share = (actual - right).norm(dim=-1) / right.norm(dim=-1)
         worst = share.max(dim=1).values
         return int(worst.argmax()) if worst.max() > tolerance else None
 
 
 @wrong("06.differs", "")
 class NoneInsideTheLoop:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not ((mine[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not ((actual[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
                 return i
             else:
                 return None
@@ -589,62 +589,62 @@ class NoneInsideTheLoop:
 
 @wrong("06.differs", "")
 class FromOne:
-    def differs(mine, right, tolerance):
-        for i in range(1, len(mine)):
-            if not ((mine[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
+    def differs(actual, right, tolerance):
+        for i in range(1, len(actual)):
+            if not ((actual[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).all():
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class AmbiguousTruth:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if (mine[i] - right[i]).norm(dim=-1) > tolerance * right[i].norm(dim=-1):
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if (actual[i] - right[i]).norm(dim=-1) > tolerance * right[i].norm(dim=-1):
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class MeanOfDifferences:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if (mine[i] - right[i]).abs().mean() > tolerance * right[i].abs().mean():
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if (actual[i] - right[i]).abs().mean() > tolerance * right[i].abs().mean():
                 return i
         return None
 
 
 @wrong("06.differs", "")
 class AnyOfThem:
-    def differs(mine, right, tolerance):
-        for i in range(len(mine)):
-            if not ((mine[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).any():
+    def differs(actual, right, tolerance):
+        for i in range(len(actual)):
+            if not ((actual[i] - right[i]).norm(dim=-1) <= tolerance * right[i].norm(dim=-1)).any():
                 return i
         return None
 
 
 @right("06.differs")
 class Nonzero:
-    def differs(mine, right, tolerance):
-        share = torch.linalg.norm(mine - right, dim=2) / torch.linalg.norm(right, dim=2)
+    def differs(actual, right, tolerance):
+        share = torch.linalg.norm(actual - right, dim=2) / torch.linalg.norm(right, dim=2)
         off = torch.nonzero(~(share <= tolerance))
         return off[0, 0].item() if len(off) else None
 
 
 @right("06.differs")
 class TokenByToken:
-    def differs(mine, right, tolerance):
-        for depth in range(mine.shape[0]):
-            for t in range(mine.shape[1]):
-                gap = math.sqrt(((mine[depth, t] - right[depth, t]) ** 2).sum())
+    def differs(actual, right, tolerance):
+        for depth in range(actual.shape[0]):
+            for t in range(actual.shape[1]):
+                gap = math.sqrt(((actual[depth, t] - right[depth, t]) ** 2).sum())
                 if math.isnan(gap) or gap > tolerance * math.sqrt((right[depth, t] ** 2).sum()):
                     return depth
 
 
 @right("06.differs")
 class FiniteFirst:
-    def differs(mine, right, tolerance):
-        fine = mine.isfinite().all(-1) & ((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1))
+    def differs(actual, right, tolerance):
+        fine = actual.isfinite().all(-1) & ((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1))
         for depth, tokens in enumerate(fine.tolist()):
             if False in tokens:
                 return depth

@@ -98,6 +98,14 @@ class ReturnInTheLoop:
             return token
 
 
+@wrong("07.sample", "There is no token 6.")
+class DoublesToo:
+    def sample(logits, temperature, u):
+        if temperature == 0:
+            return int(logits.argmax())
+        return int(((logits.double() / temperature).softmax(-1).cumsum(-1) <= u).sum())
+
+
 # --- 07.top_p
 
 

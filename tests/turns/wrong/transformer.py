@@ -90,6 +90,18 @@ class AlwaysFloat32:
         return x / torch.sqrt((x**2).mean(-1, keepdim=True) + eps) * weight.float()
 
 
+@wrong("06.rms_norm", "Left out, `eps` is 1e-6")
+class LlamasEps:
+    def rms_norm(x, weight, eps=1e-6):
+        return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
+
+
+@wrong("06.rms_norm", "raised TypeError")
+class NoDefault:
+    def rms_norm(x, weight, eps):
+        return x / torch.sqrt((x**2).mean(-1, keepdim=True) + eps) * weight
+
+
 # --- 06.block
 
 
@@ -287,70 +299,78 @@ class MeanOfTheTokens:
 
 @wrong("06.differs", "is not defined")
 class DepthsFromNowhere:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(L):  # noqa: F821
-            if not ((mine[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
+            if not ((actual[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
                 return depth
 
 
 @wrong("06.differs", "raised AssertionError")
 class AssertClose:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine)):
-            torch.testing.assert_close(mine[depth], right[depth], rtol=tolerance, atol=0.0)
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual)):
+            torch.testing.assert_close(actual[depth], right[depth], rtol=tolerance, atol=0.0)
 
 
 @wrong("06.differs", "The size of tensor a")
 class NormsOfColumns:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine)):
-            if not ((mine[depth] - right[depth]).norm(dim=0) <= tolerance * right[depth].norm(dim=1)).all():
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual)):
+            if not ((actual[depth] - right[depth]).norm(dim=0) <= tolerance * right[depth].norm(dim=1)).all():
                 return depth
 
 
 @wrong("06.differs", "index 3 is out of bounds")
 class ThirtyOneDepths:
-    def differs(mine, right, tolerance):
+    def differs(actual, right, tolerance):
         for depth in range(31):
-            if not ((mine[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
+            if not ((actual[depth] - right[depth]).norm(dim=-1) <= tolerance * right[depth].norm(dim=-1)).all():
                 return depth
 
 
 @wrong("06.differs", "cannot be converted to Scalar")
 class ItemOfMany:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine)):
-            if (mine[depth] - right[depth]).norm(dim=-1).item() > tolerance * right[depth].norm(dim=-1).item():
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual)):
+            if (actual[depth] - right[depth]).norm(dim=-1).item() > tolerance * right[depth].norm(dim=-1).item():
                 return depth
 
 
 @wrong("06.differs", "The number of the token is returned")
 class WrongColumn:
-    def differs(mine, right, tolerance):
-        off = (~((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1))).nonzero()
+    def differs(actual, right, tolerance):
+        off = (~((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1))).nonzero()
         return int(off[0, 1]) if len(off) else None
 
 
 @wrong("06.differs", "Norms are compared")
 class DifferenceOfNorms:
-    def differs(mine, right, tolerance):
-        for depth in range(len(mine)):
-            gap = (mine[depth].norm(dim=-1) - right[depth].norm(dim=-1)).abs()
+    def differs(actual, right, tolerance):
+        for depth in range(len(actual)):
+            gap = (actual[depth].norm(dim=-1) - right[depth].norm(dim=-1)).abs()
             if not (gap <= tolerance * right[depth].norm(dim=-1)).all():
                 return depth
 
 
 @wrong("06.differs", "A list is returned")
 class AllDepths:
-    def differs(mine, right, tolerance):
-        fine = ((mine - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(-1)
-        return [depth for depth in range(len(mine)) if not fine[depth]]
+    def differs(actual, right, tolerance):
+        fine = ((actual - right).norm(dim=-1) <= tolerance * right.norm(dim=-1)).all(-1)
+        return [depth for depth in range(len(actual)) if not fine[depth]]
 
 
 @wrong("06.differs", "NaN counts as no difference")
 class NanToNum:
-    def differs(mine, right, tolerance):
-        gap = (mine - right).nan_to_num(0.0, 0.0, 0.0).norm(dim=-1)
-        for depth in range(len(mine)):
+    def differs(actual, right, tolerance):
+        gap = (actual - right).nan_to_num(0.0, 0.0, 0.0).norm(dim=-1)
+        for depth in range(len(actual)):
             if not (gap[depth] <= tolerance * right[depth].norm(dim=-1)).all():
+                return depth
+
+
+@wrong("06.differs", "A difference of exactly the limit counts as too large")
+class BelowTheLimit:
+    def differs(actual, right, tolerance):
+        for depth in range(len(right)):
+            if not torch.all((actual[depth] - right[depth]).norm(dim=1) < tolerance * right[depth].norm(dim=1)):
                 return depth

@@ -63,6 +63,7 @@ turn = Turn(
     ),
 )
 
+LARGEST_BELOW_1 = 1 - 2**-53  # which random.random() may give
 Weigh = Callable[[Tensor, float], Tensor]  # the pieces of the line from logits and a temperature
 
 
@@ -129,6 +130,7 @@ def _ends(rng: random.Random) -> list[Call]:
     """Tokens without a piece, and a u at the end of a piece, or of the line."""
     cut = -math.inf
     rounded = next(n for n in range(3, 400) if float(torch.zeros(n).softmax(0).cumsum(0)[-1]) < 1 - 2e-8)
+    double = next(n for n in range(3, 400) if float(_pieces(torch.zeros(n), 1.0).cumsum(0)[-1]) <= LARGEST_BELOW_1)
     return [
         (torch.tensor([0.0, 0.0]), 1.0, 0.5),
         (torch.tensor([cut, 1.0, 0.0]), 1.0, 0.0),
@@ -137,6 +139,7 @@ def _ends(rng: random.Random) -> list[Call]:
         (torch.tensor([1.0, cut, cut, 0.5]), 1.0, 0.999),
         (torch.zeros(rounded), 1.0, 1 - 1e-9),
         (torch.cat([torch.zeros(rounded), torch.tensor([cut])]), 1.0, 1 - 1e-9),
+        (torch.zeros(double), 1.0, LARGEST_BELOW_1),
     ]
 
 

@@ -15,9 +15,9 @@ from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
 
-def differs(mine, right, tolerance):
+def differs(actual, right, tolerance):
     """The first depth at which a token's vector is off by more than tolerance times its norm, or None."""
-    for depth, (ours, theirs) in enumerate(zip(mine, right, strict=True)):  # (T, C) each
+    for depth, (ours, theirs) in enumerate(zip(actual, right, strict=True)):  # (T, C) each
         allowed = tolerance * theirs.norm(dim=-1)  # (T,)
         if not ((ours - theirs).norm(dim=-1) <= allowed).all():  # false for NaN, too
             return depth
@@ -30,7 +30,7 @@ turn = Turn(
     differs,
     minutes=8,
     difficulty=3,
-    constants=("mine", "right", "tolerance"),
+    constants=("actual", "right", "tolerance"),
     hints=(
         "For one depth and one token: how large is the difference, and how large may it be?",
         "`.norm(dim=-1)` gives one number per token, of the difference and of the right vector. Each token has its own "
@@ -40,12 +40,12 @@ turn = Turn(
     ),
     errors={
         r"ambiguous": "A comparison of tensors holds many True and False. `.any()` or `.all()` makes one of them.",
-        r"name '(L|T|C|depth|layers|n_layers|ids|model|tol|eps|rtol|atol)' is not defined": "The arguments are `mine`, "
-        "`right` and `tolerance`; take sizes from `mine.shape`.",
+        r"name '(L|T|C|depth|layers|n_layers|ids|model|tol|eps|rtol|atol|expected)' is not defined": "The arguments are `actual`, "
+        "`right` and `tolerance`; take sizes from `actual.shape`.",
         r"Tensor-likes are not|AssertionError": "`assert_close` raises an error. Return the number of the depth.",
         r"size of tensor a|must match": "`.norm(dim=-1)` gives one number per token. Compare numbers per token with "
         "numbers per token.",
-        r"out of bounds|out of range": "There are `len(mine)` depths, and how many differs from case to case.",
+        r"out of bounds|out of range": "There are `len(actual)` depths, and how many differs from case to case.",
         r"cannot convert|item\(\)|Boolean value|only one element": "`float(...)` and `.item()` need a single number: "
         "`.max()`, `.any()` or `.all()` first.",
     },
@@ -58,7 +58,7 @@ turn = Turn(
 
 
 def _found(
-    mine: Tensor,
+    actual: Tensor,
     right: Tensor,
     tolerance: float,
     *,
@@ -68,8 +68,8 @@ def _found(
     depths: Callable[[int], Any] = lambda n: range(n),
 ) -> int | None:
     """The search with one thing done differently."""
-    for depth in depths(len(mine)):
-        ours, theirs = mine[depth], right[depth]
+    for depth in depths(len(actual)):
+        ours, theirs = actual[depth], right[depth]
         if off(apart(ours, theirs, tolerance), limit(ours, theirs, tolerance)):
             return depth
     return None
@@ -91,19 +91,19 @@ def _streams(
     """
     right = numbers(rng, L, T, C, scale=2.0) + 0.5
     right[1:, 0] *= start
-    mine = right * (1 + 0.0001 * numbers(rng, L, T, C).sign())
+    actual = right * (1 + 0.0001 * numbers(rng, L, T, C).sign())
     for depth, size in enumerate(sizes, at or 0):
         for t in range(T) if token is None else (token,):
             direction = numbers(rng, C, scale=5.0) + 0.1
-            mine[depth, t] += size * right[depth, t].norm() * direction / direction.norm()
-    return mine, right, 0.01
+            actual[depth, t] += size * right[depth, t].norm() * direction / direction.norm()
+    return actual, right, 0.01
 
 
 def _stretched(rng: random.Random, L: int, T: int, C: int, at: int, factor: float) -> Call:
     """Streams that part at a depth by a factor."""
-    mine, right, tolerance = _streams(rng, L, T, C, None, 0, [])
-    mine[at:] *= factor
-    return mine, right, tolerance
+    actual, right, tolerance = _streams(rng, L, T, C, None, 0, [])
+    actual[at:] *= factor
+    return actual, right, tolerance
 
 
 def _calls(rng: random.Random) -> list[Call]:
@@ -123,13 +123,14 @@ def _calls(rng: random.Random) -> list[Call]:
 
 
 def _with_nan(rng: random.Random) -> list[Call]:
-    """A NaN from some depth on, and infinities."""
+    """A NaN from some depth on, and infinities; and equal streams, of which nothing may differ."""
     calls = []
     for L, T, C, at, bad in ((4, 2, 2, 2, math.nan), (5, 3, 4, 1, math.inf), (3, 3, 2, 0, math.nan)):
-        mine, right, tolerance = _streams(rng, L, T, C, None, 0, [])
-        mine[at:, T - 1, 0] = bad
-        calls.append((mine, right, tolerance))
-    return [calls[0], _streams(rng, 3, 2, 2, None, 0, []), *calls[1:]]
+        actual, right, tolerance = _streams(rng, L, T, C, None, 0, [])
+        actual[at:, T - 1, 0] = bad
+        calls.append((actual, right, tolerance))
+    equal = numbers(rng, 3, 2, 2) + 0.5
+    return [calls[0], _streams(rng, 3, 2, 2, None, 0, []), *calls[1:], (equal, equal.clone(), 0.0)]
 
 
 def _kind(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -181,14 +182,14 @@ probe.mistake(
     "The limit is taken from the longest token of all depths: START hides the others.",
     "Each token has its own limit at each depth.",
 )
-def _one_limit(mine, right, tolerance):
-    return _found(mine, right, tolerance, limit=lambda *_: tolerance * right.norm(dim=-1).max())
+def _one_limit(actual, right, tolerance):
+    return _found(actual, right, tolerance, limit=lambda *_: tolerance * right.norm(dim=-1).max())
 
 
 probe.mistake(
     "The tolerance is always 0.001.",
     "Use the argument `tolerance`.",
-    lambda mine, right, tolerance: differs(mine, right, 0.001),
+    lambda actual, right, tolerance: differs(actual, right, 0.001),
 )
 probe.mistake(
     "Numbers are compared, not vectors: a number that happens to be near 0 is allowed next to nothing.",
@@ -247,7 +248,7 @@ probe.mistake(
 )
 probe.mistake(
     "The last depth isn't compared.",
-    "There are L + 1 depths: `len(mine)`.",
+    "There are L + 1 depths: `len(actual)`.",
     partial(_found, depths=lambda n: range(n - 1)),
 )
 probe.mistake(
@@ -263,65 +264,65 @@ probe.mistake(
 
 
 @probe.mistake("The depth with the largest difference is returned.", "Return the first that is over the limit.")
-def _largest(mine, right, tolerance):
-    share = ((mine - right).norm(dim=-1) / right.norm(dim=-1)).amax(dim=-1)
+def _largest(actual, right, tolerance):
+    share = ((actual - right).norm(dim=-1) / right.norm(dim=-1)).amax(dim=-1)
     return int(share.argmax()) if share.max() > tolerance else None
 
 
 @probe.mistake("Depths are counted from 1.", "Depth 0 is the embedding, before any block.")
-def _from_one(mine, right, tolerance):
-    depth = differs(mine, right, tolerance)
+def _from_one(actual, right, tolerance):
+    depth = differs(actual, right, tolerance)
     return None if depth is None else depth + 1
 
 
 @probe.mistake(
     "The depth before the first difference is returned.", "Return the number of the first depth that is off."
 )
-def _before(mine, right, tolerance):
-    depth = differs(mine, right, tolerance)
+def _before(actual, right, tolerance):
+    depth = differs(actual, right, tolerance)
     return None if depth is None else depth - 1
 
 
 @probe.mistake("Depth 0 isn't compared.", "The embedding may be wrong, too: begin with 0.")
-def _without_zero(mine, right, tolerance):
-    depth = differs(mine[1:], right[1:], tolerance)
+def _without_zero(actual, right, tolerance):
+    depth = differs(actual[1:], right[1:], tolerance)
     return None if depth is None else depth + 1
 
 
 @probe.mistake("0 is returned where nothing differs.", "Return None there: 0 means that the embedding is wrong.")
-def _zero_for_none(mine, right, tolerance):
-    return differs(mine, right, tolerance) or 0
+def _zero_for_none(actual, right, tolerance):
+    return differs(actual, right, tolerance) or 0
 
 
 @probe.mistake("The first depth that agrees is returned.", "Return the first that does not.")
-def _first_that_agrees(mine, right, tolerance):
+def _first_that_agrees(actual, right, tolerance):
     return next(
-        (depth for depth in range(len(mine)) if differs(mine[depth:][:1], right[depth:][:1], tolerance) is None), None
+        (depth for depth in range(len(actual)) if differs(actual[depth:][:1], right[depth:][:1], tolerance) is None), None
     )
 
 
 @probe.mistake("Only the first round of the loop runs.", "Is `return None` inside the loop? It belongs after it.")
-def _first_round(mine, right, tolerance):
-    return differs(mine[:1], right[:1], tolerance)
+def _first_round(actual, right, tolerance):
+    return differs(actual[:1], right[:1], tolerance)
 
 
 @probe.mistake("Only the last depth is compared.", "Compare every depth, from 0 on.")
-def _only_last(mine, right, tolerance):
-    return None if differs(mine[-1:], right[-1:], tolerance) is None else len(mine) - 1
+def _only_last(actual, right, tolerance):
+    return None if differs(actual[-1:], right[-1:], tolerance) is None else len(actual) - 1
 
 
 @probe.mistake("The number of depths that differ is returned.", "Return the number of the first one.")
-def _count(mine, right, tolerance):
+def _count(actual, right, tolerance):
     return (
-        sum(differs(mine[depth:][:1], right[depth:][:1], tolerance) is not None for depth in range(len(mine))) or None
+        sum(differs(actual[depth:][:1], right[depth:][:1], tolerance) is not None for depth in range(len(actual))) or None
     )
 
 
 @probe.mistake(
     "The number of the token is returned.", "Return the depth. `nonzero()` finds (depth, token), in this order."
 )
-def _token(mine, right, tolerance):
-    off = ((mine - right).norm(dim=-1) > tolerance * right.norm(dim=-1)).nonzero()
+def _token(actual, right, tolerance):
+    off = ((actual - right).norm(dim=-1) > tolerance * right.norm(dim=-1)).nonzero()
     return int(off[0, 1]) if len(off) else None
 
 
@@ -339,7 +340,12 @@ probe.mistake(
     partial(_found, apart=lambda ours, theirs, tolerance: (ours.norm(dim=-1) - theirs.norm(dim=-1)).abs()),
 )
 
-nan = turn.probe("streams with NaN and infinity", _with_nan, _kind)
+nan = turn.probe("streams with NaN and infinity, and a tolerance of 0", _with_nan, _kind)
+nan.mistake(
+    "A difference of exactly the limit counts as too large: at tolerance 0, even equal vectors.",
+    "What is at the limit is within it: `<=`, not `<`.",
+    partial(_found, off=lambda apart, limit: not (apart < limit).all()),
+)
 nan.mistake(
     "NaN passes: it is neither larger nor smaller than the limit.",
     "Every comparison with NaN is False. Ask whether all differences are within the limit, and negate that.",
@@ -351,7 +357,7 @@ nan.mistake(
     partial(_found, apart=lambda ours, theirs, tolerance: (ours - theirs).nan_to_num(0.0, 0.0, 0.0).norm(dim=-1)),
 )
 nan.mistake(
-    "The limit is taken from `mine`: with an infinity in it, everything is allowed.",
+    "The limit is taken from `actual`: with an infinity in it, everything is allowed.",
     "Take the norm of the right vector.",
     partial(_found, limit=lambda ours, theirs, tolerance: tolerance * ours.norm(dim=-1)),
 )

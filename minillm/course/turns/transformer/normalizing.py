@@ -46,6 +46,7 @@ turn = Turn(
         "`torch.sqrt`, a whole tensor.",
         r"too many indices|Dimension out of range|not enough values|too many values": "There's no batch here: x is "
         "(T, C), a row per token.",
+        r"missing 1 required positional argument: 'eps'": "The first line gives it a default: `eps=1e-5`.",
         r"changed the input": "Make a new tensor: `x = x / ...` is fine, `x /= ...` isn't.",
     },
     debrief=Debrief(
@@ -85,6 +86,11 @@ def _with_eps(rng: random.Random) -> list[Call]:
     return [(x, 1 + numbers(rng, 4, scale=0.5), 0.1)] + [
         (numbers(rng, T, C), 1 + numbers(rng, C, scale=0.5), eps) for T, C, eps in rest
     ]
+
+
+def _without_eps(rng: random.Random) -> list[Call]:
+    """Rows so small that the default of eps counts."""
+    return [(0.01 * numbers(rng, T, C), 1 + numbers(rng, C, scale=0.5)) for T, C in ((2, 3), (3, 4))]
 
 
 def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -278,6 +284,13 @@ small.mistake(
     "`eps` is added to the sum of squares, before it is divided by C.",
     "First the mean, then `eps`.",
     lambda x, weight, eps: rms_norm(x, weight, eps / x.shape[-1]),
+)
+
+default = turn.probe("a call without eps", _without_eps, _shape)
+default.mistake(
+    "Left out, `eps` is 1e-6.",
+    "Here its default is `eps=1e-5`, as in the first line of the turn. Llama's code often has 1e-6.",
+    lambda x, weight, eps=1e-6: rms_norm(x, weight, eps),
 )
 
 turn.probe(
