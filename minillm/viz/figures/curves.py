@@ -147,10 +147,11 @@ def scatter(
     fit_name: str = "fit",
     log_x: bool = False,
     log_y: bool = False,
+    xlim: tuple[float, float] | None = None,
 ) -> Figure:
     """Draw points, optionally with `labels` beside them and with a fitted line `fit`, given as (x, y).
 
-    The caller computes the fit. Raises `UserError` if lengths do not match.
+    The caller computes the fit. `xlim` are the ends of the axis, for example one that starts at 0. Raises `UserError` if lengths do not match.
 
     >>> axes = scatter([1, 2], [2.1, 3.9], "facts", "recall", fit=([0, 3], [0.0, 6.0]), fit_name="y = 2x").axes[0]
     >>> axes.collections[0].get_offsets().tolist(), axes.lines[0].get_xydata().tolist()
@@ -171,6 +172,8 @@ def scatter(
         axes.plot([along[i] for i in order], [up[i] for i in order], color=RED, linewidth=1.6, label=fit_name, zorder=1)
         axes.legend(loc="best")
     scales(axes, log_x, log_y)
+    if xlim is not None:
+        axes.set_xlim(xlim)
     if labels is not None:
         axes.margins(0.1)
         strokes = [np.asarray(line.get_xydata()).tolist() for line in axes.lines]

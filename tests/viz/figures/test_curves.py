@@ -81,6 +81,11 @@ def test_a_scatter_holds_points_names_and_the_callers_line():
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["2x"]
 
 
+def test_a_scatter_may_begin_at_zero():
+    axes = figures.scatter([1, 2], [3, 4], "x", "y", labels=["a", "b"], xlim=(0, 3)).axes[0]
+    assert axes.get_xlim() == (0, 3)
+
+
 def test_scatter_refuses_what_does_not_fit():
     with pytest.raises(ValueError, match="here are 1 and 2"):
         figures.scatter([1], [1, 2], "x", "y")
