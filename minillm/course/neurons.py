@@ -112,13 +112,17 @@ def closed(text: str) -> float:
     return float(torch.stack(shares).mean())
 
 
+@torch.no_grad()
 def hands(*neurons: tuple[int, int]) -> float:
     """The mean probability of hand, hands, arm, arms or fingers after twelve prompts, without these neurons."""
     model, tokenizer = smollm2()
     ids = [tokenizer.encode(f" {each}")[0] for each in HAND]
+    rows = [surgery.prompt_ids(tokenizer, text) for text in MOVES]
+    longest = max(map(len, rows))
+    padded = torch.tensor([row + [0] * (longest - len(row)) for row in rows])  # no token sees what comes after it
     with surgery.without_neurons(model, *neurons):
-        shares = [surgery.next_logits(model, tokenizer, text).softmax(-1)[ids].sum() for text in MOVES]
-    return float(sum(shares)) / len(shares)
+        last = model.hidden(padded)[torch.arange(len(rows)), torch.tensor([len(row) - 1 for row in rows])]
+        return float(model.head(last).softmax(-1)[:, ids].sum(-1).mean())
 
 
 def share_recalled(memory: Memory, n_facts: int, C: int) -> float:
