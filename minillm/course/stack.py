@@ -6,6 +6,7 @@ settings          what the weights of SmolLM2 don't say
 stream            the stream before the first block and after each, from a `block` of the reader's
 writes, show_writes   the 61 vectors that are added up at each token, and a figure of their sum
 costs, show_costs     what each block is worth, from benchmarks/results/blocks.json
+capitals_without      how many capitals the model names without each block, from the same file
 results           a file of benchmarks/results
 infected_text     what the model writes with a bug of the zoo
 loss              the loss of the model, or of one with a bug, on twelve texts
@@ -120,6 +121,16 @@ def show_costs(found: dict[str, list[list[float]]], title: str) -> None:
         for kind, each in means.items()
     )
     show(costs_by_block(found, CHEAP, TOP_COST), title=title, alt=f"Nats per token. {told}.")
+
+
+def capitals_without() -> list[int]:
+    """Of 20 capitals, how many SmolLM2 names without each of its blocks; with all of them it names 17.
+
+    >>> capitals_without()[23]
+    0
+    """
+    shown = results("blocks")["shown"]
+    return [shown[f"dropped {block}"]["capitals"] for block in range(30)]
 
 
 def infected_text(bug: str, prompt: str, n: int = 14) -> str:

@@ -54,6 +54,7 @@ spare.answer(sum(sum(texts) / len(texts) < 0.5 for texts in costs["block"]))
 stack.show_costs(
     costs, title="Most blocks can go, one at a time; the first and the last can't"
 )
+print("capitals named without block 0, 1, 2, ...:", *stack.capitals_without())
 
 # %% [markdown]
 # With the line at 1 nat, it's 24. Now look at block 23: it costs 0.3 nats, and without it the model names **none** of
@@ -319,13 +320,13 @@ for name, said in stack.suspect_texts("The old man walked to the").items():
 # %% [markdown]
 # ### Your turn: a test that finds it
 #
-# `mine` and `right` are (L + 1, T, C): depth, token, number. Return the first depth at which the norm of some token's
+# `actual` and `right` are (L + 1, T, C): depth, token, number. Return the first depth at which the norm of some token's
 # difference isn't within the limit; None if there is no such depth.
 
 
 # %%
 @your_turn("06.differs", minutes=8, difficulty=3)
-def differs(mine, right, tolerance):
+def differs(actual, right, tolerance):
     """The first depth at which a token's vector is off by more than tolerance times its norm, or None."""
     ...
 
@@ -334,9 +335,9 @@ def differs(mine, right, tolerance):
 # <details><summary>Solution</summary>
 #
 # ```python
-# def differs(mine, right, tolerance):
+# def differs(actual, right, tolerance):
 #     """The first depth at which a token's vector is off by more than tolerance times its norm, or None."""
-#     for depth, (ours, theirs) in enumerate(zip(mine, right, strict=True)):  # (T, C) each
+#     for depth, (ours, theirs) in enumerate(zip(actual, right, strict=True)):  # (T, C) each
 #         allowed = tolerance * theirs.norm(dim=-1)  # (T,)
 #         if not ((ours - theirs).norm(dim=-1) <= allowed).all():  # false for NaN, too
 #             return depth
@@ -498,14 +499,15 @@ show(
 
 # %%
 many, dropped = (stack.results("blocks")[key] for key in ("many", "single"))
-middle = sorted(block["mean"] for block in dropped["dropped"])[14:16]
+gone = sorted(block["mean"] for block in dropped["dropped"])
 spread = [
     row["mean"]
     for name, row in many.items()
     if name.startswith("1 of 30 neurons and heads")
 ]
 noise = sum(block["mean"] < 0.5 for block in dropped["random"])
-print(f"a block gone: {sum(middle) / 2:.2f} nats (median of 30)")
+print(f"a block gone: {sum(gone[14:16]) / 2:.2f} nats (median of 30), ", end="")
+print(f"{sum(gone) / 30:.2f} (mean)")
 print("spread over all blocks:", *(f"{cost:.2f}" for cost in spread), "(three draws)")
 print(
     f"a block's writes replaced by noise of the same norm: below 0.5 nats in {noise} of 30"
