@@ -8,8 +8,8 @@ capital of France is" and negative for the same vector of other countries, and o
 the old answer to the new one. Every country whose capital the model writes in full gets random new capitals. Counted
 are success, other countries that keep their capital (those that were counterexamples left out), paraphrases and other
 prompts, all fixed before the first run, and the loss on texts. Baselines: the new fact as a sentence in the prompt, the
-value added at every token, a neuron of random directions and equal norms. Then eight edits in each of the 30 blocks.
-What is done is kept in --folder.
+value added at every token, a neuron of random directions and equal norms. Then one edit per country in six other
+layers, and eight edits in each of the 30. What is done is kept in --folder.
 """
 
 import argparse
