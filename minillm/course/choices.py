@@ -4,6 +4,7 @@ riddles       forty riddles whose answer needs "an": what was right after which 
 articles      what the model says after a riddle, with "a", with "an", and by itself
 branches      the likeliest first tokens after a prompt, each with the likeliest tokens after it
 questions     the tokens of a text as questions of a guessing game
+tail          the probability of all but the likeliest next tokens
 surprise      how surprised the model is by a text, in nats per token
 agree         how much of their beginning two texts have in common
 forgetting    a cache without one token
@@ -109,6 +110,14 @@ def questions(text: str = BOOK, known: int = 9, count: int = 12) -> tuple[str, l
         rank = 1 + int((row > row[ids[at]]).sum())
         asked.append(Question(tokenizer.decode([ids[at]]), tokenizer.decode([int(row.argmax())]), rank))
     return tokenizer.decode(ids[before - known : before]), asked
+
+
+@torch.no_grad()
+def tail(prompt: str, likeliest: int) -> float:
+    """The probability at T = 1 that the next token after a prompt is none of the likeliest ones."""
+    model, tokenizer = smollm2()
+    shares = surgery.next_logits(model, tokenizer, prompt).softmax(-1)
+    return float(shares.sort(descending=True).values[likeliest:].sum())
 
 
 def agree(text: str, other: str) -> int:

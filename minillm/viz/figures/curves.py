@@ -151,7 +151,8 @@ def scatter(
 ) -> Figure:
     """Draw points, optionally with `labels` beside them and with a fitted line `fit`, given as (x, y).
 
-    The caller computes the fit. `xlim` are the ends of the axis, for example one that starts at 0. Raises `UserError` if lengths do not match.
+    The caller computes the fit. `xlim` are the ends of the x axis, (0, 2) for example. Raises `UserError` if lengths do
+    not match.
 
     >>> axes = scatter([1, 2], [2.1, 3.9], "facts", "recall", fit=([0, 3], [0.0, 6.0]), fit_name="y = 2x").axes[0]
     >>> axes.collections[0].get_offsets().tolist(), axes.lines[0].get_xydata().tolist()

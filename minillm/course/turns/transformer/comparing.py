@@ -40,8 +40,8 @@ turn = Turn(
     ),
     errors={
         r"ambiguous": "A comparison of tensors holds many True and False. `.any()` or `.all()` makes one of them.",
-        r"name '(L|T|C|depth|layers|n_layers|ids|model|tol|eps|rtol|atol|expected)' is not defined": "The arguments are `actual`, "
-        "`right` and `tolerance`; take sizes from `actual.shape`.",
+        r"name '(L|T|C|depth|layers|n_layers|ids|model|tol|eps|rtol|atol|expected)' is not defined": "The arguments "
+        "are `actual`, `right` and `tolerance`; take sizes from `actual.shape`.",
         r"Tensor-likes are not|AssertionError": "`assert_close` raises an error. Return the number of the depth.",
         r"size of tensor a|must match": "`.norm(dim=-1)` gives one number per token. Compare numbers per token with "
         "numbers per token.",
@@ -296,9 +296,8 @@ def _zero_for_none(actual, right, tolerance):
 
 @probe.mistake("The first depth that agrees is returned.", "Return the first that does not.")
 def _first_that_agrees(actual, right, tolerance):
-    return next(
-        (depth for depth in range(len(actual)) if differs(actual[depth:][:1], right[depth:][:1], tolerance) is None), None
-    )
+    depths = range(len(actual))
+    return next((depth for depth in depths if differs(actual[depth:][:1], right[depth:][:1], tolerance) is None), None)
 
 
 @probe.mistake("Only the first round of the loop runs.", "Is `return None` inside the loop? It belongs after it.")
@@ -313,9 +312,8 @@ def _only_last(actual, right, tolerance):
 
 @probe.mistake("The number of depths that differ is returned.", "Return the number of the first one.")
 def _count(actual, right, tolerance):
-    return (
-        sum(differs(actual[depth:][:1], right[depth:][:1], tolerance) is not None for depth in range(len(actual))) or None
-    )
+    depths = range(len(actual))
+    return sum(differs(actual[depth:][:1], right[depth:][:1], tolerance) is not None for depth in depths) or None
 
 
 @probe.mistake(
