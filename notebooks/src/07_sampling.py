@@ -66,7 +66,7 @@ for word in ("a", "an", "the"):
 # isn't forgotten, it just no longer fits. (Wording matters: after *is known as an*, 24 are right; asked as question and
 # answer, 3.)
 #
-# Now a riddle of yours. Can you find one for which the model says *an* by itself?
+# Can you find a riddle for which the model says *an* by itself?
 
 # %% tags=["nbval-ignore-output"]
 print(choices.articles("The person who flies a plane is called"))  # change me
@@ -94,7 +94,7 @@ show(
 )
 
 # %% [markdown]
-# A piece is hit in proportion to its length. That's all there is to sampling.
+# A piece is hit in proportion to its length.
 #
 # The [temperature](../teaching/glossary.md#t) T divides the logits before softmax. Above 1, the pieces become more
 # equal; below 1, less so. T = 0 would divide by zero, so it's a name for greedy.
@@ -178,16 +178,17 @@ for seed in (0, 1):
 # That's the exact probability, averaged over 24 prompts (90% interval: 12% to 26%). In 48 draws, 7 texts were equal.
 # (It isn't rounding: greedy alone and in a batch wrote the same, 8 times of 8.) In texts by people, one position in
 # five leaves the runner-up more than 5% at T = 0.1 (26 texts, 8% to 31%). So 0.1 isn't deterministic. It's a die with a
-# few sides taped over. (A fixed seed repeats the draws at any temperature. That's the seed.)
+# few sides taped over. (A fixed seed repeats the draws at any temperature.)
 
 # %% [markdown]
 # ## Cut the tail
 
 # %%
-shares = logits.softmax(dim=-1).sort(descending=True).values
-tail = float(shares[100:].sum())
+tail = choices.tail(WALK, 100)
 print(f"outside the likeliest 100 tokens: {tail:.2f}")
 print(f"at least one of them in 50 draws: {1 - (1 - tail) ** 50:.3f}")
+tails = sorted(choices.tail(text, 100) for text in choices.stored("loops")["prompts"])
+print(f"24 prompts: {tails[0]:.3f} to {tails[-1]:.2f}, half above {tails[11]:.2f}")
 
 # %% [markdown]
 # Each of the 49,052 tokens in the tail is unlikely, but at T = 1 one comes sooner or later, and the model has to
@@ -272,7 +273,7 @@ def generate(step, ids, n, temperature, p, seed, stop):
 # </details>
 
 # %% [markdown]
-# It writes! Four settings, one seed. Change the seed:
+# It writes! Four settings; change the seed:
 
 # %% tags=["nbval-ignore-output"]
 seed = 0  # change me
@@ -427,7 +428,7 @@ reads = {name: step.reads for name, step in steps.items()}
 diagrams.tokens_read(read[:-1], reads).show()
 
 # %% [markdown]
-# Same text, a fraction of the reading. Now break it. One of these does less harm than the others:
+# Same text, a fraction of the reading. Now break it:
 
 
 # %%
@@ -457,8 +458,19 @@ harmless.answer(max(kept, key=kept.get))
 
 # %% [markdown]
 # Forget *man*, and the story goes on. Forget START, which means nothing, and it goes in circles. (Yet in [lesson
-# 04](04_attention.ipynb#Break-it), hiding START cost only 2 of 17 capitals.) Is it START, or this prompt? Put
-# `choices.forgetting(2)` into `BROKEN`, or 5: does a word matter as much?
+# 04](04_attention.ipynb#Break-it), hiding START cost only 2 of 17 capitals.) Does a word ever matter as much? All
+# seven, one at a time:
+
+# %% tags=["nbval-ignore-output"]
+start = surgery.prompt_ids(tokenizer, WALK)
+for place, name in enumerate(read[: len(start)]):
+    step = OwnStep(model, choices.forgetting(place))
+    ids = generate(step, start, 12, 0, 1.0, 0, None)
+    print(f"without {name:7}{tokenizer.decode(ids[len(start) :])!r}")
+
+# %% [markdown]
+# In this text, only START's loss makes it go in circles. Without a word, the story changes; without *The*, not even
+# that.
 #
 # How much time does the cache save?
 
@@ -485,8 +497,8 @@ show(
 )
 
 # %% [markdown]
-# The band is the range of two rounds. With a cache, a step after 512 tokens takes 1.4 times as long as one after 8.
-# Without, 23 times.
+# The band is the range of five rounds. With a cache, a step after 512 tokens takes 1.06 times as long as one after 8.
+# Without, 22 times.
 
 # %% [markdown]
 # ## Beat the model
@@ -557,8 +569,7 @@ GuessingGame(*choices.questions())
 mine.map(lesson="07")
 
 # %% [markdown]
-# **What you wrote**: a draw, a cut, a loop and a cache, and SmolLM2 wrote with them. Your cache left the text as it
-# was; a broken one broke it.
+# **What you wrote**: a draw, a cut, a loop and a cache, and SmolLM2 wrote with them.
 #
 # **What you measured**: how often T = 0.1 leaves the greedy path, what temperature 100 does after a cut and before it,
 # and how loops grow with length.
