@@ -103,8 +103,9 @@ for text in texts.split(", "):  # change this: when is this neuron on?
 less = neurons.hands((24, 1444))
 drawn = torch.randint(1536, (20,), generator=torch.Generator().manual_seed(0)).tolist()
 controls = [neurons.hands((24, number)) for number in drawn]
-print(f"P(hand, hands, arm, arms or fingers): {neurons.hands():.3f}, without this neuron {less:.3f}")
-print(f"without one of 20 random others of its layer: {min(controls):.3f} to {max(controls):.3f}")
+print(f"P(hand, hands, arm, arms or fingers): {neurons.hands():.3f}, ", end="")
+print(f"without this neuron {less:.3f}")
+print(f"without one of 20 random others: {min(controls):.3f} to {max(controls):.3f}")
 
 # %% [markdown]
 # That's over twelve such texts: without the neuron, more than half is left. And we picked this one, out of 46,080,
@@ -499,9 +500,9 @@ by_layer.show("Edits also work where a knock-out costs nothing")
 # %% [markdown]
 # **Verdict: half true.** Attention moves information, the feed-forward layer doesn't: that half holds. The other half
 # doesn't follow from your edit: *that you can write a fact into a layer doesn't show that it was stored there* ([Hase
-# et al. 2023](https://arxiv.org/abs/2301.04213)). From layer 21 on, at least six of the eight edits in the figure work (of 63,
-# 34 in layer 21 and 50 in 23; in layer 8, one). Yet 24 of 30 feed-forward networks can be knocked out, one at a time,
-# for at most five of 63 capitals.
+# et al. 2023](https://arxiv.org/abs/2301.04213)). From layer 21 on, at least six of the eight edits in the figure work
+# (of 63, 34 in layer 21 and 50 in 23; in layer 8, one). Yet 24 of 30 feed-forward networks can be knocked out, one at a
+# time, for at most five of 63 capitals.
 #
 # And the others? Without the first, all capitals are lost, but so is repeating a word. Without 27, yours, 14 are lost.
 # Without *attention* 23, 59 are lost, where no other attention costs more than three. Which layers made the answer, no

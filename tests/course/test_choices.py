@@ -43,6 +43,15 @@ def test_questions_are_the_texts_next_tokens_with_their_ranks(tiny):
     assert len(choices.questions(text, known=2, count=99)[1]) == len(ids) - 3
 
 
+def test_a_tail_is_what_the_likeliest_tokens_leave(tiny):
+    model, tokenizer = tiny
+    ids = [tokenizer.special_tokens["<|endoftext|>"], *tokenizer.encode("the old")]
+    best = model(torch.tensor([ids]))[0, -1].softmax(-1).topk(3).values.sum()
+    assert choices.tail("the old", 3) == pytest.approx(1 - float(best), abs=1e-5)
+    assert choices.tail("the old", 0) == pytest.approx(1)
+    assert choices.tail("the old", 300) == 0
+
+
 def test_surprise_is_the_mean_loss_of_what_is_new(tiny):
     model, tokenizer = tiny
     start = [tokenizer.special_tokens["<|endoftext|>"], *tokenizer.encode("the")]

@@ -54,6 +54,9 @@ def test_neurons_of_the_real_model(real_weights):
     layer = smollm2()[0].blocks[24].feedforward
     torch.testing.assert_close(feed_forward(x, *matrices), layer(x).detach(), rtol=1e-3, atol=1e-3)
     assert neurons.hands((24, 1444)) < 0.7 * neurons.hands()
+    ids = [smollm2()[1].encode(f" {each}")[0] for each in neurons.HAND]
+    alone = [surgery.next_logits(*smollm2(), text).softmax(-1)[ids].sum() for text in neurons.MOVES]
+    assert neurons.hands() == pytest.approx(float(sum(alone)) / len(alone), abs=1e-4)
     assert torch.equal(neurons.asks("France"), neurons.reads("The capital of France is")[-1])
     rows = surgery.next_logits(*smollm2(), "The capital of France is")
     assert neurons.cities()["France"] == smollm2()[1].decode([int(rows.argmax())]) == " Paris"
