@@ -276,6 +276,6 @@ check("05.4", write).points
 
 # %% [markdown]
 # **What you built**: an attribution of logits to neurons, a layer that runs on any number of GPUs, the layer that adds
-# parameters without adding work per token, and an edit of facts. To attribute a real logit, take the weights of block
-# 30 of SmolLM2 and the input of its feed-forward layer at the last token, and look at the ten neurons that raise the
-# model's next token most.
+# parameters without adding work per token, and an edit of facts. To attribute a real logit, take the weights of
+# SmolLM2's last block, `model.blocks[29]`, and the input of its feed-forward layer at the last token, and look at the
+# ten neurons that raise the model's next token most.

@@ -298,7 +298,8 @@ check("06.3", deepen).points
 #
 # **Goal**: split what one attention layer adds to a difference of logits among its heads.
 #
-# In SmolLM2, the attention of block 24 is what raises *Paris* above other capitals after "The capital of France is".
+# In SmolLM2, the attention of block 23 (the blocks are numbered from 0 to 29) raises the right capital above the others
+# more than any other write does: by 4.6 after "The capital of France is" and 71 such questions, on average (lab 06).
 # But it has nine heads. The output of attention is the output matrix times the concatenated heads, so it is a sum with
 # one term per head. Each term adds its own part to the logit, and the parts sum to that of the whole layer.
 #
@@ -360,5 +361,5 @@ check("06.4", head_shares).points
 # %% [markdown]
 # **What you built**: both parameter counts of a mixture of experts, a model with folded norms, a way to deepen a
 # trained model, and an attribution to single heads. To apply the last one to SmolLM2, record the input of
-# `model.blocks[23].attention.output` with a forward hook. Its last row is the concatenation of the nine heads of block
-# 24. How many of them raise *Paris*?
+# `model.blocks[23].attention.output` with a forward hook. Its last row is the concatenation of block 23's nine heads.
+# How many of them raise *Paris*?
