@@ -412,4 +412,4 @@ for size in (500, 1_500, 5_000, 20_000, 100_000_000):  # change this
 # - What a baseline without any model gets (34 of 63 by the nearest row) belongs beside every closed choice.
 #
 # The numbers of experiments 1 to 3 are stored; `python benchmarks/knockouts.py` and `python benchmarks/edits.py`
-# compute them again, in a quarter of an hour each. **Next**: lesson 06, the [transformer](06_transformer.ipynb).
+# compute them again, in 15 and 20 minutes. **Next**: lesson 06, the [transformer](06_transformer.ipynb).
