@@ -6,7 +6,7 @@
 # writes its documents and a parser that says which documents are possible. Our base model learned from 40,000 of them.
 # So let's ask.
 #
-# **Time**: 35 minutes, of which the cells run for one. **Before you start**: lesson 07.
+# **Time**: 40 minutes, of which the cells run for one. **Before you start**: lesson 07.
 #
 # Slow runs are stored in `benchmarks/results/temperature.json`; `python benchmarks/temperature.py` makes it again.
 
