@@ -1,29 +1,41 @@
-"""PPO, GRPO, DPO and distillation on the same preferences: how much of the gain of best-of-64 does each reach?
+"""PPO, GRPO, DPO and distillation on the same preferences, beside what costs no training: how much does each gain?
 
-    python benchmarks/alignment.py                                # three seeds, an hour each on one core
-    python benchmarks/alignment.py --methods ppo dpo --seeds 1 --json
+    python benchmarks/alignment.py                                # three seeds, an hour and a half each on one core
+    python benchmarks/alignment.py --methods ppo dpo --seeds 1
+    python benchmarks/alignment.py --kept                         # only what is kept already; writes the result
 
-All methods start from the course's chat model. Best-of-64 samples 64 answers to every held-out instruction and keeps
-the one with the highest reward. PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's
-own answers, labeled by the same raters. `dpo-rounds` is iterated DPO: three rounds, each on new answers of the model so
-far. `dpo-judge` is DPO on the pairs of `dpo`, labeled by the reward model. `distilled` is SFT on the best of 16 answers
-to each of 1,000 training instructions. The metric is the gold utility of sampled answers, in points, on the same
-instructions; `closed` is (method - SFT) / (best-of-64 - SFT). The seconds include generating the training data. Each
-run is kept in --folder when it is done; an interrupted benchmark resumes there.
+All methods start from the course's chat model and are asked the same held-out questions, greedily and at temperature 1.
+PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's own answers, labeled by the same
+raters. `dpo-rounds` is iterated DPO: three rounds, each on new answers of the model so far, which is its reference.
+`dpo-rounds-first` keeps the chat model as the reference in all rounds. `dpo-judge` is DPO on the pairs of `dpo`,
+labeled by the reward model. `distilled` is SFT on the best of 16 answers to each of 1,000 training instructions.
+
+Three baselines cost no training: greedy answers of the chat model; a fixed "Certainly." in front of every answer that
+is not polite yet (`prefix`); and the best of 4 or 64 answers by the reward model. A gain over the chat model at the
+same temperature is split into right answers and manners, in points of gold utility; intervals are Student's t over
+seeds. `closed` is the share of best-of-64's gain, in the same two parts.
+
+Policies and answers are kept in --folder, so an interrupted benchmark resumes there, and a new column needs no new
+training.
 """
 
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
+import torch
 from common import write_result
+from gold import PARTS, TEMPERATURES, ask, describe, each, gain, over_seeds, points, prefixed, rewards
+from measures import stored
 
-from minillm.analysis.alignment import LONGEST, Estimate, Report, askable, assess, win_rate
+import minillm
+from minillm.analysis.alignment import LONGEST, askable, win_rate
 from minillm.course import models
 from minillm.course.recipes.preferences import DPO, own_answers, world_preferences
 from minillm.course.recipes.prompts import PROMPT_STREAM, PROMPTS, WORLD_GRPO, WORLD_PPO, world_prompts
@@ -32,148 +44,221 @@ from minillm.data.chat import encode_chat
 from minillm.data.conversations import hold_out
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.device import seed_everything
-from minillm.files import read_json, write_json
+from minillm.files import write_json
 from minillm.model.transformer import Transformer
-from minillm.posttraining.best_of_n import best_of_n
+from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.dpo import dpo
 from minillm.posttraining.grpo import grpo
-from minillm.posttraining.online import OnlineConfig, PromptData
+from minillm.posttraining.online import PromptData
 from minillm.posttraining.ppo import ppo
 from minillm.posttraining.reward import relabel
-from minillm.posttraining.reward_model import RewardModel
 from minillm.posttraining.sft import ChatData, encode_conversations, sft
-from minillm.tokenizer import Tokenizer
 from minillm.world.instructions import Instruction, Instructions
-from minillm.world.raters import Rater, utility
+from minillm.world.raters import Rater
 
 ASKED = 300  # held-out instructions
 STREAM = 3_000_000  # their seed, beyond all seeds used in training
-N = 64
+NS = (1, 2, 4, 8, 16, 32, 64)  # of best-of-n; all of them pick among the same 64 answers
 # Best-of-n, distilled: SFT on the best of 16 answers to 1,000 instructions. The settings of rejection sampling.
 DISTILLED, DISTILLED_N, DISTILLATION_BATCH = 1000, 16, 8
 DISTILLATION = replace(REASONING_REJECTION.training, steps=150)
-ROUNDS, ROUND = 3, 1000  # of iterated DPO; how far apart the seeds of two rounds are
-METHODS = ("ppo", "grpo", "dpo", "dpo-rounds", "dpo-judge", "distilled")
-COLUMNS = "{:12}" + " {:>8}" * 8 + " {:>10}"
+ROUND = 1000  # how far apart the seeds of two rounds are
+METHODS = ("ppo", "grpo", "dpo", "dpo-rounds", "dpo-rounds-first", "dpo-judge", "distilled")
+COMPARED = (  # at both temperatures: the first minus the second
+    ("ppo", "grpo"),
+    ("ppo", "dpo"),
+    ("ppo", "dpo-rounds"),
+    ("dpo-rounds", "dpo"),
+    ("dpo-rounds", "dpo-rounds-first"),
+    *((method, "prefix") for method in METHODS),
+)
+COLUMNS = "{:18} {:8} {:>16} {:>16} {:>16} {:>7} {:>7} {:>7} {:>6} {:>6}"
 
 
-def train_online(train: Callable, recipe: OnlineConfig, seed: int, reward_model: RewardModel) -> Transformer:
-    model, tokenizer = models.sft()
-    config = replace(recipe, seed=seed)
-    prompts = world_prompts(tokenizer, PROMPTS, seed, model.config.max_seq_len - config.max_new_tokens)
-    return train(model, PromptData(prompts, reward_model.score, [tokenizer.eos_id]), config, on_metrics=show)[0]
+@dataclass(frozen=True)
+class Trained:
+    """The policies of one seed, each trained when it is first asked for and kept in a folder."""
 
+    seed: int
+    folder: Path
 
-def train_distilled(seed: int, reward_model: RewardModel) -> Transformer:
-    """SFT on what best-of-n picks among the chat model's own answers to instructions that SFT has not seen."""
-    model, tokenizer = models.sft()
-    asked = askable(model, tokenizer, Instructions(PROMPT_STREAM + seed).stream(), DISTILLED)
-    answers = picked(model, tokenizer, asked, DISTILLED_N, reward_model, seed)
-    chats = [
-        [*one.messages[:-1], {"role": "assistant", "content": text}] for one, text in zip(asked, answers, strict=True)
-    ]
-    train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
-    data = ChatData.from_examples(train, held_out, tokenizer.end_id, model.config.max_seq_len, DISTILLATION_BATCH, seed)
-    return sft(model, data, DISTILLATION, on_metrics=show)[0]
+    def __call__(self, name: str) -> Transformer:
+        """The policy of a method; of iterated DPO also that of a round, such as dpo-rounds/2."""
+        if name in ("dpo-rounds", "dpo-rounds-first"):
+            return self(f"{name}/3")
+        folder = self.folder / f"seed{self.seed}" / "policies" / name
+        if not (done := folder / "seconds.json").exists():
+            seed_everything(self.seed)
+            start = time.process_time()
+            self.train(name, folder)
+            write_json(done, {"seconds": time.process_time() - start})
+        return minillm.load(folder)[0]
 
+    def train(self, name: str, folder: Path) -> None:
+        method, _, number = name.partition("/")
+        if method in ("ppo", "grpo"):
+            return self.online(method, folder)
+        if method == "distilled":
+            return self.distilled(folder)
+        if not number:  # one round
+            return self.dpo(models.sft()[0], self.seed, folder, judged=method == "dpo-judge")
+        before = self("dpo" if number == "2" else f"{method}/{int(number) - 1}")  # the first round of both is `dpo`
+        first = models.sft()[0] if method == "dpo-rounds-first" else None
+        return self.dpo(before, self.seed + (int(number) - 1) * ROUND, folder, first)
 
-def train_dpo(seed: int, reward_model: RewardModel | None = None, rounds: int = 1) -> Transformer:
-    """Train on pairs of the model's own answers. Each round samples new ones, from the last model, its reference."""
-    model, tokenizer = models.sft()
-    for stream in range(seed, seed + rounds * ROUND, ROUND):
+    def online(self, method: str, folder: Path) -> None:
+        model, tokenizer = models.sft()
+        train, recipe = (ppo, WORLD_PPO) if method == "ppo" else (grpo, WORLD_GRPO)
+        config: Any = replace(recipe, seed=self.seed)
+        prompts = world_prompts(tokenizer, PROMPTS, self.seed, model.config.max_seq_len - config.max_new_tokens)
+        data = PromptData(prompts, models.reward()[0].eval().score, [tokenizer.eos_id])
+        train(model, data, config, folder, tokenizer, show)
+
+    def dpo(
+        self, model: Transformer, stream: int, folder: Path, reference: Transformer | None = None, judged: bool = False
+    ) -> None:
+        """One round on pairs of the model's own answers."""
+        tokenizer = models.sft()[1]
         own = partial(own_answers, model, tokenizer, seed=stream)
         found = world_preferences(DPO, Rater(), stream, own)
         train, held_out = (encode_preferences(tokenizer, part, model.config.max_seq_len).pairs for part in found)
-        if reward_model is not None:
-            train, held_out = relabel(reward_model, train), relabel(reward_model, held_out)
-        data = PairData(PairBatches(train, DPO.batch_size, seed), held_out)
-        model = dpo(model, data, DPO.training, on_metrics=show)[0]
-    return model
+        if judged:
+            train, held_out = (relabel(models.reward()[0], part) for part in (train, held_out))
+        data = PairData(PairBatches(train, DPO.batch_size, self.seed), held_out)
+        dpo(model, data, DPO.training, folder, tokenizer, show, reference)
+
+    def distilled(self, folder: Path) -> None:
+        """SFT on what best-of-n picks among the chat model's own answers to instructions that SFT has not seen."""
+        model, tokenizer = models.sft()
+        asked = askable(model, tokenizer, Instructions(PROMPT_STREAM + self.seed).stream(), DISTILLED)
+        prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+        score, stop = models.reward()[0].eval().score, [tokenizer.eos_id]
+        picked, _ = best_of_n(model, prompts, DISTILLED_N, score, LONGEST, stop, self.seed)
+        texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in picked]
+        chats = [
+            [*one.messages[:-1], {"role": "assistant", "content": text}] for one, text in zip(asked, texts, strict=True)
+        ]
+        train, held_out = (encode_conversations(tokenizer, part) for part in hold_out(chats))
+        shape = tokenizer.end_id, model.config.max_seq_len, DISTILLATION_BATCH, self.seed
+        data = ChatData.from_examples(train, held_out, *shape)
+        sft(model, data, DISTILLATION, folder, tokenizer, show)
 
 
-def show(line: dict) -> None:
+def show(line: Any) -> None:
     figures = (f"{name} {line[name]:.2f}" for name in ("loss", "reward", "margin", "kl") if name in line)
     print(f"  step {line['step']}: {', '.join(figures)}      ", end="\r", flush=True)
 
 
-def picked(
-    model: Transformer, tokenizer: Tokenizer, asked: list[Instruction], n: int, reward_model: RewardModel, seed: int
-) -> list[str]:
-    """The texts that the reward model likes best among `n` answers to each instruction."""
-    prompts = [encode_chat(tokenizer, instruction.messages[:-1]) for instruction in asked]
-    found, _ = best_of_n(model, prompts, n, reward_model.score, LONGEST, [tokenizer.eos_id], seed)
-    return [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in found]
+def best_of(seed: int, asked: Sequence[Instruction]) -> dict[str, dict]:
+    """Best-of-n by n: the points by part of the winner of each n answers, averaged over all groups of n among 64."""
+    model, tokenizer = models.sft()
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    drawn = draw(model, prompts, max(NS), LONGEST, [tokenizer.eos_id], seed)
+    scores = models.reward()[0].eval().score([prompt for prompt in prompts for _ in range(max(NS))], drawn)
+    texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in drawn]
+    counted = [points(asked[number // max(NS)], text) for number, text in enumerate(texts)]
+    found = {}
+    for n in NS:
+        groups = scores.view(-1, n)
+        winners = [row * n + place for row, place in enumerate(groups.argmax(1).tolist())]
+        of_question = max(NS) // n
+        values = {part: torch.tensor([counted[row][part] for row in winners]).view(-1, of_question) for part in PARTS}
+        found[str(n)] = {part: rows.double().mean(1).tolist() for part, rows in values.items()}
+        found[str(n)]["reward"] = groups.amax(1).mean().item()
+    return found
 
 
-def figures(report: Report, reference: Report, asked: list[Instruction]) -> dict[str, float | list[float]]:
-    names = ("accuracy", "utility", "reward", "kl")
-    wins = win_rate(report.utilities, reference.utilities)
-    return {name: getattr(report, name).mean for name in names} | {
-        "utility_stderr": report.utility.stderr,
-        "sampled_accuracy": fmean(one.check(text) for one, text in zip(asked, report.texts, strict=True)),
-        "length": report.length,
-        "distinct": report.distinct[1],
-        "win_rate": [wins.rate, wins.low, wins.high],
-    }
-
-
-def run(seed: int, methods: Sequence[str], folder: Path) -> dict[str, dict]:
-    """Run the methods that are not in the folder yet, and evaluate them on the same instructions."""
-    seed_everything(seed)
+def run(seed: int, methods: Sequence[str], folder: Path, kept: bool = False) -> dict[str, dict]:
+    """Train the methods that are not in the folder yet, and ask all of them the same questions."""
     reference, tokenizer = models.sft()
     reward_model = models.reward()[0].eval()
     asked = askable(reference, tokenizer, Instructions(STREAM + seed, "held-out").stream(), ASKED)
-    before = assess(reference, tokenizer, asked, reference, reward_model, seed)
-    training = {
-        "ppo": lambda: train_online(ppo, WORLD_PPO, seed, reward_model),
-        "grpo": lambda: train_online(grpo, WORLD_GRPO, seed, reward_model),
-        "dpo": lambda: train_dpo(seed),
-        "dpo-rounds": lambda: train_dpo(seed, rounds=ROUNDS),
-        "dpo-judge": lambda: train_dpo(seed, reward_model),
-        "distilled": lambda: train_distilled(seed, reward_model),
-    }
-    table = {"SFT": {"seconds": 0.0} | figures(before, before, asked)}
-    for method in ("best-of-64", *methods):
-        kept = folder / f"seed{seed}" / f"{method}.json"
-        if not kept.exists():
-            start = time.perf_counter()
-            if method == "best-of-64":
-                texts = picked(reference, tokenizer, asked, N, reward_model, seed)
-                seconds = time.perf_counter() - start
-                best = Estimate.of([utility(one, text) for one, text in zip(asked, texts, strict=True)])
-                right = fmean(one.check(text) for one, text in zip(asked, texts, strict=True))
-                measured = {"utility": best.mean, "utility_stderr": best.stderr, "sampled_accuracy": right}
-            else:
-                model = training[method]()
-                seconds = time.perf_counter() - start
-                measured = figures(assess(model, tokenizer, asked, reference, reward_model, seed), before, asked)
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            write_json(kept, {"seconds": seconds} | measured)
-        table[method] = read_json(kept)
-    gain = table["best-of-64"]["utility"] - before.utility.mean
-    return {name: row | {"closed": (row["utility"] - before.utility.mean) / gain} for name, row in table.items()}
+    trained, answers = Trained(seed, folder), folder / f"seed{seed}" / "answers"
+    said = {"SFT": stored(answers / "SFT.json", lambda: ask(reference, tokenizer, asked, reference, seed))}
+    said["prefix"] = {name: prefixed(draws, tokenizer) for name, draws in said["SFT"].items()}
+    best = stored(answers / "best-of-n.json", lambda: best_of(seed, asked))
+    for method in methods:
+        path = answers / f"{method}.json"
+        if path.exists() or not kept:
+            said[method] = stored(path, lambda name=method: ask(trained(name), tokenizer, asked, reference, seed))
+    before = {name: each(asked, draws) for name, draws in said["SFT"].items()}
+    table: dict[str, dict] = {}
+    for method, temperatures in said.items():
+        row = {}
+        for name, draws in temperatures.items():
+            path = answers / f"{method}-{name}-reward.json"
+            row[name] = describe(asked, draws) | {"gain": gain(each(asked, draws), before[name])}
+            row[name]["reward"] = stored(path, lambda said=draws: rewards(reward_model, tokenizer, asked, said))
+        wins = win_rate(each(asked, temperatures["sampled"])["gold"], before["sampled"]["gold"])
+        table[method] = row | {"win_rate": [wins.rate, wins.low, wins.high]}
+    for n, found in best.items():
+        row = {part: fmean(found[part]) for part in PARTS} | {"gain": gain(found, before["sampled"])}
+        table[f"best-of-{n}"] = {"sampled": row | {"reward": found["reward"]}}
+    whole = table[f"best-of-{max(NS)}"]["sampled"]["gold"] - table["SFT"]["sampled"]["gold"]
+    for row in table.values():
+        now = row["sampled"]
+        row["closed"] = {part: (now[part] - table["SFT"]["sampled"][part]) / whole for part in PARTS}
+    return table
+
+
+def summary(runs: Sequence[dict[str, dict]]) -> dict[str, Any]:
+    """Means over seeds with intervals: gold points, gains by part, and differences of two methods."""
+    rows: dict[str, Any] = {}
+    for method in (name for name in runs[0] if all(name in table for table in runs)):
+        rows[method] = {}
+        for name in (name for name in TEMPERATURES if name in runs[0][method]):
+            found = [table[method][name] for table in runs]
+            rows[method][name] = {"gold": over_seeds([row["gold"] for row in found])} | {
+                f"gain_{part}": over_seeds([row["gain"][part][0] for row in found]) for part in PARTS
+            }
+    differences = [
+        {"first": first, "second": second, "temperature": name}
+        | {part: over_seeds([t[first][name][part] - t[second][name][part] for t in runs]) for part in PARTS}
+        for first, second in COMPARED
+        if first in rows and second in rows
+        for name in TEMPERATURES
+    ]
+    return {"methods": rows, "differences": differences}
+
+
+def lines(runs: Sequence[dict[str, dict]], means: dict[str, Any]) -> list[str]:
+    """The table for a terminal."""
+    heads = ("method", "", "gold", "gain: right", "gain: manners", "right", "polite", "words", "KL", "seeds")
+    made = [COLUMNS.format(*heads)]
+    for method, temperatures in means["methods"].items():
+        for name, row in temperatures.items():
+            found = [table[method][name] for table in runs]
+            cells = []
+            for key in ("gold", "gain_right", "gain_manners"):
+                half = "" if row[key]["low"] is None else f" ± {row[key]['mean'] - row[key]['low']:.2f}"
+                cells.append(f"{row[key]['mean']:.2f}{half}")
+            for key, spec in (("right_share", ".1%"), ("polite", ".0%"), ("words", ".1f"), ("kl", ".2f")):
+                there = [one[key] for one in found if key in one]
+                cells.append(format(fmean(there), spec) if there else "")
+            made.append(COLUMNS.format(method, name, *cells, len(found)))
+    for row in means["differences"]:
+        gold = row["gold"]
+        interval = "" if gold["low"] is None else f" ({gold['low']:.2f} to {gold['high']:.2f})"
+        made.append(f"{row['temperature']:8} {row['first']} - {row['second']}: {gold['mean']:+.2f}{interval}")
+    return made
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3, help="each has its own prompts, answers and instructions")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[0, 1, 2], help="each has its own prompts and questions"
+    )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--folder", type=Path, default=Path("runs/alignment"), help="keeps what is done")
+    parser.add_argument("--folder", type=Path, default=Path("runs/alignment"), help="keeps policies and answers")
+    parser.add_argument("--kept", action="store_true", help="only what is kept already: writes the result")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object in the last line")
     arguments = parser.parse_args()
-    runs = [run(seed, arguments.methods, arguments.folder) for seed in range(arguments.seeds)]
-    heads = ("method", "seconds", "utility", "closed", "min", "KL", "right", "sampled", "words", "win rate")
-    print(COLUMNS.format(*heads))
-    for method in runs[0]:
-        rows = [table[method] for table in runs]
-        names = ("seconds", "utility", "closed", "kl", "accuracy", "sampled_accuracy", "length")
-        means = [fmean(row[name] for row in rows) if name in rows[0] else float("nan") for name in names]
-        wins = fmean(row["win_rate"][0] for row in rows) if "win_rate" in rows[0] else float("nan")
-        seconds, points, closed, kl, right, sampled, words = means
-        lowest = min(row["closed"] for row in rows)
-        print(COLUMNS.format(method, f"{seconds:.0f}", f"{points:.2f}", f"{closed:.0%}", f"{lowest:.0%}", f"{kl:.2f}",
-                             f"{right:.1%}", f"{sampled:.1%}", f"{words:.1f}", f"{wins:.1%}"))  # fmt: skip
-    print(f"written to {write_result('alignment', {'asked': ASKED, 'runs': runs})}")
+    torch.set_num_threads(1)
+    runs = [run(seed, arguments.methods, arguments.folder, arguments.kept) for seed in arguments.seeds]
+    means = summary(runs)
+    print(*lines(runs, means), sep="\n")
+    whole = {"asked": ASKED, "seeds": arguments.seeds, "runs": runs, "summary": means}
+    print(f"written to {write_result('alignment', whole)}")
     if arguments.json:
         print(json.dumps(runs))
 

@@ -187,10 +187,12 @@ def dpo(
     run_dir: str | Path | None = None,
     tokenizer: Tokenizer | None = None,
     on_metrics: OnMetrics = ignore,
+    reference: Transformer | None = None,
 ) -> tuple[Transformer, list[Metrics]]:
     """Train `model` in place with DPO on preference pairs; returns it and the metrics.
 
-    `data` may be what `PairData.from_pairs` takes, with the `tokenizer`. The initial model is the reference; its
+    `data` may be what `PairData.from_pairs` takes, with the `tokenizer`. The reference is the initial model, or
+    another `reference`, such as that of an earlier round (Xu et al. 2023 let it move, Yuan et al. 2024 too); its
     log-probabilities are computed once, up front. With `run_dir` and
     `tokenizer` everything is kept there, and a run that was cut off goes on where it was, if `model` comes in as it did
     the first time.
@@ -212,7 +214,7 @@ def dpo(
         data = PairData.from_pairs(data, tokenizer, model.config.max_seq_len)
         tokenizer = chat_tokenizer(cast("Tokenizer", tokenizer))
     run = Run(config, run_dir, tokenizer, on_metrics, save_model=save_merged)
-    reference = copy.deepcopy(model).requires_grad_(False).eval()
+    reference = copy.deepcopy(model if reference is None else reference).requires_grad_(False).eval()
     with training_context(config, model.device):  # as in training: else rounding would count as learning
         before = pair_log_probs(reference, data.train.pairs)
     before_held_out = pair_log_probs(reference, data.validation)

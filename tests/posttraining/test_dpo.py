@@ -186,6 +186,22 @@ def test_two_answers_end_where_the_formula_says(beta):
     assert moved == pytest.approx(math.log(3) / beta, abs=0.02)
 
 
+def test_with_another_reference_the_optimum_is_relative_to_that_one():
+    """The model starts at one distribution; p* is that of the other times exp(r / beta)."""
+    model, reference = bandit(seed=1), bandit(seed=2)
+    first, probabilities = probability(model), [parameter.clone() for parameter in reference.parameters()]
+    pairs = [Pair((0,), (1,), (0,))] * 3 + [Pair((0,), (0,), (1,))]
+    config = DPOConfig(
+        steps=400, learning_rate=1e-2, beta=1.0, warmup_steps=0, final_fraction=0.0, eval_every=400, log_every=400
+    )
+    dpo(model, PairData(PairBatches(pairs, 4, 0), pairs), config, reference=reference)
+    before, after = probability(reference), probability(model)
+    moved = math.log(after / (1 - after)) - math.log(before / (1 - before))
+    assert abs(math.log(before / (1 - before)) - math.log(first / (1 - first))) > 0.1
+    assert moved == pytest.approx(math.log(3), abs=0.02)
+    assert all(map(torch.equal, reference.parameters(), probabilities))
+
+
 def test_the_sampled_kl_is_the_exact_one_up_to_luck():
     """Both tokens close an answer, so an answer is one draw."""
     model, reference = bandit(seed=1), bandit(seed=2)
