@@ -1,0 +1,280 @@
+"""Lesson 10's booth: twenty clicks fit a Bradley-Terry reward with three weights. Do the clicks change what is chosen?
+
+    python benchmarks/clicks.py                          # ten minutes on a free core, most of them for the controls
+    python benchmarks/clicks.py --kept                   # only what is kept already; writes the result
+
+A pair's reward difference is w . (x_a - x_b) with three features that a person can read off an answer: right (1 or 0),
+polite (1, or -1 if rude) and words (in tens). The loss is Bradley-Terry's with a Gaussian prior, since twenty clicks
+often separate perfectly, and then there is no maximum without one. Raters of RATERS click on pairs of the world's
+candidate answers, 20 pairs, ten raters (their noise) times ten draws (of questions and pairs).
+
+Then each fitted reward picks the best of 16 answers of the chat model to 100 held-out questions. Counted: the points of
+what it picks, and on how many questions that differs from what is picked by the clicks of a gold rater on the same
+pairs. The control is the course's reward model, trained six updates more on the same clicks.
+"""
+
+import argparse
+import copy
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import fmean, quantiles
+from typing import Any
+
+import torch
+from common import write_result
+from gold import PARTS, points, polite
+from measures import stored
+from ppo_live import short
+from torch import Tensor
+
+from minillm.analysis.alignment import LONGEST
+from minillm.course import models
+from minillm.data.chat import encode_chat
+from minillm.data.pairs import PairBatches, PairData, encode_preferences
+from minillm.data.preferences import Preference
+from minillm.losses import bradley_terry_loss
+from minillm.posttraining.best_of_n import draw
+from minillm.posttraining.reward import RewardConfig, train_reward_model
+from minillm.world.instructions import Instruction, Instructions
+from minillm.world.phrasebook import load_phrasebook
+from minillm.world.raters import Rater, candidates, length, utility
+
+CLICKS, SIZES = 20, (5, 10, 20, 40)
+NAMES = ("right", "polite", "words")  # words in tens
+PRIOR = 2.0  # standard deviation of a weight
+PRIORS = (0.5, 1.0, 2.0, 4.0)
+RATERS_OF_A_KIND, DRAWS = 10, 10
+STREAM, HELD_OUT = 5_000_000, 4_000_000
+ASKED, N = 100, 16
+DEEP_DRAWS = 3  # of the control, one rater each
+DEEP = RewardConfig(steps=6, learning_rate=2e-4, warmup_steps=0, weight_decay=0.0)
+
+
+def features(instruction: Instruction, answer: str) -> list[float]:
+    """What a person can read off an answer: right, polite (or rude), and its length in tens of words."""
+    rude = load_phrasebook().sounds("rudeness", answer)
+    return [float(instruction.check(answer)), -1.0 if rude else float(polite(answer)), length(answer) / 10]
+
+
+def kinds() -> dict[str, Callable[[Instruction, str], float]]:
+    """What each kind of rater sees in an answer, in points."""
+    return {
+        "gold": utility,
+        "lover of length": lambda one, text: utility(one, text) + 0.3 * length(text),
+        "facts only": lambda one, text: 4 * features(one, text)[0],
+        "rude": lambda one, text: utility(one, text) - 4 * features(one, text)[1],
+        "reversed": lambda one, text: -utility(one, text),
+        "at random": lambda one, text: 0.0,
+    }
+
+
+@dataclass(frozen=True)
+class Clicked:
+    """A pair of answers, the preferred one first."""
+
+    instruction: Instruction
+    chosen: str
+    rejected: str
+
+
+@cache
+def pairs_of(drawn: int) -> list[tuple[Instruction, list[str]]]:
+    """One draw of questions, each with two of the world's candidate answers."""
+    rng = random.Random(f"pairs {drawn}")
+    return [(one, rng.sample(candidates(one), 2)) for one in short(STREAM + 1000 * drawn, max(SIZES), longest=200)]
+
+
+def click(kind: str, drawn: int, rater: int, count: int) -> list[Clicked]:
+    """The clicks of one rater on the first pairs of a draw; the same pairs for every rater."""
+    worth, ask = kinds()[kind], Rater().probability_of_preferring
+    coin = random.Random(f"{kind} {drawn} {rater}")
+    clicks = []
+    for one, drawn_pair in pairs_of(drawn)[:count]:
+        pair = list(drawn_pair)
+        if coin.random() >= ask(*(worth(one, text) for text in pair)):
+            pair.reverse()
+        clicks.append(Clicked(one, *pair))
+    return clicks
+
+
+def fit(clicks: Sequence[Clicked], prior: float = PRIOR) -> Tensor:
+    """The three weights of maximum posterior probability.
+
+    >>> one = Instructions(0).instructions(1)[0]
+    >>> right, polite, words = fit([Clicked(one, one.reply, one.mistakes[0])] * 9)
+    >>> bool(right > 2)
+    True
+    """
+    pairs = [(features(one.instruction, one.chosen), features(one.instruction, one.rejected)) for one in clicks]
+    differences = torch.tensor([[a - b for a, b in zip(*pair, strict=True)] for pair in pairs], dtype=torch.float64)
+    weights = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
+
+    def loss() -> Tensor:
+        optimizer.zero_grad()
+        value = len(clicks) * bradley_terry_loss(differences @ weights) + (weights / prior).square().sum() / 2
+        value.backward()
+        return value
+
+    optimizer.step(loss)
+    return weights.detach()
+
+
+def sampled() -> list[list[str]]:
+    """Sixteen answers of the chat model to each held-out question."""
+    model, tokenizer = models.sft()
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked()]
+    texts = [
+        tokenizer.decode([i for i in ids if i != tokenizer.end_id])
+        for ids in draw(model, prompts, N, LONGEST, [tokenizer.end_id], 0)
+    ]
+    return [texts[start : start + N] for start in range(0, len(texts), N)]
+
+
+@cache
+def asked() -> list[Instruction]:
+    return Instructions(HELD_OUT, "held-out").instructions(ASKED)
+
+
+def picked_by(weights: Tensor, table: Tensor) -> list[int]:
+    """The number of the answer with the highest reward to each question, the first of equals."""
+    return (table.double() @ weights + 1e-9 * -torch.arange(table.shape[1])).argmax(1).tolist()
+
+
+def earned(picked: Sequence[int], answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, float]:
+    """Means over questions of the picked answers: gold points by part, shares of right and polite, words."""
+    chosen = list(zip(asked(), picked, answers, strict=True))
+    rows = [points(one, texts[number]) for one, number, texts in chosen]
+    means = {part: fmean(row[part] for row in rows) for part in PARTS}
+    of_features = torch.stack([table[row, number] for row, number in enumerate(picked)]).mean(0).tolist()
+    return means | dict(zip(("right_share", "polite", "tens of words"), of_features, strict=True))
+
+
+def differ(a: Sequence[int], b: Sequence[int], answers: Sequence[Sequence[str]]) -> int:
+    """On how many questions two picks are different texts."""
+    return sum(texts[i] != texts[j] for i, j, texts in zip(a, b, answers, strict=True))
+
+
+def band(values: Sequence[float]) -> list[float]:
+    """Mean, and the 10% and 90% quantiles."""
+    cuts = quantiles(values, n=10, method="inclusive")
+    return [fmean(values), cuts[0], cuts[-1]]
+
+
+def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, Any]:
+    """By kind of rater and number of clicks: bands of the weights, and what they pick."""
+    found: dict[str, Any] = {}
+    gold = [max(range(N), key=lambda n, r=row: utility(asked()[r], answers[r][n])) for row in range(ASKED)]
+    found["gold utility itself"] = earned(gold, answers, table)
+    found["the first of 16"] = earned([0] * ASKED, answers, table)
+    by_gold = {
+        (drawn, rater): picked_by(fit(click("gold", drawn, rater, CLICKS)), table)
+        for drawn in range(DRAWS)
+        for rater in range(RATERS_OF_A_KIND)
+    }
+    for kind in kinds():
+        for count in SIZES if kind in ("gold", "reversed") else (CLICKS,):
+            rows = []
+            for drawn in range(DRAWS):
+                for rater in range(RATERS_OF_A_KIND):
+                    weights = fit(click(kind, drawn, rater, count))
+                    picks = picked_by(weights, table)
+                    changed = differ(picks, by_gold[drawn, rater], answers)
+                    row = dict(zip(NAMES, weights.tolist(), strict=True)) | earned(picks, answers, table)
+                    rows.append(
+                        row
+                        | {
+                            "changed": changed,
+                            "changed_20": differ(picks[:20], by_gold[drawn, rater][:20], answers[:20]),
+                        }
+                    )
+            found[f"{kind}, {count}"] = {key: band([row[key] for row in rows]) for key in rows[0]}
+            signs = {name: fmean(row[name] > 0 for row in rows) for name in NAMES}
+            found[f"{kind}, {count}"]["positive"] = signs
+            print(
+                f"{kind}, {count}",
+                {
+                    key: [round(v, 2) for v in value]
+                    for key, value in found[f"{kind}, {count}"].items()
+                    if key != "positive"
+                },
+                signs,
+                flush=True,
+            )
+    found["priors"] = {
+        str(prior): {
+            name: band(
+                [
+                    fit(click("gold", drawn, rater, CLICKS), prior)[at].item()
+                    for drawn in range(DRAWS)
+                    for rater in range(3)
+                ]
+            )
+            for at, name in enumerate(NAMES)
+        }
+        for prior in PRIORS
+    }
+    return found
+
+
+def deep(kind: str, drawn: int, answers: Sequence[Sequence[str]]) -> list[int]:
+    """What the course's reward model picks after six more updates on the same clicks; none for `untouched`."""
+    model, tokenizer = copy.deepcopy(models.reward()[0]), models.reward()[1]
+    if kind != "untouched":
+        clicks = click(kind, drawn, 0, CLICKS)
+        said = [Preference(tuple(one.instruction.messages[:-1]), one.chosen, one.rejected, kind) for one in clicks]
+        pairs = encode_preferences(tokenizer, said, model.config.max_seq_len).pairs
+        data = PairData(PairBatches(pairs, CLICKS, 0), pairs)
+        model, _ = train_reward_model(model, data, DEEP)
+    end = [tokenizer.end_id]
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked() for _ in range(N)]
+    ids = [tokenizer.encode(text) + end for texts in answers for text in texts]
+    return model.eval().score(prompts, ids).view(-1, N).argmax(1).tolist()
+
+
+def reward_model(folder: Path, answers: Sequence[Sequence[str]], table: Tensor, kept: bool) -> dict[str, Any]:
+    """The control by kind of rater: what it picks, and on how many questions that differs from before the clicks."""
+    paths = {("untouched", 0): folder / "deep-untouched.json"}
+    paths |= {
+        (kind, number): folder / f"deep-{kind}-{number}.json".replace(" ", "_")
+        for number in range(DEEP_DRAWS)
+        for kind in kinds()
+    }
+    picks = {
+        key: stored(path, lambda key=key: deep(*key, answers))
+        for key, path in paths.items()
+        if path.exists() or not kept
+    }
+    found: dict[str, Any] = {}
+    for (kind, drawn), of in picks.items():
+        row = earned(of, answers, table) | {"changed": differ(of, picks["untouched", 0], answers)}
+        found.setdefault(kind, []).append(row)
+        print(f"reward model, {kind} {drawn}", {key: round(value, 2) for key, value in row.items()}, flush=True)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, default=Path("runs/clicks"), help="keeps what is done")
+    parser.add_argument("--kept", action="store_true", help="only what is kept already: writes the result")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    answers = stored(arguments.folder / "sampled.json", sampled)
+    table = torch.tensor([[features(one, text) for text in texts] for one, texts in zip(asked(), answers, strict=True)])
+    weights = stored(arguments.folder / "weights.json", lambda: three_weights(answers, table))
+    controls = reward_model(arguments.folder, answers, table, arguments.kept)
+    about: Mapping[str, Any] = {
+        "clicks": CLICKS,
+        "asked": ASKED,
+        "n": N,
+        "prior": PRIOR,
+        "fits": RATERS_OF_A_KIND * DRAWS,
+    }
+    print(f"written to {write_result('clicks', {**about, 'weights': weights, 'reward_model': controls})}")
+
+
+if __name__ == "__main__":
+    main()
