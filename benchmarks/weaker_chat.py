@@ -125,7 +125,7 @@ class Search:
 
     def dpo(self, model: Any, tokenizer: Any, folder: Path) -> None:
         pairs = encode_preferences(tokenizer, self.pairs(folder.name == "dpo-random"), model.config.max_seq_len).pairs
-        cut = len(pairs) // 20
+        cut = max(len(pairs) // 20, 1)
         data = PairData(PairBatches(pairs[cut:], DPO.batch_size, self.seed), pairs[:cut])
         config: Any = replace(DPO.training, steps=UPDATES)
         dpo(model, data, config, folder, tokenizer, show)
