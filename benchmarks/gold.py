@@ -59,14 +59,19 @@ def ask(
     draws: int = DRAWS,
     longest: int = LONGEST,
 ) -> dict[str, Said]:
-    """What a model says, greedily and `draws` times at temperature 1, as plain values that can be kept."""
+    """What a model says, greedily and `draws` times at temperature 1, as plain values that can be kept.
+
+    Only sampled answers are compared with the `reference`: the log-ratio of greedy ones does not estimate the KL.
+    """
     said: dict[str, Said] = {}
     for name, temperature in TEMPERATURES.items():
         seeds = [seed + APART * draw for draw in range(draws if temperature else 1)]
         said[name] = [
             [
                 {"text": one.text, "ids": list(one.ids), "ended": one.ended, "log_ratio": one.log_ratio}
-                for one in answer(model, tokenizer, asked, temperature, reference, number, longest)
+                for one in answer(
+                    model, tokenizer, asked, temperature, reference if temperature else None, number, longest
+                )
             ]
             for number in seeds
         ]
@@ -108,7 +113,7 @@ def describe(asked: Sequence[Instruction], said: Said) -> dict[str, float]:
     row["words"] = fmean(length(one["text"]) for one in every)
     row["ended"] = fmean(one["ended"] for one in every)
     if all(one["log_ratio"] is not None for one in every):
-        row["kl"] = fmean(one["log_ratio"] for one in every)  # nats per answer; of sampled answers only an estimate
+        row["kl"] = fmean(one["log_ratio"] for one in every)  # nats per answer
     return row
 
 
