@@ -206,7 +206,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         seeds = [row for row in rows if row["name"] == name]
         found[name] = {
             f"{kind}, {temperature}": {
-                part: over_seeds([row["after"][kind][temperature]["gain"][part][0] for row in seeds]) for part in PARTS
+                f"gain_{part}": over_seeds([row["after"][kind][temperature]["gain"][part][0] for row in seeds])
+                for part in PARTS
             }
             | {
                 key: over_seeds([row["after"][kind][temperature][key] for row in seeds])

@@ -206,6 +206,13 @@ def test_what_held_a_run_back_is_counted(ppo_live):
     assert (found["largest_policy_kl"], found["kl"]) == (0.5, 2.0)
 
 
+def test_the_live_summary_has_points_and_gains(ppo_live):
+    it = {"gold": 4.5, "polite": 0.9, "right_share": 0.95} | {"gain": {part: [0.1, 0.0] for part in ppo_live.PARTS}}
+    after = {kind: {"greedy": it, "sampled": it} for kind in ("all", "short")}
+    found = ppo_live.summary([{"name": "fresh", "after": after}] * 3)["fresh"]["short, sampled"]
+    assert (found["gold"]["mean"], found["gain_gold"]["values"]) == (4.5, [0.1] * 3)
+
+
 def test_every_live_run_is_a_setting_that_there_is(ppo_live, dpo_live):
     for run in ppo_live.RUNS.values():
         replace(ppo_live.BASE, **run.changes)
