@@ -9,8 +9,8 @@ often separate perfectly, and then there is no maximum without one. Raters of RA
 candidate answers, 20 pairs, ten raters (their noise) times ten draws (of questions and pairs).
 
 Then each fitted reward picks the best of 16 answers of the chat model to 100 held-out questions. Counted: the points of
-what it picks, and on how many questions that differs from what is picked by the clicks of a gold rater on the same
-pairs. The control is the course's reward model, trained six updates more on the same clicks.
+what it picks, and on how many questions that differs from what is picked by the clicks of another gold rater on the
+same pairs (for a gold rater: by the noise of the clicks alone). The control is the course's reward model, trained six updates more on the same clicks.
 """
 
 import argparse
@@ -182,28 +182,15 @@ def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, 
                 for rater in range(RATERS_OF_A_KIND):
                     weights = fit(click(kind, drawn, rater, count))
                     picks = picked_by(weights, table)
-                    changed = differ(picks, by_gold[drawn, rater], answers)
-                    row = dict(zip(NAMES, weights.tolist(), strict=True)) | earned(picks, answers, table)
-                    rows.append(
-                        row
-                        | {
-                            "changed": changed,
-                            "changed_20": differ(picks[:20], by_gold[drawn, rater][:20], answers[:20]),
-                        }
-                    )
-            found[f"{kind}, {count}"] = {key: band([row[key] for row in rows]) for key in rows[0]}
-            signs = {name: fmean(row[name] > 0 for row in rows) for name in NAMES}
-            found[f"{kind}, {count}"]["positive"] = signs
-            print(
-                f"{kind}, {count}",
-                {
-                    key: [round(v, 2) for v in value]
-                    for key, value in found[f"{kind}, {count}"].items()
-                    if key != "positive"
-                },
-                signs,
-                flush=True,
-            )
+                    other = by_gold[drawn, (rater + 1) % RATERS_OF_A_KIND]
+                    row = {f"weight_{name}": weight for name, weight in zip(NAMES, weights.tolist(), strict=True)}
+                    row |= earned(picks, answers, table) | {"changed": differ(picks, other, answers)}
+                    rows.append(row | {"changed_of_20": differ(picks[:20], other[:20], answers[:20])})
+            bands = {key: band([row[key] for row in rows]) for key in rows[0]}
+            signs = {name: fmean(row[f"weight_{name}"] > 0 for row in rows) for name in NAMES}
+            found[f"{kind}, {count}"] = bands | {"positive": signs}
+            seen = ", ".join(f"{key} {mean:.2f} ({low:.2f} to {high:.2f})" for key, (mean, low, high) in bands.items())
+            print(f"{kind}, {count}: {seen}; positive {signs}", flush=True)
     found["priors"] = {
         str(prior): {
             name: band(
