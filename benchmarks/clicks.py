@@ -5,12 +5,13 @@
 
 A pair's reward difference is w . (x_a - x_b) with three features that a person can read off an answer: right (1 or 0),
 polite (1, or -1 if rude) and words (in tens). The loss is Bradley-Terry's with a Gaussian prior, since twenty clicks
-often separate perfectly, and then there is no maximum without one. Raters of RATERS click on pairs of the world's
+often separate perfectly, and then there is no maximum without one. Raters of six kinds click on pairs of the world's
 candidate answers, 20 pairs, ten raters (their noise) times ten draws (of questions and pairs).
 
 Then each fitted reward picks the best of 16 answers of the chat model to 100 held-out questions. Counted: the points of
 what it picks, and on how many questions that differs from what is picked by the clicks of another gold rater on the
-same pairs (for a gold rater: by the noise of the clicks alone). The control is the course's reward model, trained six updates more on the same clicks.
+same pairs (for a gold rater: by the noise of the clicks alone). The control is the course's reward model, trained six
+updates more on the same clicks.
 """
 
 import argparse
