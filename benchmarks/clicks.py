@@ -160,13 +160,23 @@ def differ(a: Sequence[int], b: Sequence[int], answers: Sequence[Sequence[str]])
 
 
 def band(values: Sequence[float]) -> list[float]:
-    """Mean, and the 10% and 90% quantiles."""
+    """Mean, and the 10%, 50% and 90% quantiles."""
     cuts = quantiles(values, n=10, method="inclusive")
-    return [fmean(values), cuts[0], cuts[-1]]
+    return [fmean(values), cuts[0], cuts[4], cuts[-1]]
+
+
+def described(rows: Sequence[Mapping[str, float]]) -> dict[str, Any]:
+    """Bands over the fits of one kind of rater, how often each weight is positive, and how often the picks are polite.
+
+    Picks by three weights are nearly all polite or nearly all plain, so a mean over fits describes few of them.
+    """
+    found: dict[str, Any] = {key: band([row[key] for row in rows]) for key in rows[0]}
+    found["positive"] = {name: fmean(row[f"weight_{name}"] > 0 for row in rows) for name in NAMES}
+    return found | {"picks_polite": fmean(row["polite"] > 0.5 for row in rows)}
 
 
 def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, Any]:
-    """By kind of rater and number of clicks: bands of the weights, and what they pick."""
+    """By kind of rater and number of clicks: for each fit the weights, and what they pick."""
     found: dict[str, Any] = {}
     gold = [max(range(N), key=lambda n, r=row: utility(asked()[r], answers[r][n])) for row in range(ASKED)]
     found["gold utility itself"] = earned(gold, answers, table)
@@ -187,11 +197,7 @@ def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, 
                     row = {f"weight_{name}": weight for name, weight in zip(NAMES, weights.tolist(), strict=True)}
                     row |= earned(picks, answers, table) | {"changed": differ(picks, other, answers)}
                     rows.append(row | {"changed_of_20": differ(picks[:20], other[:20], answers[:20])})
-            bands = {key: band([row[key] for row in rows]) for key in rows[0]}
-            signs = {name: fmean(row[f"weight_{name}"] > 0 for row in rows) for name in NAMES}
-            found[f"{kind}, {count}"] = bands | {"positive": signs}
-            seen = ", ".join(f"{key} {mean:.2f} ({low:.2f} to {high:.2f})" for key, (mean, low, high) in bands.items())
-            print(f"{kind}, {count}: {seen}; positive {signs}", flush=True)
+            found[f"{kind}, {count}"] = rows
     found["priors"] = {
         str(prior): {
             name: band(
@@ -252,7 +258,10 @@ def main() -> None:
     torch.set_num_threads(1)
     answers = stored(arguments.folder / "sampled.json", sampled)
     table = torch.tensor([[features(one, text) for text in texts] for one, texts in zip(asked(), answers, strict=True)])
-    weights = stored(arguments.folder / "weights.json", lambda: three_weights(answers, table))
+    fits = stored(arguments.folder / "fits.json", lambda: three_weights(answers, table))
+    weights = {name: described(rows) if isinstance(rows, list) else rows for name, rows in fits.items()}
+    for name, found in weights.items():
+        print(name, found)
     controls = reward_model(arguments.folder, answers, table, arguments.kept)
     about: Mapping[str, Any] = {
         "clicks": CLICKS,
