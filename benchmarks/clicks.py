@@ -159,6 +159,12 @@ def differ(a: Sequence[int], b: Sequence[int], answers: Sequence[Sequence[str]])
     return sum(texts[i] != texts[j] for i, j, texts in zip(a, b, answers, strict=True))
 
 
+def differ_in_kind(a: Sequence[int], b: Sequence[int], table: Tensor) -> int:
+    """On how many questions one pick is right or polite and the other is not."""
+    rows = torch.arange(len(a))
+    return int((table[rows, torch.tensor(a), :2] != table[rows, torch.tensor(b), :2]).any(1).sum())
+
+
 def band(values: Sequence[float]) -> list[float]:
     """Mean, and the 10%, 50% and 90% quantiles."""
     cuts = quantiles(values, n=10, method="inclusive")
@@ -196,6 +202,7 @@ def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, 
                     other = by_gold[drawn, (rater + 1) % RATERS_OF_A_KIND]
                     row = {f"weight_{name}": weight for name, weight in zip(NAMES, weights.tolist(), strict=True)}
                     row |= earned(picks, answers, table) | {"changed": differ(picks, other, answers)}
+                    row["changed_in_kind"] = differ_in_kind(picks, other, table)
                     rows.append(row | {"changed_of_20": differ(picks[:20], other[:20], answers[:20])})
             found[f"{kind}, {count}"] = rows
     found["priors"] = {
@@ -244,7 +251,9 @@ def reward_model(folder: Path, answers: Sequence[Sequence[str]], table: Tensor, 
     }
     found: dict[str, Any] = {}
     for (kind, drawn), of in picks.items():
-        row = earned(of, answers, table) | {"changed": differ(of, picks["untouched", 0], answers)}
+        before = picks["untouched", 0]
+        row = earned(of, answers, table) | {"changed": differ(of, before, answers)}
+        row["changed_in_kind"] = differ_in_kind(of, before, table)
         found.setdefault(kind, []).append(row)
         print(f"reward model, {kind} {drawn}", {key: round(value, 2) for key, value in row.items()}, flush=True)
     return found

@@ -253,6 +253,7 @@ def test_picks_take_the_first_of_equals_and_differ_by_text(clicks):
     assert clicks.picked_by(torch.tensor([0.0, 1.0, 0.0], dtype=torch.float64), table) == [2]
     assert clicks.differ([0], [1], [["same", "same", "other"]]) == 0
     assert clicks.differ([0], [2], [["same", "same", "other"]]) == 1
+    assert [clicks.differ_in_kind([0], [other], table) for other in (0, 1, 2)] == [0, 0, 1]
 
 
 def test_who_cares_for_facts_only_does_not_see_manners(weaker_chat):
