@@ -10,15 +10,15 @@ candidate answers, 20 pairs, ten raters (their noise) times ten draws (of questi
 
 Then each fitted reward picks the best of 16 answers of the chat model to 100 held-out questions. Counted: the points of
 what it picks, and on how many questions that differs from what is picked by the clicks of another gold rater on the
-same pairs (for a gold rater: by the noise of the clicks alone). The control is the course's reward model, trained six
-updates more on the same clicks.
+same pairs (for a gold rater: by the noise of the clicks alone). The controls are deep: the course's reward
+model, trained six or sixty updates more on the same clicks, and a new head on the chat model that knows only these.
 """
 
 import argparse
 import copy
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from statistics import fmean, quantiles
@@ -33,12 +33,14 @@ from torch import Tensor
 
 from minillm.analysis.alignment import LONGEST
 from minillm.course import models
+from minillm.course.recipes.preferences import WEAK_REWARD
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.data.preferences import Preference
 from minillm.losses import bradley_terry_loss
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.reward import RewardConfig, train_reward_model
+from minillm.posttraining.reward_model import RewardModel
 from minillm.world.instructions import Instruction, Instructions
 from minillm.world.phrasebook import load_phrasebook
 from minillm.world.raters import Rater, candidates, length, utility
@@ -50,8 +52,13 @@ PRIORS = (0.5, 1.0, 2.0, 4.0)
 RATERS_OF_A_KIND, DRAWS = 10, 10
 STREAM, HELD_OUT = 5_000_000, 4_000_000
 ASKED, N = 100, 16
-DEEP_DRAWS = 3  # of the control, one rater each
 DEEP = RewardConfig(steps=6, learning_rate=2e-4, warmup_steps=0, weight_decay=0.0)
+# The controls: how a deep reward model learns from the clicks, whose clicks, and draws (one rater each).
+CONTROLS = {
+    "six updates": (DEEP, ("gold", "lover of length", "facts only", "rude", "reversed", "at random"), 3),
+    "sixty updates": (replace(DEEP, steps=60), ("gold", "rude", "reversed"), 2),
+    "a new head": (WEAK_REWARD.training, ("gold", "lover of length", "rude", "reversed", "at random"), 3),
+}
 
 
 def features(instruction: Instruction, answer: str) -> list[float]:
@@ -221,41 +228,35 @@ def three_weights(answers: Sequence[Sequence[str]], table: Tensor) -> dict[str, 
     return found
 
 
-def deep(kind: str, drawn: int, answers: Sequence[Sequence[str]]) -> list[int]:
-    """What the course's reward model picks after six more updates on the same clicks; none for `untouched`."""
-    model, tokenizer = copy.deepcopy(models.reward()[0]), models.reward()[1]
+def deep(how: str, kind: str, drawn: int, answers: Sequence[Sequence[str]]) -> list[int]:
+    """What a deep reward model picks after the clicks: the course's, or a new head on the chat model."""
+    reward_model, tokenizer = models.reward()
+    model = models.sft()[0] if how == "a new head" else copy.deepcopy(reward_model)
     if kind != "untouched":
         clicks = click(kind, drawn, 0, CLICKS)
         said = [Preference(tuple(one.instruction.messages[:-1]), one.chosen, one.rejected, kind) for one in clicks]
         pairs = encode_preferences(tokenizer, said, model.config.max_seq_len).pairs
-        data = PairData(PairBatches(pairs, CLICKS, 0), pairs)
-        model, _ = train_reward_model(model, data, DEEP)
-    end = [tokenizer.end_id]
+        model, _ = train_reward_model(model, PairData(PairBatches(pairs, CLICKS, 0), pairs), CONTROLS[how][0])
+    assert isinstance(model, RewardModel)
     prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked() for _ in range(N)]
-    ids = [tokenizer.encode(text) + end for texts in answers for text in texts]
+    ids = [[*tokenizer.encode(text), tokenizer.end_id] for texts in answers for text in texts]
     return model.eval().score(prompts, ids).view(-1, N).argmax(1).tolist()
 
 
-def reward_model(folder: Path, answers: Sequence[Sequence[str]], table: Tensor, kept: bool) -> dict[str, Any]:
-    """The control by kind of rater: what it picks, and on how many questions that differs from before the clicks."""
-    paths = {("untouched", 0): folder / "deep-untouched.json"}
-    paths |= {
-        (kind, number): folder / f"deep-{kind}-{number}.json".replace(" ", "_")
-        for number in range(DEEP_DRAWS)
-        for kind in kinds()
-    }
-    picks = {
-        key: stored(path, lambda key=key: deep(*key, answers))
-        for key, path in paths.items()
-        if path.exists() or not kept
-    }
-    found: dict[str, Any] = {}
-    for (kind, drawn), of in picks.items():
-        before = picks["untouched", 0]
-        row = earned(of, answers, table) | {"changed": differ(of, before, answers)}
-        row["changed_in_kind"] = differ_in_kind(of, before, table)
-        found.setdefault(kind, []).append(row)
-        print(f"reward model, {kind} {drawn}", {key: round(value, 2) for key, value in row.items()}, flush=True)
+def controls(folder: Path, answers: Sequence[Sequence[str]], table: Tensor, kept: bool) -> dict[str, Any]:
+    """By control and kind of rater: the picks, and on how many questions the untouched reward model picks others."""
+    before = stored(folder / "deep-untouched.json", lambda: deep("six updates", "untouched", 0, answers))
+    found: dict[str, Any] = {"untouched": earned(before, answers, table)}
+    for how, (_, whose, draws) in CONTROLS.items():
+        for kind, drawn in ((kind, drawn) for drawn in range(draws) for kind in whose):
+            path = folder / f"deep-{'' if how == 'six updates' else how + '-'}{kind}-{drawn}.json".replace(" ", "_")
+            if kept and not path.exists():
+                continue
+            picks = stored(path, lambda how=how, kind=kind, drawn=drawn: deep(how, kind, drawn, answers))
+            row = earned(picks, answers, table) | {"changed": differ(picks, before, answers)}
+            row["changed_in_kind"] = differ_in_kind(picks, before, table)
+            found.setdefault(how, {}).setdefault(kind, []).append(row)
+            print(f"{how}, {kind} {drawn}", {key: round(value, 2) for key, value in row.items()}, flush=True)
     return found
 
 
@@ -271,7 +272,7 @@ def main() -> None:
     weights = {name: described(rows) if isinstance(rows, list) else rows for name, rows in fits.items()}
     for name, found in weights.items():
         print(name, found)
-    controls = reward_model(arguments.folder, answers, table, arguments.kept)
+    deep_ones = controls(arguments.folder, answers, table, arguments.kept)
     about: Mapping[str, Any] = {
         "clicks": CLICKS,
         "asked": ASKED,
@@ -279,7 +280,7 @@ def main() -> None:
         "prior": PRIOR,
         "fits": RATERS_OF_A_KIND * DRAWS,
     }
-    print(f"written to {write_result('clicks', {**about, 'weights': weights, 'reward_model': controls})}")
+    print(f"written to {write_result('clicks', {**about, 'weights': weights, 'reward_model': deep_ones})}")
 
 
 if __name__ == "__main__":
