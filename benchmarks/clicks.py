@@ -55,7 +55,7 @@ ASKED, N = 100, 16
 DEEP = RewardConfig(steps=6, learning_rate=2e-4, warmup_steps=0, weight_decay=0.0)
 # The controls: how a deep reward model learns from the clicks, whose clicks, and draws (one rater each).
 CONTROLS = {
-    "six updates": (DEEP, ("gold", "lover of length", "facts only", "rude", "reversed", "at random"), 2),
+    "six updates": (DEEP, ("gold", "lover of length", "facts only", "rude", "reversed", "at random"), 3),
     "sixty updates": (replace(DEEP, steps=60), ("gold", "rude", "reversed"), 1),
     "a new head": (WEAK_REWARD.training, ("gold", "lover of length", "rude", "reversed", "at random"), 2),
 }
