@@ -195,7 +195,7 @@ def brakes(history: Sequence[Mapping[str, float]], most: float) -> dict[str, flo
         "clip_fraction": fmean(line["clip_fraction"] for line in history),
         "stopped": sum(line["updates"] < most for line in history),
         "largest_policy_kl": max(line["policy_kl"] for line in history),
-        "kl": history[-1]["kl"],
+        "kl": fmean(line["kl"] for line in history[-3:]),
         "reward": fmean(line["reward"] for line in history[-3:]),
     }
 
