@@ -93,6 +93,8 @@ RUNS = {
     "no value clip": Run("values may move freely", {"value_clip": 1e6}, seeds=1),
     "no stop": Run("no stop_kl", {"stop_kl": 1e6}, seeds=1),
     "rate x 5": Run("learning rate 1e-3", {"learning_rate": 1e-3}, seeds=1),
+    "rate x 2.5": Run("learning rate 5e-4", {"learning_rate": 5e-4}, seeds=1),
+    "rate x 5, eos": Run("1e-3, and an end counts", {"learning_rate": 1e-3}, end_counts=True, seeds=1),
     "rate x 5, no stop": Run("1e-3 without stop_kl", {"learning_rate": 1e-3, "stop_kl": 1e6}, seeds=1),
     "rate x 5, no clip": Run("1e-3 without clipping", {"learning_rate": 1e-3, "clip": 1e6}, seeds=1),
     "rate x 5, beta 0": Run("1e-3 without a KL penalty", {"learning_rate": 1e-3, "kl_coef": 0.0}, seeds=1),
