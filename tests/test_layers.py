@@ -17,7 +17,7 @@ LAYERS = [
     ["model", "data"],
     ["pretrained"],
     ["training", "inference"],
-    ["posttraining"],
+    ["posttraining", "publish"],
     ["api"],  # what `import minillm` offers
     ["world"],  # from here on the course: the engine below knows nothing of it
     ["viz", "analysis"],

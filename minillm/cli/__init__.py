@@ -39,6 +39,7 @@ COMMANDS = {
     "eval": Entry("evaluate", "evaluate", "Score a model in the world's experiments.", course=True),
     "generate": Entry("generate", "generate", "Continue a prompt."),
     "chat": Entry("chat", "chat", "Chat with an instruction-tuned model."),
+    "publish": Entry("publish", "publish", "Write a model as one HTML file that runs it in a browser."),
     "bundle": Entry("bundle", "bundle", "Write a bundle for laptops without a network.", course=True),
     "mine": Entry("mine", "own", "Run a model with the code that you wrote.", course=True),
     "workbook": Entry("workbook", "workbook", "Lay out your copies of the lessons and exercises.", course=True),

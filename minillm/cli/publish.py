@@ -1,0 +1,110 @@
+"""minillm publish: one HTML file that runs a trained model in a browser."""
+
+import datetime
+import re
+from pathlib import Path
+
+import click
+
+from minillm.assets import registered_folder
+from minillm.cli.common import json_option, print_json
+from minillm.errors import UserError
+from minillm.files import MAX_CONFIG_BYTES, read_json
+from minillm.pretrained import load
+from minillm.pretrained.shards import WEIGHTS
+from minillm.publish import publish as write_page
+from minillm.training.metrics import METRICS, read_metrics
+
+MAX_NAME, MAX_BEGINNING = 100, 300  # characters
+
+
+@click.command()
+@click.argument("run")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The HTML file; without it RUN.html here.")
+@click.option("--name", help="The page's title; without it the run's own name.")
+@click.option("--author", help="Who trained it; without it the page names nobody.")
+@click.option("--date", help="When, as YYYY-MM-DD; without it the day when the run's weights were written.")
+@click.option("--beginning", "beginnings", multiple=True, help="A text to start with; may be repeated.")
+@click.option("--force", is_flag=True, help="Replace the file if it is there already.")
+@json_option
+def publish(
+    run: str,
+    out: Path | None,
+    name: str | None,
+    author: str | None,
+    date: str | None,
+    beginnings: tuple[str, ...],
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write RUN as one HTML file that runs it in a browser, without a network.
+
+    RUN is a run's folder, another model's folder, or a name such as course-base. The file holds the run's weights
+    (rounded to 16 bits), its tokenizer and its loss curve. Open it with a double click, or send it to a friend.
+    """
+    folder = registered_folder(run)
+    shipped = folder is not None
+    folder = folder or Path(run)
+    name = name or (run if shipped else folder.resolve().name)
+    for what, text, most in [("--name", name, MAX_NAME), ("--author", author, MAX_NAME)]:
+        check_text(what, text, most)
+    for text in beginnings:
+        check_text("--beginning", text, MAX_BEGINNING)
+    out = out or Path(file_name(name))
+    if out.exists() and not force:
+        raise UserError(f"{out} is there already; replace it with --force, or choose another --out")
+    if not out.parent.is_dir():
+        raise UserError(f"there is no folder {out.parent}; make it first, or choose another --out")
+    refuse_reward_model(folder)
+    model, tokenizer = load(run)
+    metrics = read_metrics(folder / METRICS) if (folder / METRICS).is_file() else []
+    day = check_date(date) if date else None if shipped else day_of(folder)
+    size = write_page(model, tokenizer, out, name, author, day, metrics, beginnings)
+    click.echo(f"Wrote {out}, {size / 1e6:.1f} MB. Open it with a double click.", err=as_json)
+    if as_json:
+        print_json({"run": run, "out": str(out), "bytes": size, "name": name, "author": author, "date": day})
+
+
+def check_text(what: str, text: str | None, most: int) -> None:
+    """Raise `UserError` for a text that the page has no room for."""
+    if text is not None and not 0 < len(text.strip()) <= most:
+        raise UserError(f"{what} has {len(text):,} characters; give 1 to {most}")
+
+
+def file_name(name: str) -> str:
+    """The file for a page of this name, without what file systems refuse.
+
+    >>> file_name("my run: 1/2")
+    'my-run-1-2.html'
+    """
+    return (re.sub(r"[^\w.-]+", "-", name).strip("-.")[:60] or "model") + ".html"
+
+
+def check_date(text: str) -> str:
+    """The same date; raises `UserError` for one that is not YYYY-MM-DD.
+
+    >>> check_date("2026-11-30")
+    '2026-11-30'
+    """
+    try:
+        return datetime.datetime.strptime(text, "%Y-%m-%d").date().isoformat()
+    except ValueError:
+        raise UserError(f"--date is {text!r}; write it as 2026-11-30") from None
+
+
+def day_of(folder: Path) -> str | None:
+    """The local date when a run's weights were written; None for a model in another form."""
+    weights = folder if folder.is_file() else folder / WEIGHTS
+    return datetime.date.fromtimestamp(weights.stat().st_mtime).isoformat() if weights.is_file() else None
+
+
+def refuse_reward_model(folder: Path) -> None:
+    """Raise `UserError` for a reward model's folder: it scores texts and writes none."""
+    path = folder / "config.json"
+    if path.is_file():
+        values = read_json(path, MAX_CONFIG_BYTES)
+        if "num_labels" in values or "likelihood_reward" in values:
+            raise UserError(
+                f"{folder.name} holds a reward model, which scores texts and writes none; publish the model that was "
+                "trained with it (minillm ppo)"
+            )
