@@ -3,15 +3,18 @@
 import datetime
 import re
 from pathlib import Path
+from typing import Any
 
 import click
 
 from minillm.assets import registered_folder
 from minillm.cli.common import json_option, print_json
 from minillm.errors import UserError
+from minillm.extensions import is_installed
 from minillm.files import MAX_CONFIG_BYTES, read_json
 from minillm.pretrained import load
 from minillm.pretrained.shards import WEIGHTS
+from minillm.publish import Another
 from minillm.publish import publish as write_page
 from minillm.training.metrics import METRICS, read_metrics
 
@@ -24,6 +27,8 @@ MAX_NAME, MAX_BEGINNING = 100, 300  # characters
 @click.option("--name", help="The page's title; without it the run's own name.")
 @click.option("--author", help="Who trained it; without it the page names nobody.")
 @click.option("--date", help="When, as YYYY-MM-DD; without it the day when the run's weights were written.")
+@click.option("--with", "others", multiple=True, help="Another model to switch to; may be repeated.")
+@click.option("--compare", is_flag=True, help="Show the true next words of the course's world, and a game.")
 @click.option("--beginning", "beginnings", multiple=True, help="A text to start with; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there already.")
 @json_option
@@ -33,6 +38,8 @@ def publish(
     name: str | None,
     author: str | None,
     date: str | None,
+    others: tuple[str, ...],
+    compare: bool,
     beginnings: tuple[str, ...],
     force: bool,
     as_json: bool,
@@ -42,10 +49,8 @@ def publish(
     RUN is a run's folder, another model's folder, or a name such as course-base. The file holds the run's weights
     (rounded to 16 bits), its tokenizer and its loss curve. Open it with a double click, or send it to a friend.
     """
-    folder = registered_folder(run)
-    shipped = folder is not None
-    folder = folder or Path(run)
-    name = name or (run if shipped else folder.resolve().name)
+    folder, label = find(run)
+    name = name or label
     for what, text, most in [("--name", name, MAX_NAME), ("--author", author, MAX_NAME)]:
         check_text(what, text, most)
     for text in beginnings:
@@ -55,14 +60,27 @@ def publish(
         raise UserError(f"{out} is there already; replace it with --force, or choose another --out")
     if not out.parent.is_dir():
         raise UserError(f"there is no folder {out.parent}; make it first, or choose another --out")
-    refuse_reward_model(folder)
-    model, tokenizer = load(run)
-    metrics = read_metrics(folder / METRICS) if (folder / METRICS).is_file() else []
-    day = check_date(date) if date else None if shipped else day_of(folder)
-    size = write_page(model, tokenizer, out, name, author, day, metrics, beginnings)
+    day = check_date(date) if date else None if registered_folder(run) else day_of(folder)
+    first, *more = map(read, (run, *others))
+    truth = true_words() if compare else None
+    size = write_page(first.model, first.tokenizer, out, name, author, day, first.metrics, beginnings, more, truth)
     click.echo(f"Wrote {out}, {size / 1e6:.1f} MB. Open it with a double click.", err=as_json)
     if as_json:
         print_json({"run": run, "out": str(out), "bytes": size, "name": name, "author": author, "date": day})
+
+
+def find(run: str) -> tuple[Path, str]:
+    """The folder or file of a model, and what it is called."""
+    folder = registered_folder(run)
+    return (folder, run) if folder else (Path(run), Path(run).resolve().name)
+
+
+def read(run: str) -> Another:
+    """A model with its tokenizer and metrics; raises what `load` raises, and `UserError` for a reward model."""
+    folder, label = find(run)
+    refuse_reward_model(folder)
+    model, tokenizer = load(run)
+    return Another(label, model, tokenizer, read_metrics(folder / METRICS) if (folder / METRICS).is_file() else [])
 
 
 def check_text(what: str, text: str | None, most: int) -> None:
@@ -96,6 +114,15 @@ def day_of(folder: Path) -> str | None:
     """The local date when a run's weights were written; None for a model in another form."""
     weights = folder if folder.is_file() else folder / WEIGHTS
     return datetime.date.fromtimestamp(weights.stat().st_mtime).isoformat() if weights.is_file() else None
+
+
+def true_words() -> dict[str, Any]:
+    """The stored next words of the course's world; raises `UserError` where the course is not installed."""
+    if not is_installed("course"):
+        raise UserError("--compare shows the course's world, and the course is not installed here; leave it out")
+    from minillm.course.truth import stored
+
+    return stored()
 
 
 def refuse_reward_model(folder: Path) -> None:

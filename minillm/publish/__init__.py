@@ -8,6 +8,6 @@ page            the HTML around it: everything inline, no network, a strict cont
     page.js     what the page does with it      page.html, page.css    how it looks
 """
 
-from minillm.publish.page import publish
+from minillm.publish.page import Another, publish
 
-__all__ = ["publish"]
+__all__ = ["Another", "publish"]

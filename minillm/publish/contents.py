@@ -170,6 +170,25 @@ def encode_pieces(tokenizer: Tokenizer, pieces: list[Piece], question: str) -> l
     return ids
 
 
+def check_comparable(tokenizer: Tokenizer) -> None:
+    """Raise `UserError` for a tokenizer whose tokens don't begin where the words of a known truth do.
+
+    >>> check_comparable(Tokenizer.train(["ab"], vocab_size=256, pre_tokenizer="qwen2"))
+    Traceback (most recent call last):
+    minillm.errors.UserError: the tokenizer cuts words as 'qwen2' does; the true next words are cut as by 'gpt2'...
+    """
+    if (pattern := tokenizer.model.pre_tokenizer) != "gpt2":
+        raise UserError(
+            f"the tokenizer cuts words as {pattern!r} does; the true next words are cut as by 'gpt2'. Publish the "
+            "model without the comparison"
+        )
+    if tokenizer.bos_id is None:
+        raise UserError(
+            "the tokenizer has no token that begins a text, which the true next words start from. Publish the model "
+            "without the comparison"
+        )
+
+
 def contents_of(model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
     """Shape, tokenizer and how texts begin and end, as the page's JSON; raises as `check_publishable` does."""
     check_publishable(model, tokenizer)
@@ -178,6 +197,7 @@ def contents_of(model: Transformer, tokenizer: Tokenizer) -> dict[str, Any]:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "max_tokens": min(model.config.max_seq_len, MAX_TOKENS),
         "tokenizer": tokenizer_of(tokenizer),
+        "bos": tokenizer.bos_id,
         "begin": begins_with(tokenizer),
         "end": tokenizer.eos_id,
         "chat": chat_of(tokenizer),

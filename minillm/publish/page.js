@@ -38,14 +38,44 @@ function fromBase64(text) {
   return bytes;
 }
 
-const about = JSON.parse($("data").textContent);
-const tokenizer = new Tokenizer(about.tokenizer);
-const model = new Transformer(about.config, readSafetensors(fromBase64($("weights").textContent)));
-$("weights").remove(); // the model holds the numbers now
-const cache = model.newCache(about.max_tokens);
+const data = JSON.parse($("data").textContent);
+const loaded = new Map(); // by their place in data.models
+let about, tokenizer, model, cache; // those of the model that is chosen
+
+/** Choose a model; at the first time its weights are read. */
+function useModel(index) {
+  about = data.models[index];
+  if (!loaded.has(index)) {
+    const element = $(`weights${index}`);
+    const transformer = new Transformer(about.config, readSafetensors(fromBase64(element.textContent)));
+    loaded.set(index, { transformer, tokenizer: new Tokenizer(about.tokenizer) });
+    element.remove(); // the model holds the numbers now
+  }
+  tokenizer = loaded.get(index).tokenizer;
+  model = loaded.get(index).transformer;
+  cache = model.newCache(about.max_tokens);
+  $("beginning").maxLength = 20 * about.max_tokens;
+  $("modes").hidden = about.chat === null;
+  describe();
+  label();
+  makeHeads();
+  drawCurve(about.curve);
+  if (!$("compare").hidden) compareNext();
+}
+
+/** The same beginning for another model: it reads and writes anew. */
+async function switchModel() {
+  const again = state.ids.length > 0;
+  state.busy = false;
+  await state.writing;
+  startOver();
+  useModel(Number($("model").value));
+  if (again) write(Infinity);
+}
 
 /** The text so far. For each token: its id, the probability that it had (null for the first), the attention from it. */
 const state = { ids: [], given: 0, shares: [], weights: [], selected: -1, head: null, logits: null, busy: false };
+state.writing = Promise.resolve(); // until the writing in progress has ended
 
 /** The ids of what was typed: after the token that begins texts, or inside the chat template. */
 function idsOf(typed) {
@@ -140,8 +170,11 @@ async function readBeginning() {
 }
 
 /** Write up to `most` tokens, until the text ends, the context is full or somebody stops it. */
-async function write(most) {
-  if (state.busy) return;
+function write(most) {
+  if (!state.busy) state.writing = readAndWrite(most);
+}
+
+async function readAndWrite(most) {
   state.busy = true;
   $("write").textContent = "Stop";
   $("one").disabled = $("clear").disabled = true;
@@ -295,6 +328,9 @@ function goOnWith(id) {
 const maps = []; // {layer, head, canvas, row, button}
 
 function makeHeads() {
+  maps.length = 0;
+  state.head = null;
+  $("heads").replaceChildren();
   for (let layer = 0; layer < about.config.n_layers; layer++) {
     for (let head = 0; head < about.config.n_heads; head++) {
       const canvas = make("canvas", { width: 16, height: 16 });
@@ -370,77 +406,10 @@ function tellHead() {
   $("head-says").textContent = `${who} attends most to ${parts.join(", ")}.`;
 }
 
-// -- The loss curve ---------------------------------------------------------------------------------------------------
-
-function svg(tag, attributes, text = "") {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.textContent = text;
-  return element;
-}
-
-/** Loss (or reward) against steps, steps on a logarithmic axis; the floor as a dashed line. */
-function drawCurve(curve) {
-  const [width, height, left, bottom] = [400, 230, 32, 30];
-  const lines = Object.entries(curve.lines);
-  const points = lines.flatMap(([, line]) => line);
-  const steps = points.map(([step]) => step);
-  const values = points.map(([, value]) => value).concat(curve.floor ?? []);
-  const [first, last] = [Math.min(...steps), Math.max(...steps)];
-  const low = Math.min(0, ...values);
-  const high = Math.max(...values) || 1;
-  const x = (step) => left + (Math.log(step / first) / (Math.log(last / first) || 1)) * (width - left - 12);
-  const y = (value) => 8 + ((high - value) / (high - low)) * (height - bottom - 8);
-  const figure = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-labelledby": "curve-says" });
-  figure.append(svg("path", { class: "axis", d: `M${left} 8V${y(low)}H${width - 12}` }));
-  for (const value of [low, (low + high) / 2, high]) {
-    figure.append(svg("text", { x: left - 6, y: y(value) + 4, "text-anchor": "end" }, value.toFixed(1)));
-  }
-  for (const step of [first, last]) {
-    const anchor = step === first ? "start" : "end";
-    figure.append(svg("text", { x: x(step), y: height - 12, "text-anchor": anchor }, `step ${grouped(step)}`));
-  }
-  if (curve.floor !== null) {
-    figure.append(svg("path", { class: "floor", d: `M${left} ${y(curve.floor)}H${width - 12}` }));
-  }
-  const names = lines.map(([name]) => name).concat(curve.floor === null ? [] : ["the floor"]);
-  lines.forEach(([, line], i) => {
-    if (line.length > 1) {
-      const corners = line.map(([step, value]) => `${x(step).toFixed(1)},${y(value).toFixed(1)}`);
-      figure.append(svg("polyline", { class: `line${i}`, points: corners.join(" ") }));
-    }
-    if (i === 1) for (const [s, v] of line) figure.append(svg("circle", { class: "dot1", cx: x(s), cy: y(v), r: 4 }));
-  });
-  names.forEach((name, i) => {
-    const style = name === "the floor" ? 2 : i;
-    const place = curve.measure === "reward" ? y(low) - 24 : 20;
-    const at = { class: `label${style}`, x: width - 16, y: place + 16 * i, "text-anchor": "end" };
-    figure.append(svg("text", at, name));
-  });
-  $("curve").append(figure);
-  $("curve-says").textContent = curveInWords(curve);
-  $("learning").hidden = false;
-}
-
-function curveInWords(curve) {
-  const end = ([, line]) => line.at(-1)[1];
-  const [training, validation] = Object.entries(curve.lines);
-  const took = curve.seconds ? ` in ${grouped(curve.seconds)} s` : "";
-  const words = [`${grouped(curve.steps)} steps${took}.`];
-  if (curve.measure === "reward") return [...words, `The mean reward ended at ${end(training).toFixed(2)}.`].join(" ");
-  words.push(`The training loss fell from ${curve.first.toFixed(2)} to ${end(training).toFixed(3)} nats`);
-  words.push(validation ? `; on held-out data it is ${end(validation).toFixed(3)}.` : ".");
-  if (curve.floor !== null) {
-    const gap = (end(validation) - curve.floor).toFixed(3);
-    words.push(`No model gets below the floor, ${curve.floor.toFixed(3)} nats, on average: it is ${gap} above it.`);
-  }
-  return words.join(" ").replaceAll(" ;", ";").replaceAll(" .", ".");
-}
-
 // -- Start ------------------------------------------------------------------------------------------------------------
 
 function describe() {
-  const by = [about.author && `Trained by ${about.author}`, about.date].filter(Boolean).join(", ");
+  const by = [data.author && `Trained by ${data.author}`, data.date].filter(Boolean).join(", ");
   $("by").textContent = by || "A language model that runs in this page.";
   const { config } = about;
   const facts = {
@@ -450,6 +419,7 @@ function describe() {
     context: `${grouped(about.max_tokens)} tokens`,
     "made with": "minillm publish",
   };
+  $("facts").replaceChildren();
   for (const [name, value] of Object.entries(facts)) {
     $("facts").append(make("dt", { text: name }), make("dd", { text: value }));
   }
@@ -466,13 +436,15 @@ function startOver() {
   state.given = 0;
   select(-1);
   say("");
-  $("beginning").focus();
 }
 
 function listen() {
   $("write").addEventListener("click", () => (state.busy ? (state.busy = false) : write(Infinity)));
   $("one").addEventListener("click", () => write(1));
-  $("clear").addEventListener("click", startOver);
+  $("clear").addEventListener("click", () => {
+    startOver();
+    $("beginning").focus();
+  });
   $("temperature").addEventListener("input", () => {
     $("temperature-value").textContent = temperature().toFixed(1);
     drawBars();
@@ -497,9 +469,10 @@ function listen() {
     event.preventDefault();
     select(Math.min(Math.max(to, 0), last), true);
   });
+  $("model").addEventListener("change", switchModel);
   for (const radio of document.querySelectorAll("input[name=mode]")) radio.addEventListener("change", label);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAllHeads);
-  for (const text of about.beginnings) {
+  for (const text of data.beginnings) {
     const button = make("button", { type: "button", text });
     button.addEventListener("click", () => {
       if (state.busy) return;
@@ -510,13 +483,12 @@ function listen() {
   }
 }
 
-$("beginning").maxLength = 20 * about.max_tokens;
-$("modes").hidden = about.chat === null;
-$("beginnings").hidden = about.beginnings.length === 0;
-describe();
-label();
-makeHeads();
+for (const [index, { label: text }] of data.models.entries()) $("model").append(make("option", { text, value: index }));
+$("switch").hidden = data.models.length === 1;
+$("beginnings").hidden = data.beginnings.length === 0;
+useModel(0);
+if (data.truth !== null) showTruth();
 listen();
 drawBars();
-if (about.curve !== null) drawCurve(about.curve);
+$("starting").hidden = true;
 document.querySelector("main").hidden = false;

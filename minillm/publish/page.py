@@ -8,22 +8,38 @@ page.js shows it as text.
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment
 from markupsafe import Markup
 
+from minillm.errors import UserError
 from minillm.files import write_text
 from minillm.model.transformer import Transformer
-from minillm.publish.contents import contents_of, weights_of
+from minillm.publish.contents import MAX_PARAMETERS, check_comparable, contents_of, weights_of
 from minillm.publish.curve import curve_of
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import Metrics
 
 HERE = Path(__file__).parent
-SCRIPTS = ("model.js", "page.js")
+SCRIPTS = ("model.js", "curve.js", "compare.js", "page.js")
+
+
+@dataclass(frozen=True)
+class Another:
+    """A further model of a page, which a visitor can switch to."""
+
+    label: str
+    model: Transformer
+    tokenizer: Tokenizer
+    metrics: Sequence[Metrics] = ()
+
+    def contents(self) -> dict[str, Any]:
+        """What page.js reads of it; raises `UserError` for a model that the page cannot run."""
+        return {"label": self.label, **contents_of(self.model, self.tokenizer), "curve": curve_of(self.metrics)}
 
 
 def publish(
@@ -35,10 +51,14 @@ def publish(
     date: str | None = None,
     metrics: Sequence[Metrics] = (),
     beginnings: Sequence[str] = (),
+    more: Sequence[Another] = (),
+    truth: Mapping[str, Any] | None = None,
 ) -> int:
     """Write the page of a model to `path`, whole or not at all; returns its size in bytes.
 
-    `name`, `author` and `date` are shown as they are; `beginnings` are texts that a visitor can start with. The same
+    `name`, `author` and `date` are shown as they are; `beginnings` are texts that a visitor can start with, and `more`
+    further models, to put the same text to. `truth` is for models of text whose next word is known exactly (as
+    `minillm.course.truth.stored` gives it): the page then shows the true bars beside the model's, and a game. The same
     arguments give the same bytes. Raises `UserError` for a model that the page cannot run (another shape than Llama's
     or Qwen3's, too large, not finite, another tokenizer than byte-level BPE), `OSError` where the disk refuses.
 
@@ -51,15 +71,24 @@ def publish(
     ...     Path(folder, "page.html").stat().st_size == size
     True
     """
-    about = {"name": name, "author": author, "date": date, "beginnings": list(beginnings)}
-    about |= contents_of(model, tokenizer) | {"curve": curve_of(metrics)}
-    html = render(about, weights_of(model))
+    entries = [Another(name, model, tokenizer, metrics), *more]
+    data = {"name": name, "author": author, "date": date, "beginnings": list(beginnings)}
+    data["truth"] = truth
+    data["models"] = [entry.contents() for entry in entries]
+    if (total := sum(entry["parameters"] for entry in data["models"])) > MAX_PARAMETERS:
+        raise UserError(
+            f"the {len(entries)} models have {total:,} parameters; a page holds at most {MAX_PARAMETERS:,}. "
+            "Leave one out"
+        )
+    for entry in entries if truth is not None else []:
+        check_comparable(entry.tokenizer)
+    html = render(data, [weights_of(entry.model) for entry in entries])
     write_text(Path(path), html)
     return len(html.encode("utf-8"))
 
 
-def render(about: dict[str, Any], weights: str) -> str:
-    """The HTML of a page, from what page.js reads: `about` as JSON, and the weights in base64."""
+def render(data: dict[str, Any], weights: Sequence[str]) -> str:
+    """The HTML of a page, from what page.js reads: `data` as JSON, and the weights of each model in base64."""
     style, scripts = _read("page.css"), [_read(name) for name in SCRIPTS]
     policy = "; ".join([
         "default-src 'none'",
@@ -71,10 +100,10 @@ def render(about: dict[str, Any], weights: str) -> str:
     template = Environment(autoescape=True, keep_trailing_newline=True).from_string(_read("page.html"))
     return template.render(
         policy=policy,
-        name=about["name"],
+        name=data["name"],
         style=Markup(style),
         scripts=list(map(Markup, scripts)),
-        about=Markup(json_in_html(about)),
+        data=Markup(json_in_html(data)),
         weights=weights,
     )
 

@@ -11,6 +11,7 @@ from helpers import lively, small_config
 import minillm
 from minillm.cli import main as command_line
 from minillm.cli import publish as command
+from minillm.course import truth
 from minillm.course.shipped import SHIPPED
 from minillm.model.transformer import Transformer
 from minillm.tokenizer import Tokenizer
@@ -52,7 +53,12 @@ def test_a_run_is_published_under_its_own_name(folder):
         "run": "runs/mine", "out": "mine.html", "bytes": size, "name": "mine", "author": None, "date": "2026-01-02",
     }  # fmt: skip
     page = about(folder / "mine.html")
-    assert (page["name"], page["author"], page["date"], page["curve"]) == ("mine", None, "2026-01-02", None)
+    assert (page["name"], page["author"], page["date"], page["models"][0]["curve"]) == (
+        "mine",
+        None,
+        "2026-01-02",
+        None,
+    )
     assert sorted(path.name for path in folder.iterdir()) == ["mine.html", "runs"]
 
 
@@ -62,9 +68,26 @@ def test_a_shipped_model_by_its_name_with_its_curve(folder):
     page = about(folder / "a b.html")
     assert (page["name"], page["author"], page["date"]) == ("Tom", "Ada", "2026-11-30")
     assert page["beginnings"] == ["Once", "The"]
-    assert page["curve"]["floor"] > 0
+    assert page["models"][0]["curve"]["floor"] > 0
     assert run("course-base", "--name", "../x y/").exit_code == 0
     assert about(folder / "x-y.html")["date"] is None  # the file's own date would be that of the installation
+
+
+def test_several_models_are_put_on_one_page(folder):
+    assert run("runs/mine", "--with", "course-sft", "--out", "two.html").exit_code == 0
+    models = about(folder / "two.html")["models"]
+    assert [(model["label"], model["chat"] is None) for model in models] == [("mine", True), ("course-sft", False)]
+    assert "course-reward" in refused("runs/mine", "--with", "course-rewards", "--out", "three.html")
+
+
+def test_the_truth_comes_along_on_request(folder, monkeypatch):
+    assert run("course-base", "--out", "toy.html", "--compare").exit_code == 0
+    assert about(folder / "toy.html")["truth"] == truth.stored()
+    assert run("course-base", "--out", "plain.html").exit_code == 0
+    assert about(folder / "plain.html")["truth"] is None
+    assert "has no token that begins a text" in refused("runs/mine", "--compare")
+    monkeypatch.setattr(command, "is_installed", lambda name: False)
+    assert "the course is not installed here; leave it out" in refused("course-base", "--compare")
 
 
 def test_a_file_is_replaced_on_request_only(folder):

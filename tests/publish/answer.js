@@ -13,8 +13,8 @@ const inside = (opening) => {
 const library = { exports: {} };
 new Function("module", inside("<script>"))(library);
 const { readSafetensors, Tokenizer, Transformer, probabilities, choose, likeliest } = library.exports;
-const about = JSON.parse(inside('<script type="application/json" id="data">'));
-const weights = Buffer.from(inside('<script type="text/plain" id="weights">'), "base64");
+const about = JSON.parse(inside('<script type="application/json" id="data">')).models[0];
+const weights = Buffer.from(inside('<script type="text/plain" id="weights0">'), "base64");
 const tokenizer = new Tokenizer(about.tokenizer);
 const model = new Transformer(about.config, readSafetensors(new Uint8Array(weights)));
 

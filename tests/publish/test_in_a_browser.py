@@ -1,16 +1,20 @@
 """A published page in Chromium, opened as a file: it writes, stops, can be used by keyboard, and asks for nothing."""
 
+import math
 import re
+from collections import Counter
 from urllib.parse import unquote
 
 import pytest
+import torch
 from helpers import lively, small_config
 from notebooks.test_browser import CHROMIUM, FLAGS
 
 import minillm
+from minillm.course import truth
 from minillm.course.shipped import SHIPPED
 from minillm.model.transformer import Transformer
-from minillm.publish import publish
+from minillm.publish import Another, publish
 from minillm.tokenizer import Tokenizer
 from minillm.training.metrics import read_metrics
 
@@ -114,12 +118,12 @@ def test_a_bar_goes_on_with_its_token_and_the_cache_goes_back(visit, base_page):
     page.locator(".token").nth(9).wait_for()
     seen.written()
     page.locator(".token").nth(2).click()  # of <|endoftext|> The bank
-    before = page.locator("#bars button").all_inner_texts()
+    before = page.locator("#bars button").all_inner_texts()[:10]  # and the token that came, where it is rare
     page.locator("#bars button").nth(1).click()
     assert page.locator(".token").count() == 4
     page.keyboard.press("Tab")
     page.locator(".token").nth(2).click()
-    assert page.locator("#bars button").all_inner_texts() == before, "the prediction before it is as it was"
+    assert page.locator("#bars button").all_inner_texts()[:10] == before, "the prediction before it is as it was"
     assert page.locator("#bars button.taken").inner_text() == before[1]
 
 
@@ -237,3 +241,89 @@ def test_it_fits_any_screen(visit, base_page, width, scheme):
     assert (ink == "rgb(31, 41, 51)") == (scheme == "light")
     heights = page.evaluate("[...document.querySelectorAll('button, select, textarea')].map(e => e.offsetHeight)")
     assert min(height for height in heights if height) >= 32, "a finger would miss it"
+
+
+def test_a_page_of_several_models_puts_the_same_text_to_another(visit, tmp_path):
+    (base, sft), tokenizers = zip(*(minillm.load(f"course-{name}") for name in ("base", "sft")), strict=True)
+    more = [Another("sft", sft, tokenizers[1])]
+    publish(base, tokenizers[0], tmp_path / "two.html", metrics=[{"step": 1, "loss": 1.0}], more=more)
+    seen = visit(tmp_path / "two.html")
+    page = seen.page
+    page.locator("#temperature").fill("0")
+    page.fill("#beginning", "Who limps?")
+    page.keyboard.press("Enter")
+    page.locator(".token").nth(6).wait_for()
+    assert seen.written()[0] == "<|endoftext|>"
+    assert page.is_visible("#learning")
+    page.select_option("#model", label="sft")
+    page.locator("#text", has_text="assistant").wait_for()
+    question = [{"role": "user", "content": "Who limps?"}]
+    ids = minillm.encode_chat(tokenizers[1], question)
+    ids = minillm.generate(sft, ids, max_new_tokens=200, temperature=0, stop=[tokenizers[1].eos_id])
+    assert seen.written() == [tokenizers[1].decode([id]) for id in ids]
+    assert not page.is_visible("#learning"), "this one came without metrics"
+
+
+@pytest.fixture(scope="module")
+def toy_page(tmp_path_factory):
+    """The base model beside the truth, with the chat model to switch to."""
+    path = tmp_path_factory.mktemp("toy") / "toy.html"
+    (base, sft), (tokenizer, other) = zip(*(minillm.load(f"course-{name}") for name in ("base", "sft")), strict=True)
+    publish(base, tokenizer, path, more=[Another("sft", sft, other)], truth=truth.stored())
+    return path
+
+
+def next_token(name, text):
+    """The log-probabilities of the next token after a document's beginning."""
+    model, tokenizer = minillm.load(f"course-{name}")
+    with torch.no_grad():
+        return model(torch.tensor([[tokenizer.bos_id, *tokenizer.encode(text)]]))[0, -1].double().log_softmax(-1)
+
+
+def test_the_distance_to_the_truth_is_the_kl_divergence(visit, toy_page):
+    seen = visit(toy_page)
+    page, (_, tokenizer) = seen.page, minillm.load("course-base")
+    for name in ("base", "sft"):
+        page.select_option("#model", str(["base", "sft"].index(name)))
+        for number, row in enumerate(truth.stored()["beginnings"]):
+            page.select_option("#compare-beginning", str(number))
+            p = Counter()
+            for word, share in row["next"]:
+                p[tokenizer.encode(word)[0] if word else tokenizer.bos_id] += share
+            log_q = next_token(name, row["text"])
+            kl = sum(share * (math.log(share) - log_q[id].item()) for id, share in p.items())
+            told = re.search(r"KL divergence, is ([\d.]+) nats", page.inner_text("#compare-says"))
+            assert float(told[1]) == pytest.approx(max(kl, 0), abs=2e-3)
+            assert page.locator("#compare-bars tbody tr").count() >= min(8, len(p))
+
+
+def test_the_game_ranks_the_players_by_their_losses(visit, toy_page):
+    seen = visit(toy_page)
+    page, (_, tokenizer) = seen.page, minillm.load("course-base")
+    losses = dict.fromkeys(("you", "a bigram model", "the model", "the truth"), 0.0)
+    questions = truth.stored()["questions"][:20]
+    for number, question in enumerate(questions):
+        assert f"Question {number + 1} of 20" in page.inner_text("#game-says")
+        picked, sure = number % 4, (0.4, 0.6, 0.8, 0.95)[number % 3]
+        page.check(f"input[name=sure][value='{sure}']")
+        page.locator("#game-options button").nth(picked).click()
+        first = [tokenizer.encode(word)[0] for word in question["options"]]
+        assert len(set(first)) == 4, "with the course's tokenizer no question is left out"
+        answer = question["answer"]
+        losses["you"] -= math.log(sure if picked == answer else (1 - sure) / 3)
+        losses["a bigram model"] -= math.log(question["bigram"][answer])
+        losses["the truth"] -= math.log(question["truth"][answer])
+        losses["the model"] -= next_token("base", question["text"])[first].log_softmax(-1)[answer].item()
+        said = page.inner_text("#game-says")
+        assert ("Right." in said) == (picked == answer)
+        told = re.findall(r"(you|a bigram model|the model|the truth) (\d+\.\d+)", said.split("in nats:")[1])
+        assert {player: float(loss) for player, loss in told} == pytest.approx(losses, abs=0.02)
+        assert [float(loss) for _, loss in told] == sorted(float(loss) for _, loss in told)
+        page.keyboard.press("Enter")  # on "Next"
+    assert "Question 1 of 20" in page.inner_text("#game-says")
+
+
+def test_without_a_truth_there_is_no_comparison(visit, base_page):
+    seen = visit(base_page)
+    assert not seen.page.is_visible("#compare")
+    assert not seen.page.is_visible("#game")

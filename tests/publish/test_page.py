@@ -5,6 +5,9 @@ import hashlib
 import html
 import json
 import re
+import tomllib
+from fnmatch import fnmatch
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +18,7 @@ from minillm.errors import UserError
 from minillm.files import write_text
 from minillm.model.transformer import Transformer
 from minillm.posttraining.lora import add_lora
-from minillm.publish import page, publish
+from minillm.publish import Another, page, publish
 from minillm.publish.contents import chat_of, encode_pieces
 from minillm.publish.curve import curve_of
 from minillm.tokenizer import Tokenizer
@@ -45,8 +48,10 @@ def test_hostile_text_stays_text(model, tmp_path):
     text = path.read_text(encoding="utf-8")
     about = json.loads(element(text, '<script type="application/json" id="data">'))
     assert {about["name"], about["author"], about["date"], *about["beginnings"]} == {EVIL}
-    assert about["tokenizer"]["special_tokens"] == {"</script>": 0, "<!--": 1, "<|im_start|>": 2}
-    assert len(re.findall("<script", text)) == len(re.findall("</script>", text)) == 4  # data, weights, two programs
+    assert about["models"][0]["tokenizer"]["special_tokens"] == {"</script>": 0, "<!--": 1, "<|im_start|>": 2}
+    assert (
+        len(re.findall("<script", text)) == len(re.findall("</script>", text)) == 2 + len(page.SCRIPTS)
+    )  # data, weights, programs
     assert f"<title>{html.escape(EVIL, quote=False)}</title>" in text.replace("&#39;", "'").replace("&#34;", '"')
     assert "alert(1)</script>" not in text
     assert "49" not in re.search("<title>.*?</title>", text, re.DOTALL)[0]
@@ -61,8 +66,8 @@ def test_the_policy_allows_the_pages_own_scripts_and_style_only(model, tmp_path)
     hashes = [f"'sha256-{base64.b64encode(hashlib.sha256(part.encode()).digest()).decode()}'" for part in parts]
     assert allowed == {
         "default-src": "'none'",
-        "script-src": " ".join(hashes[:2]),
-        "style-src": hashes[2],
+        "script-src": " ".join(hashes[:-1]),
+        "style-src": hashes[-1],
         "base-uri": "'none'",
         "form-action": "'none'",
     }
@@ -98,6 +103,13 @@ def test_a_model_that_the_page_cannot_run_is_refused_with_a_remedy(changes, says
     with pytest.raises(UserError, match=says):
         publish(model, small_tokenizer(), tmp_path / "page.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_several_models_may_be_too_large_together(model, tmp_path, monkeypatch):
+    count = sum(parameter.numel() for parameter in model.parameters())
+    monkeypatch.setattr(page, "MAX_PARAMETERS", 2 * count - 1)
+    with pytest.raises(UserError, match=f"the 2 models have {2 * count:,} parameters; .*Leave one out"):
+        publish(model, small_tokenizer(), tmp_path / "two.html", more=[Another("b", model, small_tokenizer())])
 
 
 def test_what_is_no_plain_language_model_is_refused(model, tmp_path, as_users_call_it):
@@ -163,6 +175,14 @@ def test_a_template_that_changes_the_question_is_left_out(template):
     tokenizer = small_tokenizer(special_tokens=["<|im_start|>", "<|im_end|>"])
     tokenizer.chat_template = template
     assert chat_of(tokenizer) is None
+
+
+def test_the_wheel_holds_the_files_of_a_page():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    packaged = project["tool"]["setuptools"]["package-data"]["minillm"]
+    files = [path.name for path in page.HERE.iterdir() if path.is_file() and path.suffix != ".py"]
+    assert {"page.html", "page.css", *page.SCRIPTS} <= set(files)
+    assert [name for name in files if not any(fnmatch(f"publish/{name}", pattern) for pattern in packaged)] == []
 
 
 def test_the_curve_is_that_of_the_metrics():
