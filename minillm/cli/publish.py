@@ -9,6 +9,7 @@ import click
 
 from minillm.assets import registered_folder
 from minillm.cli.common import json_option, print_json
+from minillm.cli.options import RUN, WORLD
 from minillm.errors import UserError
 from minillm.extensions import is_installed
 from minillm.files import MAX_CONFIG_BYTES, read_json
@@ -62,7 +63,7 @@ def publish(
         raise UserError(f"there is no folder {out.parent}; make it first, or choose another --out")
     day = check_date(date) if date else None if registered_folder(run) else day_of(folder)
     first, *more = map(read, (run, *others))
-    truth = true_words() if compare else None
+    truth = true_words(folder) if compare else None
     size = write_page(first.model, first.tokenizer, out, name, author, day, first.metrics, beginnings, more, truth)
     click.echo(f"Wrote {out}, {size / 1e6:.1f} MB. Open it with a double click.", err=as_json)
     if as_json:
@@ -116,10 +117,19 @@ def day_of(folder: Path) -> str | None:
     return datetime.date.fromtimestamp(weights.stat().st_mtime).isoformat() if weights.is_file() else None
 
 
-def true_words() -> dict[str, Any]:
-    """The stored next words of the course's world; raises `UserError` where the course is not installed."""
+def true_words(folder: Path) -> dict[str, Any]:
+    """The stored next words of the course's world.
+
+    Raises `UserError` where the course is not installed, and for a run that learned from another corpus.
+    """
     if not is_installed("course"):
         raise UserError("--compare shows the course's world, and the course is not installed here; leave it out")
+    corpus = read_json(folder / RUN).get("corpus", WORLD) if (folder / RUN).is_file() else WORLD
+    if corpus != WORLD:
+        raise UserError(
+            f"--compare is for models of the course's world, and this run learned from {str(corpus)[:80]!r}; "
+            "leave it out"
+        )
     from minillm.course.truth import stored
 
     return stored()

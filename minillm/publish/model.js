@@ -193,7 +193,7 @@ function softmax(z, temperature = 1) {
 
 /** Keys and values of the tokens so far, of each layer: what a new token attends to (minillm/model/kv_cache.py).
  *
- * To go back to an earlier token, set `length`: what lies behind it is overwritten.
+ * To go back to an earlier token, set `length`: what comes after it is overwritten.
  */
 class KVCache {
   constructor(config, maxLength) {
@@ -338,9 +338,17 @@ function choose(distribution, uniform) {
   return last; // rounding: the sum may end a little below 1
 }
 
-/** The ids of the k likeliest tokens, the likeliest first. */
+/** The ids of the k likeliest tokens, the likeliest first; of two that tie, the lower id. */
 function likeliest(distribution, k) {
-  return Array.from(distribution.keys()).sort((a, b) => distribution[b] - distribution[a] || a - b).slice(0, k);
+  const best = [];
+  for (let id = 0; id < distribution.length; id++) {
+    if (best.length === k && distribution[id] <= distribution[best[k - 1]]) continue; // most ids end here
+    let place = best.length;
+    while (place > 0 && distribution[best[place - 1]] < distribution[id]) place--;
+    best.splice(place, 0, id);
+    best.length = Math.min(best.length, k);
+  }
+  return best;
 }
 
 if (typeof module !== "undefined") {

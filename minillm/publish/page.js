@@ -76,6 +76,7 @@ async function switchModel() {
 /** The text so far. For each token: its id, the probability that it had (null for the first), the attention from it. */
 const state = { ids: [], given: 0, shares: [], weights: [], selected: -1, head: null, logits: null, busy: false };
 state.writing = Promise.resolve(); // until the writing in progress has ended
+state.typed = null; // what the text was made from
 
 /** The ids of what was typed: after the token that begins texts, or inside the chat template. */
 function idsOf(typed) {
@@ -105,8 +106,10 @@ function read(id) {
 function cut(length) {
   if (length >= state.ids.length) return;
   for (const list of [state.ids, state.shares, state.weights]) list.length = length;
+  state.selected = Math.min(state.selected, length - 1);
   cache.length = length;
-  state.logits = length === 0 ? null : predictionAfter(length - 1);
+  state.logits = null; // they were those of a longer text
+  if (length > 0) state.logits = predictionAfter(length - 1);
   while ($("text").children.length > length) $("text").lastChild.remove();
   drawAllHeads();
 }
@@ -129,8 +132,10 @@ function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** Read what was typed, unless the text already begins with it. Returns whether there is something to go on from. */
+/** Read what was typed, unless the text is made from it already. Returns whether there is something to go on from. */
 async function readBeginning() {
+  const typed = JSON.stringify([$("beginning").value, asksQuestion()]);
+  if (typed === state.typed && state.ids.length > 0) return true;
   let ids;
   try {
     ids = idsOf($("beginning").value);
@@ -146,8 +151,7 @@ async function readBeginning() {
     say(`This beginning has ${ids.length} tokens; the context holds ${about.max_tokens}. Shorten it.`);
     return false;
   }
-  const unchanged = state.given === ids.length && ids.every((id, i) => id === state.ids[i]);
-  if (unchanged) return true;
+  state.typed = null;
   let same = 0;
   while (same < ids.length - 1 && ids[same] === state.ids[same]) same++;
   cut(same);
@@ -155,10 +159,7 @@ async function readBeginning() {
   for (let i = 0; i < same; i++) $("text").children[i].classList.add("given");
   let last = performance.now();
   for (const id of ids.slice(same)) {
-    if (!state.busy) {
-      state.given = -1; // stopped halfway: read it again next time
-      return false;
-    }
+    if (!state.busy) return false; // stopped halfway: it is read again next time
     read(id);
     if (performance.now() - last > READ_MS) {
       say(`Reading ${state.ids.length} of ${ids.length} tokens.`);
@@ -166,6 +167,7 @@ async function readBeginning() {
       last = performance.now();
     }
   }
+  state.typed = typed;
   return true;
 }
 
@@ -352,12 +354,14 @@ function side() {
   return pixels;
 }
 
-function headColor() {
-  return getComputedStyle(document.documentElement).getPropertyValue("--head").split(",").map(Number);
+/** Read the color of the heads from the stylesheet; to ask at every token would make the browser lay out the page. */
+function useColors() {
+  state.color = getComputedStyle(document.documentElement).getPropertyValue("--head").split(",").map(Number);
+  drawAllHeads();
 }
 
 /** Draw the attention of one token: a row of pixels in each square. */
-function drawRow(position, color = headColor()) {
+function drawRow(position) {
   if (maps[0].canvas.width !== side()) {
     drawAllHeads();
     return;
@@ -365,15 +369,14 @@ function drawRow(position, color = headColor()) {
   for (const { layer, head, canvas } of maps) {
     const weights = state.weights[position][layer][head];
     const pixels = new ImageData(weights.length, 1);
-    weights.forEach((weight, s) => pixels.data.set([...color, 255 * Math.sqrt(weight)], 4 * s));
+    weights.forEach((weight, s) => pixels.data.set([...state.color, 255 * Math.sqrt(weight)], 4 * s));
     canvas.getContext("2d").putImageData(pixels, 0, position);
   }
 }
 
 function drawAllHeads() {
-  const color = headColor();
   for (const { canvas } of maps) canvas.width = canvas.height = side(); // which also clears it
-  for (let position = 0; position < state.weights.length; position++) drawRow(position, color);
+  for (let position = 0; position < state.weights.length; position++) drawRow(position);
   markRows();
 }
 
@@ -471,7 +474,7 @@ function listen() {
   });
   $("model").addEventListener("change", switchModel);
   for (const radio of document.querySelectorAll("input[name=mode]")) radio.addEventListener("change", label);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAllHeads);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", useColors);
   for (const text of data.beginnings) {
     const button = make("button", { type: "button", text });
     button.addEventListener("click", () => {
@@ -487,6 +490,7 @@ for (const [index, { label: text }] of data.models.entries()) $("model").append(
 $("switch").hidden = data.models.length === 1;
 $("beginnings").hidden = data.beginnings.length === 0;
 useModel(0);
+useColors();
 if (data.truth !== null) showTruth();
 listen();
 drawBars();

@@ -86,6 +86,8 @@ def test_the_truth_comes_along_on_request(folder, monkeypatch):
     assert run("course-base", "--out", "plain.html").exit_code == 0
     assert about(folder / "plain.html")["truth"] is None
     assert "has no token that begins a text" in refused("runs/mine", "--compare")
+    (folder / "runs" / "mine" / "run.json").write_text('{"corpus": "mine.txt"}', encoding="utf-8")
+    assert "this run learned from 'mine.txt'; leave it out" in refused("runs/mine", "--compare")
     monkeypatch.setattr(command, "is_installed", lambda name: False)
     assert "the course is not installed here; leave it out" in refused("course-base", "--compare")
 

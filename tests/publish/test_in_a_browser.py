@@ -121,10 +121,21 @@ def test_a_bar_goes_on_with_its_token_and_the_cache_goes_back(visit, base_page):
     before = page.locator("#bars button").all_inner_texts()[:10]  # and the token that came, where it is rare
     page.locator("#bars button").nth(1).click()
     assert page.locator(".token").count() == 4
+    assert page.locator(".token").nth(3).get_attribute("title") == f"probability {before[1].split()[-1]}"
     page.keyboard.press("Tab")
     page.locator(".token").nth(2).click()
     assert page.locator("#bars button").all_inner_texts()[:10] == before, "the prediction before it is as it was"
     assert page.locator("#bars button.taken").inner_text() == before[1]
+    page.locator(".token").nth(1).click()  # within what was typed
+    page.locator("#bars button").nth(2).click()
+    other = page.locator(".token").nth(2).text_content()
+    assert page.locator(".token").count() == 3
+    page.click("#one")
+    tokens = seen.written()
+    assert (len(tokens), tokens[2]) == (4, other), "it goes on from what was chosen"
+    page.fill("#beginning", "The bank of")
+    page.click("#one")
+    assert seen.written()[:4] == ["<|endoftext|>", "The", " bank", " of"]
 
 
 def test_all_heads_are_there_and_one_shades_the_text(visit, base_page):
@@ -145,6 +156,9 @@ def test_all_heads_are_there_and_one_shades_the_text(visit, base_page):
     assert re.fullmatch(r"Layer 3, head 2: “.+” attends most to (“.+” [\d.]+%(, )?){1,3}\.", says, re.DOTALL), says
     shares = page.evaluate("[...document.querySelectorAll('.token')].map(t => +t.style.getPropertyValue('--share'))")
     assert sum(shares) == pytest.approx(1, abs=1e-3)
+    page.fill("#beginning", "The")  # a shorter text, while a head is chosen
+    page.click("#one")
+    assert len(seen.written()) == 3
     heads.nth(5).click()
     assert page.inner_text("#head-says") == ""
 
