@@ -79,15 +79,18 @@ def find(run: str) -> tuple[Path, str]:
 def read(run: str) -> Another:
     """A model with its tokenizer and metrics; raises what `load` raises, and `UserError` for a reward model."""
     folder, label = find(run)
+    check_text("the name of a model", label, MAX_NAME)
     refuse_reward_model(folder)
     model, tokenizer = load(run)
     return Another(label, model, tokenizer, read_metrics(folder / METRICS) if (folder / METRICS).is_file() else [])
 
 
 def check_text(what: str, text: str | None, most: int) -> None:
-    """Raise `UserError` for a text that the page has no room for."""
+    """Raise `UserError` for a text that the page has no room for, or that is no Unicode (a lone surrogate)."""
     if text is not None and not 0 < len(text.strip()) <= most:
-        raise UserError(f"{what} has {len(text):,} characters; give 1 to {most}")
+        raise UserError(f"{what} is {text[:40]!r}, {len(text):,} characters long; give 1 to {most} that are not spaces")
+    if text is not None and text.encode("utf-8", errors="replace").decode("utf-8") != text:
+        raise UserError(f"{what} is {text[:40]!r}, which is not valid Unicode; write it in UTF-8")
 
 
 def file_name(name: str) -> str:

@@ -108,9 +108,13 @@ def test_a_file_is_replaced_on_request_only(folder):
         (["runs"], "runs is not a saved model: it has no config.json"),
         (["runs/mine", "--out", "gone/page.html"], "there is no folder gone; make it first"),
         (["runs/mine", "--date", "30.11.2026"], "--date is '30.11.2026'; write it as 2026-11-30"),
-        (["runs/mine", "--author", " "], "--author has 1 characters; give 1 to 100"),
-        (["runs/mine", "--name", "x" * 101], "--name has 101 characters; give 1 to 100"),
-        (["runs/mine", "--beginning", ""], "--beginning has 0 characters; give 1 to 300"),
+        (["runs/mine", "--author", " "], "--author is ' ', 1 characters long; give 1 to 100"),
+        (["runs/mine", "--name", "x" * 101], "xxx', 101 characters long; give 1 to 100"),
+        (["runs/mine", "--beginning", ""], "--beginning is '', 0 characters long; give 1 to 300"),
+        (
+            ["runs/mine", "--author", "Ad\udcff"],
+            "--author is 'Ad\\udcff', which is not valid Unicode; write it in UTF-8",
+        ),
         (["course-reward"], "holds a reward model, which scores texts and writes none; publish"),
     ],
 )
