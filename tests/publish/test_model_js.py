@@ -27,6 +27,7 @@ HOSTILE = [
     "it's IT'S we'll WE'LL 'ſ 'K I'M'd",
     "a  b\t\tc\n\n  d \r\n e\u0085f\ufeffg\u00a0h\u200bi\u2028j\u3000",
     "naïve café 🐈‍⬛ 👩🏽‍🚀 日本語 العربية ๑๒๓ ½ ² Ⅷ",
+    "\ufeffa mark of the byte order",
     "e\u0301 \u0344 \u2126 \ufb01",
     "1234567890 12 3.14 1,000",
     "\x00\x01\x1c\x1f\x7f",
@@ -103,6 +104,7 @@ def test_texts_are_cut_and_encoded_alike(pattern, tmp_path):
     tokenizer = trained(pattern)
     model = Transformer(small_config(vocab_size=tokenizer.vocab_size))
     noise = [[rng.randrange(tokenizer.vocab_size) for _ in range(40)] for _ in range(50)]  # much of it is no UTF-8
+    noise += [tokenizer.encode(text) for text in HOSTILE]
     answers = ask(model, tokenizer, tmp_path, words=texts, encode=texts, decode=noise)
     assert answers["words"] == [split(text, pattern) for text in texts]
     assert answers["encode"] == [tokenizer.encode(text) for text in texts]
@@ -124,7 +126,8 @@ def test_the_settings_of_a_tokenizer_go_with_it(settings, tmp_path):
 def test_a_draw_takes_the_token_that_python_takes(tmp_path):
     tokenizer = Tokenizer.train(["low lower lowest"], vocab_size=260)
     logits = torch.randn(40, 9) * 3
-    logits[0] = 1.0  # all tie
+    logits[0] = torch.arange(9)  # here the random number is 0, and must not take a token of probability 0
+    logits[1] = 1.0  # all tie
     asked, expected = [], []
     for row, uniform in zip(logits, np.linspace(0, 0.999999, 40), strict=True):
         for temperature in (0, 0.1, 1.0, 2.0):
