@@ -27,6 +27,7 @@ html_title = "minillm"
 html_copy_source = False
 html_show_sourcelink = False
 html_static_path = ["_static"]
+html_extra_path = ["extra"]
 html_css_files = ["site.css"]
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the lines below also work when this file is run as a script
 
 from minillm import api  # noqa: E402
+from minillm.cli import main as minillm  # noqa: E402
 
 # What pages link to; models and what a learner writes stay out.
 COPIED = ("notebooks", "exercises", "teaching", "benchmarks", "minillm", "tools", "tests")
@@ -33,6 +34,21 @@ FILES = (
 )
 LEFT_OUT = shutil.ignore_patterns("*.safetensors", "__pycache__", ".*", "my_*", "*.slides.html", "offline", "*.so")
 ANCHOR = re.compile(r"\]\(([^()\s#]*\.ipynb)?#([^()\s]+)\)")  # a link to a heading of a notebook, as Jupyter writes it
+TOY = [
+    "publish",
+    "course-base",
+    "--compare",
+    "--name=A model that this course trains",
+    "--beginning=A rooster lives in",
+]
+CHATS = ["--with=course-sft", "--with=course-ppo", "--with=course-reasoning"]
+FRONT = """# minillm
+
+<iframe class="toy" src="base.html" title="A language model that runs in this page" loading="lazy"></iframe>
+
+*The course's base model runs in this page, beside the exact truth.
+<a href="more.html">Here it is with SFT, PPO and reasoning to switch to</a> (15 MB).*
+"""
 SECTIONS = ("tokenizer", "data", "config", "model", "losses", "training", "pretrained", "inference", "posttraining")
 
 
@@ -75,6 +91,10 @@ def lay_out(stage: Path) -> None:
         path.write_text(for_sphinx(text, notebook=path.suffix == ".ipynb"), encoding="utf-8")
     (stage / "index.md").write_text(index(), encoding="utf-8")
     (stage / "api.md").write_text(reference(), encoding="utf-8")
+    extra = stage / "extra"  # pages of their own
+    extra.mkdir()
+    minillm([*TOY, f"--out={extra / 'base.html'}"], standalone_mode=False)
+    minillm([*TOY, *CHATS, f"--out={extra / 'more.html'}"], standalone_mode=False)
 
 
 def for_sphinx(text: str, notebook: bool) -> str:
@@ -94,7 +114,7 @@ def for_sphinx(text: str, notebook: bool) -> str:
 
 
 def index() -> str:
-    """The first page: the README, and the site's tables of contents, which the sidebar shows."""
+    """The first page: a model that runs, the README, and the tables of contents, which the sidebar shows."""
     lessons = [f"notebooks/{path.stem}" for path in pages("notebooks/*.ipynb")]
     exercises = [f"exercises/{path.parent.name}/{path.stem}" for path in pages("exercises/*/*.ipynb")]
     teaching = [f"teaching/{path.stem}" for path in pages("teaching/*.md") if path.stem not in ("README", "glossary")]
@@ -103,13 +123,18 @@ def index() -> str:
         "Exercises": ["exercises/README", *exercises],
         "For teachers": ["teaching/README", *(name for name in teaching if name != "teaching/claims")],
         "The package": ["minillm/README", "minillm/TUTORIAL", "api", "benchmarks/README"],
-        "The project": ["CONTRIBUTING", "CHANGELOG", "AGENTS"],
+        "The project": ["README", "CONTRIBUTING", "CHANGELOG", "AGENTS"],
     }
     listed = "".join(
         f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:titlesonly:\n\n" + "\n".join(names) + "\n```\n\n"
         for caption, names in tables.items()
     )
-    return "```{include} README.md\n```\n\n" + listed
+    return (
+        FRONT
+        + for_sphinx((ROOT / "README.md").read_text(encoding="utf-8"), notebook=False).partition("\n")[2]
+        + "\n"
+        + listed
+    )
 
 
 def pages(pattern: str) -> list[Path]:

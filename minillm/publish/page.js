@@ -496,3 +496,4 @@ listen();
 drawBars();
 $("starting").hidden = true;
 document.querySelector("main").hidden = false;
+if (($("beginning").value = data.beginnings[0] ?? "")) write(0); // bars and heads have something to show at once

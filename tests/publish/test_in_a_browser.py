@@ -166,8 +166,11 @@ def test_all_heads_are_there_and_one_shades_the_text(visit, base_page):
 def test_it_works_by_keyboard(visit, base_page):
     seen = visit(base_page)
     page = seen.page
+    assert page.locator("#bars li").count() == 10  # of the first beginning, which is read at once
+    assert seen.written()[0] == "<|endoftext|>"
     page.select_option("#speed", "15")
     page.focus("#beginning")
+    page.keyboard.press("Control+a")
     page.keyboard.type("Tom")
     page.keyboard.press("Enter")
     page.locator(".token").nth(4).wait_for()
