@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from minillm.cli.common import print_json
 from minillm.course.checks.cgroups import NO_GROUP_WARNING, control_groups, memory_group
-from minillm.course.checks.outside import Limits, Statement, collect
+from minillm.course.checks.outside import TOTAL, Limits, Statement, collect
 from minillm.course.checks.question import Question
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.contents import ASSIGNMENTS
@@ -67,7 +67,7 @@ def grade_submissions(
     possible = {question.id: len(question.probes) for asked in all_questions.values() for question in asked}
     if has_magic(str(out)):
         raise UserError(f"{out} contains one of * ? [, which nbgrader takes for a pattern; choose another --out")
-    limits = Limits(seconds, 6 * seconds, memory)
+    limits = Limits(seconds, TOTAL * seconds, memory)
     hidden = existing_folders(submissions, checks, ROOT / "solutions")
     if not unsafe:
         require_sandbox(limits, (out, *hidden))

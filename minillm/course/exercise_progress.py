@@ -63,7 +63,7 @@ def _graded(
     from minillm.course.checks import questions
     from minillm.course.checks.question import Result
     from minillm.course.checks.sandbox import plain_command
-    from minillm.course.grading.needed import ask_notebook
+    from minillm.course.grading.attempts import ask_notebook
 
     broken: dict[str, str] = {}
 

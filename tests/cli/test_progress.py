@@ -49,7 +49,7 @@ def write(folder, changes):
 
 
 def test_nothing_is_begun_and_nothing_is_run(folder, monkeypatch):
-    monkeypatch.setattr("minillm.course.grading.needed.ask_notebook", None)
+    monkeypatch.setattr("minillm.course.grading.attempts.ask_notebook", None)
     result = run(folder, "--exercise", "04")
     assert result.exit_code == 0, result.output
     assert "04_attention                 exercise  0 of 10 ..........\n" in result.output

@@ -17,12 +17,11 @@ from typing import Any
 
 from minillm.course.checks.asking import OutOfTime, Reply, ask
 from minillm.course.checks.question import Question, Result
-from minillm.course.checks.time_limit import time_limit
+from minillm.course.checks.time_limit import SECONDS, time_limit
 from minillm.course.contents import ASSIGNMENTS
 from minillm.course.learner.box import Box, Code, Fold, show
 from minillm.errors import UserError
 
-SECONDS = 30.0  # that a learner's function may take for the calls of one probe, in the learner's own notebook
 
 
 def check(id: str, answer: Any, seed: int = 0) -> Result:

@@ -22,11 +22,13 @@ from minillm.course.checks.asking import Reply
 from minillm.course.checks.plain import plain, printable
 from minillm.course.checks.question import Question
 from minillm.course.checks.sandbox import Command
+from minillm.course.checks.time_limit import SECONDS
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 READY = "ready"
 START_SECONDS = 120.0  # limit for loading torch on a busy machine
 OPTIONAL_SECONDS = 5.0  # limit for a statement that may not be needed
+TOTAL = 8  # times the limit of a step, for all steps of a hand-in
 MAX_SKIPPED = 3  # failed optional statements after which all optional ones are dropped
 
 
@@ -34,8 +36,8 @@ MAX_SKIPPED = 3  # failed optional statements after which all optional ones are 
 class Limits:
     """The time and memory limits of one notebook."""
 
-    seconds: float = 20.0  # per statement, and for the calls of one probe
-    total_seconds: float = 120.0  # for all of them
+    seconds: float = SECONDS  # per statement, and for the calls of one probe
+    total_seconds: float = TOTAL * SECONDS  # for all of a hand-in, second attempts included: see `Budget`
     memory_mb: int = 2000  # in addition to what torch uses
     reply_mb: int = 64  # for the replies to one probe
 
@@ -60,6 +62,38 @@ class Collected:
     troubles: dict[str, str]  # by statement name, its error as the end of a sentence
 
 
+class Budget:
+    """The time that is left for a hand-in, on the clock.
+
+    Everything counts: reading the code, running it, starting Python again after a crash, and second attempts. Only the
+    first start of Python is free, since its time depends on the machine.
+
+    >>> budget = Budget(10)
+    >>> budget.forgive(5), budget.forgive(5), 14 < budget.left() <= 15
+    (None, None, True)
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+        self._started = False
+
+    def left(self) -> float:
+        """Seconds that are left; 0 if none are."""
+        return max(0.0, self._end - time.monotonic())
+
+    def forgive(self, seconds: float) -> None:
+        """Add the time of the first start; of a later one nothing."""
+        if not self._started:
+            self._started = True
+            self._end += seconds
+
+    @property
+    def late(self) -> str:
+        """The end of a sentence about a step for which no time is left."""
+        return f"was not reached within the notebook's time limit of {self.seconds:.0f} seconds"
+
+
 class StepFailed(Exception):
     """The process did not finish a step; the message is the end of a sentence."""
 
@@ -71,34 +105,24 @@ def collect(
     limits: Limits = Limits(),
     confined: bool = True,
     preload: Sequence[str] = (),
+    budget: Budget | None = None,
 ) -> Collected:
     """Run statements and the probes of questions in a process started by `command`.
 
     `asked` holds questions with their seeds. If `confined`, the process limits its own permissions and memory before it
-    runs a learner's code; it imports the modules in `preload` before that. Private probes run in a separate process,
-    whose replies no learner sees. Raises `ChildProcessError` if the process does not start.
+    runs a learner's code; it imports the modules in `preload` before that. `budget` holds the time left for the
+    hand-in, by default all of it. Raises `ChildProcessError` if the process does not start.
     """
-    probes, private = {}, set()
-    for question, seed in asked:
-        for index, calls in enumerate(question.calls(seed)):
-            probes[question.id, index] = [question.function, list(question.forbidden), calls, question.fresh]
-            if question.probes[index].private:
-                private.add((question.id, index))
-    request = {
-        "limits": {"memory": limits.memory_mb * 10**6} if confined else None,
-        "preload": list(preload),
+    probes = {
+        (question.id, index): [question.function, list(question.forbidden), calls, question.fresh]
+        for question, seed in asked
+        for index, calls in enumerate(question.calls(seed))
     }
-    answered, troubles = {}, None
-    for keys in ([key for key in probes if key not in private], [key for key in probes if key in private]):
-        if keys or not probes:
-            session = _Session(statements, {key: probes[key] for key in keys}, command, limits, request)
-            session.run()
-            answered |= session.answered
-            if troubles is None:  # an error message could reveal the inputs of private probes
-                secret = private.issuperset(keys) and bool(keys)
-                troubles = {name: "went wrong" if secret else trouble for name, trouble in session.troubles.items()}
-    replies = {question.id: [answered[key] for key in probes if key[0] == question.id] for question, _ in asked}
-    return Collected(replies, troubles or {})
+    request = {"limits": {"memory": limits.memory_mb * 10**6} if confined else None, "preload": list(preload)}
+    session = _Session(statements, probes, command, limits, request, budget or Budget(limits.total_seconds))
+    session.run()
+    replies = {question.id: [session.answered[key] for key in probes if key[0] == question.id] for question, _ in asked}
+    return Collected(replies, session.troubles)
 
 
 class _Session:
@@ -111,23 +135,21 @@ class _Session:
         command: Command,
         limits: Limits,
         request: dict[str, Any],
+        budget: Budget,
     ) -> None:
         self.statements = list(statements)
         self.probes, self.waiting = probes, list(probes)
-        self.command, self.limits, self.request = command, limits, request
-        self.seconds_left = limits.total_seconds  # without starting processes, whose time depends on the machine
+        self.command, self.limits, self.request, self.budget = command, limits, request, budget
         self.answered: dict[tuple[str, int], list[Reply]] = {}
         self.troubles: dict[str, str] = {}
         self.n_skipped = 0  # optional statements that failed
 
     def run(self) -> None:
         """Start processes until every step is done, skipped, or out of time."""
-        while self._next_failed_step() is not None:
-            if not self.waiting or self.seconds_left <= 0:
-                break
-        late = f"was not reached within the notebook's time limit of {self.limits.total_seconds:.0f} seconds"
+        while self.budget.left() and self._next_failed_step() is not None and self.waiting:
+            pass
         for key in self.waiting:
-            self.answered[key] = [Reply(trouble=late)] * len(self.probes[key][2])
+            self.answered[key] = [Reply(trouble=self.budget.late)] * len(self.probes[key][2])
 
     def _next_failed_step(self) -> Any:
         """Run the remaining steps in one process; return the step that failed, or None.
@@ -183,19 +205,19 @@ class _Session:
         reader = threading.Thread(target=_read, args=(process.stdout, max_bytes, messages), daemon=True)
         reader.start()
         results: list[Any] = []
-        seconds, began = START_SECONDS, None
+        seconds, began = START_SECONDS, time.monotonic()
         try:
             for step in expected:
-                seconds = self._seconds(step, statements, began)
                 calls = len(self.probes[step][2]) if step in self.probes else None
                 results.append(_result(messages.get(timeout=seconds), step, calls))
-                began = began or time.monotonic()
+                if step == READY:
+                    self.budget.forgive(time.monotonic() - began)
+                seconds = self._seconds(expected, len(results), statements)
         except queue.Empty:
-            return results, f"took longer than {seconds:.0f} seconds"
+            return results, f"took longer than {seconds:.0f} seconds" if self.budget.left() else self.budget.late
         except StepFailed as failure:
             return results, str(failure)
         finally:
-            self.seconds_left -= time.monotonic() - began if began else 0.0
             _kill(process)
             while reader.is_alive():  # it may be waiting for a full queue
                 with contextlib.suppress(queue.Empty):
@@ -203,13 +225,12 @@ class _Session:
                 reader.join(0.01)
         return results, None
 
-    def _seconds(self, step: Any, statements: dict[str, Statement], began: float | None) -> float:
-        if began is None:
-            return START_SECONDS
-        limit = self.limits.seconds
+    def _seconds(self, expected: list[Any], index: int, statements: dict[str, Statement]) -> float:
+        """The time limit of a step."""
+        step, limit = expected[index] if index < len(expected) else None, self.limits.seconds
         if step in statements and not statements[step].needed:
             limit = min(limit, OPTIONAL_SECONDS)
-        return min(limit, max(0.0, self.seconds_left - (time.monotonic() - began)))
+        return min(limit, self.budget.left())
 
 
 def _read(stream: Any, max_bytes: int, messages: queue.Queue) -> None:

@@ -1,6 +1,6 @@
 """A time limit for a learner's function in the learner's own notebook.
 
-A grader needs none: it runs the function in another process, which it can kill (`outside`).
+A grader has the same limit, but on the clock: it runs the function in a process that it can kill (`outside`).
 """
 
 import signal
@@ -12,6 +12,7 @@ from types import FrameType
 
 from minillm.course.checks.asking import OutOfTime
 
+SECONDS = 30.0  # for a statement of a notebook, and for the calls of one probe, in a notebook and in the grader
 WAITING = 60.0  # seconds on the clock for a function that sleeps or waits
 
 

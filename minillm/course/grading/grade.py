@@ -23,8 +23,8 @@ from minillm.course.checks.outside import START_SECONDS, Limits
 from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command, sandboxed_command
+from minillm.course.grading.attempts import ask_notebook
 from minillm.course.grading.limited import Failed, Processes, exit_after
-from minillm.course.grading.needed import ask_notebook
 from minillm.course.grading.notebook import unusual_code
 from minillm.course.grading.private import load_questions
 from minillm.course.grading.submissions import NO_NOTEBOOK, HandIn, Notebook, Submission, read_part
@@ -187,8 +187,8 @@ def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submissi
         if not notebook.trouble:
             seeds = [seed_of(secret, student, question.id) for question in run.questions[number]]
             job = (notebook.cells, notebook.checks, number, run.own_checks, seeds, run.limits, run.unsafe)
-            # Each answer may be run a second time, and private probes run in a process of their own.
-            seconds = 2 * (1 + len(seeds)) * (run.limits.total_seconds + START_SECONDS + GRADING_SECONDS)
+            # The budget of the hand-in holds inside; what is started last may end after it.
+            seconds = run.limits.total_seconds + 2 * START_SECONDS + len(seeds) * GRADING_SECONDS
             try:
                 outcome = processes.call(_run_and_grade, *job, (run.out, *run.hidden), seconds=seconds)
                 record.results = outcome["results"]

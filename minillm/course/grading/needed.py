@@ -3,32 +3,20 @@
 An answer needs the statements that bind its name, those that bind the names used there, and so on. Other slow or
 failing cells then cost no points. Statements that may change a needed name without binding it (`cache.clear()`,
 `torch.manual_seed(0)`) are optional: they run too, but with a short time limit and without an error message. A second
-attempt covers what this analysis misses: see `ask_notebook`.
+attempt covers what this analysis misses: see `attempts`.
 """
 
 import ast
 import symtable
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from functools import lru_cache
 
-from minillm.course.checks.asking import Reply
-from minillm.course.checks.outside import Limits, Statement, collect
-from minillm.course.checks.question import Question, Result
-from minillm.course.checks.sandbox import Command
-from minillm.course.grading.notebook import begun, own_nodes, parsed, python_of
+from minillm.course.checks.outside import Statement
+from minillm.course.grading.notebook import own_nodes, parsed, python_of
 
-ALL = Limits()
-FINAL_TROUBLES = (  # prefixes of replies that a second attempt cannot improve
-    "is not written yet",
-    "took longer",
-    "ended the process",
-    "wrote to the channel",
-    "returned more than",
-)
 DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 EVERYTHING = "*"  # the name that `import *` binds
-PRELOAD = {"matplotlib": "matplotlib.pyplot"}  # modules whose import needs threads or many files, denied later
 
 
 @dataclass
@@ -46,48 +34,6 @@ class Piece:
     touches: set[str] = field(default_factory=set)  # names in such a call, which may change them
 
 
-Grader: TypeAlias = Callable[[Question, int, Sequence[Sequence[Reply]]], Result]
-
-
-def ask_notebook(
-    cells: Sequence[tuple[str, str]],
-    checks: Mapping[str, int],
-    asked: Sequence[tuple[Question, int]],
-    command: Command,
-    limits: Limits = ALL,
-    confined: bool = True,
-    grade: Grader = Question.grade,
-) -> tuple[dict[str, Result], dict[str, str]]:
-    """Run the statements that a notebook's answers need, and grade the answers.
-
-    An answer without full points runs once more in the state that the notebook had when its check cell ran: with every
-    statement above that cell, since the analysis of names may have missed one, and with none below it, since one may
-    have rebound a name. The better result counts. `checks` holds the number of cells above each check. Returns the
-    results by question id, and the troubles as `collect` returns them.
-    """
-    statements = needed_statements(cells, [question.function for question, _ in asked])
-    first = collect(statements, asked, command, limits, confined, _preload(statements))
-    results = {question.id: grade(question, seed, first.replies[question.id]) for question, seed in asked}
-    for question, seed in asked:
-        if results[question.id].passed or not _may_improve(first.replies[question.id]):
-            continue
-        above = cells[: checks.get(question.id, len(cells))]
-        above = above if begun(above, question.function) else cells
-        every = all_statements(above, needed_statements(above, [question.function]))
-        if [statement.source for statement in every] != [statement.source for statement in statements]:
-            second = collect(every, [(question, seed)], command, limits, confined, _preload(every))
-            result = grade(question, seed, second.replies[question.id])
-            if result.points > results[question.id].points:
-                results[question.id] = result
-    return results, first.troubles
-
-
-def _may_improve(replies: Sequence[Sequence[Reply]]) -> bool:
-    """Whether a second attempt may help: the answer is written, and terminates."""
-    troubles = [reply.trouble for probe in replies for reply in probe if reply.trouble]
-    return not any(trouble.startswith(FINAL_TROUBLES) for trouble in troubles)
-
-
 def needed_statements(cells: Sequence[tuple[str, str]], functions: Sequence[str]) -> list[Statement]:
     """The statements that these functions need, in the order of the notebook.
 
@@ -95,7 +41,7 @@ def needed_statements(cells: Sequence[tuple[str, str]], functions: Sequence[str]
     >>> [(statement.name, statement.source) for statement in needed_statements(cells, ["root"])]
     [('cell 1, line 1', 'import math'), ('cell 2, line 1', 'def root(x):\\n    return math.sqrt(x)')]
     """
-    by_cell = [list(_pieces(name, source)) for name, source in cells]
+    by_cell = [_pieces(name, source) for name, source in cells]
     pieces = [piece for cell_pieces in by_cell for piece in cell_pieces]
     needed = _closure(pieces, functions)
     wanted = set(functions).union(*(piece.uses for piece in needed))
@@ -126,29 +72,36 @@ def all_statements(cells: Sequence[tuple[str, str]], needed: Sequence[Statement]
     return statements
 
 
-def _preload(statements: Iterable[Statement]) -> list[str]:
-    """The modules among the imports that must be imported before the limits are set."""
-    source = "\n".join(statement.source for statement in statements)
-    return [module for name, module in PRELOAD.items() if name in source]
-
-
 def _closure(pieces: Sequence[Piece], names: Iterable[str]) -> list[Piece]:
-    """The pieces that bind or change these names, and all names that they use."""
-    wanted, closure = {*names, EVERYTHING}, {}
-    setters = {name: piece.sets for piece in pieces for name in piece.binds if piece.sets}
-    grown = True
-    while grown:
-        grown = False
-        for piece in pieces:
-            sets = set().union(*(setters.get(name, set()) for name in piece.calls))
-            if id(piece) not in closure and wanted & (piece.binds | piece.changes | sets):
+    """The pieces that bind or change these names, and all names that they use.
+
+    Each name and each piece is looked at once, so the time grows with the code and not with its square.
+    """
+    sets: dict[str, set[str]] = {}  # by function: the global names that it binds
+    for piece in pieces:
+        for name in piece.binds if piece.sets else ():
+            sets.setdefault(name, set()).update(piece.sets)
+    by_name: dict[str, list[Piece]] = {}
+    for piece in pieces:
+        for name in piece.binds.union(piece.changes, *(sets.get(called, ()) for called in piece.calls)):
+            by_name.setdefault(name, []).append(piece)
+    waiting, wanted, closure = [*names, EVERYTHING], {*names, EVERYTHING}, {}
+    while waiting:
+        for piece in by_name.get(waiting.pop(), ()):
+            if id(piece) not in closure:
                 closure[id(piece)] = piece
+                waiting += piece.uses - wanted
                 wanted |= piece.uses
-                grown = True
     return list(closure.values())
 
 
-def _pieces(name: str, source: str) -> Iterator[Piece]:
+@lru_cache(maxsize=2000)
+def _pieces(name: str, source: str) -> tuple[Piece, ...]:
+    """Split a cell into statements; statements that share a line stay together."""
+    return tuple(_split(name, source))
+
+
+def _split(name: str, source: str) -> Iterator[Piece]:
     """Split a cell into statements; statements that share a line stay together."""
     lines = python_of(source).split("\n")
     groups: list[list[ast.stmt]] = []

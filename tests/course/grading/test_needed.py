@@ -5,7 +5,8 @@ import pytest
 from minillm.course.checks import find
 from minillm.course.checks.outside import Limits
 from minillm.course.checks.sandbox import plain_command
-from minillm.course.grading.needed import ask_notebook, needed_statements
+from minillm.course.grading.attempts import ask_notebook
+from minillm.course.grading.needed import needed_statements
 from minillm.course.grading.notebook import python_of
 
 ANSWER = """def window_mask(T, S, window, sinks):
