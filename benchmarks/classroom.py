@@ -298,7 +298,7 @@ KINDS = {
     "link": Student(NOTHING, packed=_link, reason="is a link"),
     "link_in_zip": Student(NOTHING, packed=_link_in_zip, reason="is a link"),
     "path_out_of_zip": Student(packed=lambda *args: _zip(*args, member=f"../../{NAME}.ipynb")),
-    "zip_bomb": Student(NOTHING, packed=lambda *args: _zip(*args[:2], bytes(10**8)), reason="more than 50 MB"),
+    "zip_bomb": Student(NOTHING, packed=lambda *args: _zip(*args[:2], bytes(12 * 10**7)), reason="more than 100 MB"),
     "no_zip": Student(NOTHING, packed=lambda f, n, d: (f / f"{n}.zip").write_bytes(d) and None, reason="be read"),
     "fifo": Student(NOTHING, packed=lambda f, n, d: os.mkfifo(f / f"{n}.zip"), reason="not an ordinary file"),
     "impostor": Student(NOTHING, packed=lambda f, n, d: (f / "right .zip").write_bytes(b""), called="right (2)",

@@ -36,7 +36,7 @@ def parse_due(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option("--late", default=0.0, type=click.FloatRange(0, 100), help="Penalty in percent per day begun since then.")
 @click.option("--seed", help="Seed of all inputs; by default a secret is drawn and kept in OUT.")
 @click.option("--checks", type=click.Path(path_type=Path), help="A folder of your own checks: see teaching/grading.md.")
-@click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Time limit per statement and probe; 8 times it in all.")
+@click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Time limit per step; 8 times it in all.")
 @click.option("--memory", default=2000, type=click.IntRange(100), help="Memory limit per notebook, in megabytes.")
 @click.option("--jobs", default=os.cpu_count() or 1, type=click.IntRange(1), help="Notebooks to grade in parallel.")
 @click.option("--unsafe", is_flag=True, help="No sandbox: students' code has all your permissions.")

@@ -20,11 +20,12 @@ from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading.archives import write_archives
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
-from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, read_all, secret_of
+from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.notebook import read_code
 from minillm.course.grading.private import checks_hash, load_questions
+from minillm.course.grading.reading import read_all
 from minillm.course.grading.report import write_oral_list, write_similarity, write_tables
 from minillm.course.grading.similarity import compare_class
 from minillm.course.grading.submissions import Notebook, Submission, list_submissions
@@ -74,7 +75,8 @@ def grade_submissions(
     out.mkdir(parents=True, exist_ok=True)
     read_decisions(out, possible, students)  # before the work, so that an error in it is found early
     with Processes(PRELOAD) as processes, explain_interrupt():
-        read_all(processes, handed_in, jobs)
+        with progress_bar(sum(len(submission.parts) for submission in handed_in), "read") as bar:
+            read_all(processes, handed_in, jobs, bar.update)
         present = {number for submission in handed_in for number in submission.notebooks}
         questions = {number: asked for number, asked in all_questions.items() if number in (numbers or present)}
         if not questions:
@@ -90,8 +92,11 @@ def grade_submissions(
         write_gradebook(out, scores, questions, deadline)
         notebooks = submitted_notebooks(handed_in, questions)
         pages = write_feedback(out, scores, notebooks, processes, jobs)
-        for reason in filter(None, tqdm(pages, total=len(notebooks), unit="page", disable=None, file=sys.stderr)):
-            click.echo(reason, err=True)
+        with progress_bar(len(notebooks), "pages") as bar:
+            for reason in pages:
+                bar.update()
+                if reason:
+                    click.echo(reason, err=True)
         write_whom_to_ask(out, secret, notebooks, questions, processes, jobs)
     summary = {assignment_name(number): summarize(scores, number) for number in questions}
     print_summary(summary, records, out)
@@ -115,7 +120,8 @@ def write_whom_to_ask(
     jobs: int,
 ) -> None:
     """Write the report on similar answers, and the list of students for oral checks."""
-    pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs)
+    with progress_bar(len(notebooks) + len(questions), "compared") as bar:
+        pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs, bar.update)
     write_similarity(out, pairs, troubles)
     handed_in = {number: [student for student, other in notebooks if other == number] for number in questions}
     write_oral_list(out, secret, handed_in, pairs)
@@ -152,10 +158,14 @@ def print_summary(summary: dict[str, dict[str, float]], records: list[Record], o
     click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
 
 
+def progress_bar(total: int, words: str) -> tqdm:
+    """A bar with the name of a phase; only in a terminal."""
+    return tqdm(total=total, desc=words, disable=None, file=sys.stderr)
+
+
 def grade_with_progress_bar(run: GradingRun, secret: str, processes: Processes, jobs: int) -> list[Record]:
     """Grade the class with a progress bar."""
-    total = len(run.submissions) * len(run.questions)
-    with tqdm(total=total, unit="notebook", disable=None, file=sys.stderr) as bar:
+    with progress_bar(len(run.submissions) * len(run.questions), "graded") as bar:
 
         def update(record: Record) -> None:
             bar.set_postfix_str(f"{record.student}: {record.points} of {record.possible}", refresh=False)

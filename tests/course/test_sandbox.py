@@ -78,6 +78,42 @@ def test_memory_that_no_limit_counts_and_what_sandboxes_share_are_refused():
     assert found[11:] == [None] * len(allowed)
 
 
+@needs_sandbox
+def test_nothing_says_where_the_teachers_folders_lie():
+    course = str(Path(sandbox.__file__).parents[3])
+    look = (
+        "import os, sys\n"
+        "def seen(path):\n"
+        "    try: return open(path, errors='replace').read()\n"
+        "    except OSError: return ''\n"
+        f"names = {sandbox.MOUNTS}\n"
+        "texts = {name: seen(f'/proc/{task}/{name}') for task in ('self', '1') for name in names}\n"
+        "texts |= {name: seen(f'/proc/{name}') for name in ('mounts', 'thread-self/mountinfo')}\n"
+        "found = [path for path, text in texts.items() if text.strip()]\n"
+        "for top in {*sys.path} - {''}:\n"
+        "    for root, folders, files in os.walk(top) if top.endswith('-packages') else []:\n"
+        "        folders[:] = [name for name in folders if root == top and name.endswith('.dist-info')]\n"
+        "        told = [name for name in files if name.endswith(('.pth', 'direct_url.json', 'egg-link'))"
+        " or name.startswith('__editable__')]\n"
+        f"        found += [name for name in told if {course!r} in seen(os.path.join(root, name))]\n"
+        "assert not found, found"
+    )
+    assert tried(look) == [None]
+
+
+@needs_sandbox
+def test_threads_are_there_and_other_processes_are_not():
+    threads = (
+        "import threading, time\nfrom concurrent.futures import ThreadPoolExecutor\n"
+        "with ThreadPoolExecutor(8) as pool:\n    assert sum(pool.map(abs, range(100))) == 4950"
+    )
+    bomb = "while True: threading.Thread(target=time.sleep, args=(99,), daemon=True).start()"
+    found = tried(threads, "import os; os.fork()", "import subprocess; subprocess.run(['/bin/true'])", bomb)
+    assert found[0] is None
+    assert all("PermissionError" in str(trouble) for trouble in found[1:3]), found
+    assert "can't start new thread" in found[3]
+
+
 @pytest.mark.slow
 @needs_sandbox
 def test_the_answers_are_hidden_however_the_package_is_installed(monkeypatch, tmp_path):

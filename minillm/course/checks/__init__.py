@@ -23,7 +23,6 @@ from minillm.course.learner.box import Box, Code, Fold, show
 from minillm.errors import UserError
 
 
-
 def check(id: str, answer: Any, seed: int = 0) -> Result:
     """Hold an answer against its question; shows points, what was seen and the next hint, and returns all of that.
 

@@ -10,6 +10,7 @@ import inspect
 import os
 import pkgutil
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
@@ -183,12 +184,14 @@ def watched_call(function: Any, arguments: Call, forbidden: Sequence[str]) -> An
             called.append(name)
             raise Forbidden(name)
 
-    before = sys.getprofile()
+    before, before_in_threads = sys.getprofile(), threading.getprofile()
     sys.setprofile(see)
+    threading.setprofile(see)
     try:
         value = function(*arguments)
     finally:
         sys.setprofile(before)
+        threading.setprofile(before_in_threads)  # pyright: ignore[reportArgumentType]
         if called:
             raise Forbidden(called[0])
     return value

@@ -14,7 +14,7 @@ from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
 TORCH_MB = 1500  # used before a learner's code runs, including libraries in the page cache
-MAX_PROCESSES = 32
+MAX_PROCESSES = 64  # and threads
 NO_GROUP_WARNING = "the memory limit of a notebook holds per process, not in total: no control group is available"
 _count = itertools.count()
 

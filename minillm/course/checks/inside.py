@@ -13,6 +13,7 @@ import contextlib
 import inspect
 import linecache
 import os
+import secrets
 import sys
 from collections.abc import Iterator
 from importlib import import_module
@@ -26,6 +27,8 @@ from minillm.course.checks.asking import Reply, ask, describe_error
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 NOBODY = 65534
+USERS = 0x7000_0000, 0x0FFF_FFFF  # the first id that belongs to nobody on any system, and how many there are, less one
+THREADS = 32  # of a notebook; the filter of system calls refuses other processes
 FILE_BYTES = 8_000_000  # of one file that a learner's code writes
 FILES = 256  # open at a time; data in pipes and sockets is not in the memory limit
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
@@ -39,7 +42,7 @@ def main() -> None:
     for stream in (0, 1, 2):  # discard what the learner's code prints
         os.dup2(nowhere, stream)
     torch.set_num_threads(1)
-    torch.set_num_threads = torch.set_num_interop_threads = _quiet  # starting another thread would end the process
+    torch.set_num_threads = torch.set_num_interop_threads = _quiet  # each has its own limit of time and memory to keep
     sys.path.append("")  # the working folder, where a notebook finds modules that it has written
     for name in request["preload"]:  # their import needs threads or files, which `confine` denies
         with contextlib.suppress(Exception), catch_warnings(action="ignore"):
@@ -57,7 +60,7 @@ def main() -> None:
 def confine(memory: int) -> None:
     """Drop the permissions that no answer needs, and limit this process.
 
-    Limits `memory` (bytes, in addition to what torch uses already), the number of processes and the size of files, and
+    Limits `memory` (bytes, in addition to what torch uses already), the number of threads and the size of files, and
     drops root.
     """
     import ctypes
@@ -70,9 +73,10 @@ def confine(memory: int) -> None:
     if os.geteuid() == 0:  # the limit on processes does not hold for root
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
-        os.setresuid(NOBODY, NOBODY, NOBODY)
+        user = USERS[0] + secrets.randbelow(USERS[1])  # of its own, since the kernel counts the threads of a user
+        os.setresuid(user, user, user)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)  # changing the user resets it
-    for kind, limit in (limits | {resource.RLIMIT_NPROC: 0}).items():
+    for kind, limit in (limits | {resource.RLIMIT_NPROC: THREADS}).items():
         resource.setrlimit(kind, (limit, limit))
 
 
@@ -83,7 +87,7 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """
     yield "ready", None
     module = sys.modules["__main__"] = ModuleType("__main__")  # the namespace of the notebook
-    module.__dict__.update(display=_quiet, get_ipython=_Quiet)
+    module.__dict__.update(display=_quiet, get_ipython=lambda: _Shell(module.__dict__))
     flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
     for name, source in request["statements"]:
         if source.startswith("from __future__ import annotations"):  # holds for all later cells
@@ -122,8 +126,18 @@ def _quiet(*_: Any, **__: Any) -> None:
     """Replaces functions that display something in a notebook."""
 
 
-class _Quiet:
-    """Replaces IPython's shell, which runs a notebook's `%` and `!` lines."""
+class _Shell:
+    """Replaces IPython's shell, which runs a notebook's `%` and `!` lines; only `%run` does something here."""
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self._names = names
+
+    def run_line_magic(self, magic: str, line: str, *_: Any) -> None:
+        """Run a module in the notebook's namespace."""
+        if magic == "run" and (words := line.split()):
+            name = words[-1] if words[-1].endswith(".py") else f"{words[-1]}.py"
+            with open(name, encoding="utf-8") as file:
+                exec(compile(file.read(), name, "exec", dont_inherit=True), self._names)
 
     def __getattr__(self, name: str) -> Any:
         return _quiet

@@ -35,22 +35,25 @@ ENVIRONMENT = {
     "TMPDIR": str(SCRATCH),
     "PATH": "/usr/bin:/bin",
     "MPLBACKEND": "Agg",
+    "MALLOC_ARENA_MAX": "2",  # a thread has no memory of its own, which would count although it is empty
 }
-# System calls that no answer needs: access to other processes, to keys of others, to memory that no limit counts (the
-# kernel keeps extended attributes outside of every limit), to locks and the page cache, which another sandbox shares,
-# to the news of files that others open, and new namespaces, in which all of these would be allowed again.
+MOUNTS = ("mountinfo", "mounts", "mountstats", "task/1/mountinfo", "task/1/mounts")  # in /proc/1: names of folders here
+# System calls that no answer needs: new processes, access to other processes, to keys of others, to memory that no
+# limit counts (the kernel keeps extended attributes outside of every limit), to locks and the page cache, which another
+# sandbox shares, to the news of files that others open, and new namespaces, in which all of these would be allowed.
 REFUSED = (
-    "add_key", "bpf", "cachestat", "fadvise64", "fanotify_init", "finit_module", "flock", "fsconfig", "fsetxattr",
-    "fsmount", "fsopen", "fspick", "init_module", "inotify_init", "inotify_init1", "io_uring_setup", "kcmp",
-    "kexec_load", "keyctl", "lsetxattr", "memfd_create", "memfd_secret", "mincore", "mount", "mount_setattr",
-    "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree", "perf_event_open",
-    "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev", "ptrace", "quotactl",
-    "readahead", "request_key", "semget", "setns", "setxattr", "setxattrat", "shmat", "shmget", "swapon", "umount2",
-    "unshare", "userfaultfd",
+    "add_key", "bpf", "cachestat", "fadvise64", "fanotify_init", "finit_module", "flock", "fork", "fsconfig",
+    "fsetxattr", "fsmount", "fsopen", "fspick", "init_module", "inotify_init", "inotify_init1", "io_uring_setup",
+    "kcmp", "kexec_load", "keyctl", "lsetxattr", "memfd_create", "memfd_secret", "mincore", "mount",
+    "mount_setattr", "move_mount", "mq_open", "msgget", "name_to_handle_at", "open_by_handle_at", "open_tree",
+    "perf_event_open", "pidfd_getfd", "pivot_root", "process_madvise", "process_vm_readv", "process_vm_writev",
+    "ptrace", "quotactl", "readahead", "request_key", "semget", "setns", "setxattr", "setxattrat", "shmat",
+    "shmget", "swapon", "umount2", "unshare", "userfaultfd", "vfork",
 )  # fmt: skip
 SHARING = (5, 6, 7, 36, 37, 38, 1024, 1026)  # commands of `fcntl`: locks of files, leases, and news of a folder
 AF_UNIX = 1  # the family of sockets that stay in the sandbox; AF_VSOCK, say, reaches the host of a virtual machine
 NAMESPACES = 0x7E02_0000  # the flags of `clone` that make a new namespace
+THREAD = 0x1_0000  # the flag of `clone` for a thread; without it, a new process begins
 EPERM, ENOSYS = 1, 38
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 KEYCTL_JOIN_SESSION_KEYRING = 1
@@ -125,6 +128,10 @@ def sandboxed_command(
             arguments += ["--symlink", os.readlink(path), str(path)]
     for path in _masks([*_packages(forbidden), *hidden], bound):
         arguments += ["--tmpfs", str(path)]
+    for path in _telling(tuple(bound)):
+        arguments += ["--ro-bind", "/dev/null", str(path)]
+    for name in MOUNTS:
+        arguments += ["--ro-bind", "/dev/null", f"/proc/1/{name}"]
     for source, target in MODULES.items():
         arguments += ["--ro-bind", str(HERE / source), f"{INSIDE}/minillm/course/checks/{target}"]
     arguments += ["--ro-bind", str(HERE / "inside.py"), f"{INSIDE}/inside.py"]
@@ -153,6 +160,7 @@ def system_call_filter() -> bytes:
         if NAMESPACES >> bit & 1:
             flag = pyseccomp.Arg(0, pyseccomp.MASKED_EQ, 1 << bit, 1 << bit)
             rules.add_rule(pyseccomp.ERRNO(EPERM), "clone", flag)
+    rules.add_rule(pyseccomp.ERRNO(EPERM), "clone", pyseccomp.Arg(0, pyseccomp.MASKED_EQ, THREAD, 0))
     for command in SHARING:
         rules.add_rule(pyseccomp.ERRNO(EPERM), "fcntl", pyseccomp.Arg(1, pyseccomp.EQ, command))
     rules.add_rule(pyseccomp.ERRNO(EPERM), "preadv2", pyseccomp.Arg(5, pyseccomp.NE, 0))  # RWF_NOWAIT: is it cached?
@@ -192,6 +200,18 @@ def _masks(hidden: Sequence[Path], bound: Sequence[Path]) -> list[Path]:
                 if path.is_dir() and form.is_relative_to(top):
                     masks.add(root / form.relative_to(top))
     return sorted(path for path in masks if not masks & set(path.parents))
+
+
+@cache
+def _telling(bound: tuple[Path, ...]) -> tuple[Path, ...]:
+    """The files among Python's packages that say where the course, or another one under work, lies on this machine."""
+    homes = {Path(home).resolve() for home in (*sys.path, *site.getsitepackages()) if home and Path(home).is_dir()}
+    homes = {home for home in homes if any(home.is_relative_to(root.resolve()) for root in bound)}
+    kinds = ("*.pth", "__editable__*", "*.egg-link", "*.dist-info/direct_url.json")
+    words = (str(HERE.parents[2]), "file://", "__editable__")
+    files = {path for home in homes for kind in kinds for path in home.glob(kind) if path.is_file()}
+    told = [path for path in files if any(word in path.read_text("utf-8", "replace") for word in words)]
+    return tuple(sorted(path for path in told if not any(path.is_relative_to(each) for each in _packages(()))))
 
 
 def _packages(forbidden: Iterable[str]) -> list[Path]:

@@ -53,32 +53,32 @@ def ask_notebook(
         found = collect(statements, some, command, limits, confined, _preload(statements), budget)
         return found.replies, found.troubles
 
+    used: dict[str, list[Statement]] = {}  # by question
+
+    def settle(some: Asked, replies: dict[str, list[list[Reply]]]) -> dict[str, Result]:
+        """Grade replies, and ask again where that may be better; `replies` and `used` are then those of the better."""
+        results = {}
+        for question, seed in some:
+            id = question.id
+            results[id] = grade(question, seed, replies[id])
+            if not results[id].passed and (again := _second(cells, checks, question, used[id], replies[id])):
+                second, _ = ask(again, [(question, seed)])
+                result = grade(question, seed, second[id])
+                if result.points > results[id].points:
+                    results[id], replies[id], used[id] = result, second[id], again
+        return results
+
     first = needed_statements(cells, [question.function for question, _ in asked])
+    used = {question.id: first for question, _ in asked}
     public = [(_only(question, private=False), seed) for question, seed in asked]
     replies, troubles = ask(first, public)
-    results = {question.id: grade(question, seed, replies[question.id]) for question, seed in public}
-    used = {question.id: first for question, _ in asked}
-    for question, seed in public:
-        id = question.id
-        if not results[id].passed and (again := _second(cells, checks, question, first, replies[id])):
-            second, _ = ask(again, [(question, seed)])
-            result = grade(question, seed, second[id])
-            if result.points > results[id].points:
-                results[id], replies[id], used[id] = result, second[id], again
+    results = settle(public, replies)
     hidden = [(_only(question, private=True), seed) for question, seed in asked]
-    hidden = [(question, seed) for question, seed in hidden if question.probes]
-    if not hidden:
-        return results, troubles
-    early = [pair for pair in hidden if used[pair[0].id] is first]
-    own = ask(first, early)[0] if early else {}
-    for question, seed in hidden:
-        if used[question.id] is not first:
-            own |= ask(used[question.id], [(question, seed)])[0]
-        elif not grade(question, seed, own[question.id]).passed:
-            if again := _second(cells, checks, question, first, own[question.id]):
-                second, _ = ask(again, [(question, seed)])
-                if grade(question, seed, second[question.id]).points > grade(question, seed, own[question.id]).points:
-                    own |= second
+    own: dict[str, list[list[Reply]]] = {}
+    for statements in {id(each): each for each in used.values()}.values():
+        if some := [pair for pair in hidden if pair[0].probes and used[pair[0].id] is statements]:
+            own |= ask(statements, some)[0]
+    settle([pair for pair in hidden if pair[0].id in own], own)
     for question, seed in asked:
         if question.id in own:
             of = {True: iter(own[question.id]), False: iter(replies[question.id])}
@@ -102,9 +102,9 @@ def _second(
     function = question.function
     above = _state_at_check(cells, checks.get(question.id, len(cells)), function)
     troubles = [reply.trouble for probe in replies for reply in probe if reply.trouble]
-    if any(trouble.startswith(FINAL_TROUBLES) for trouble in troubles):
-        if _last_definition(above, function) == _last_definition(cells, function):
-            return None
+    is_final = any(trouble.startswith(FINAL_TROUBLES) for trouble in troubles)
+    if is_final and _last_definition(above, function) == _last_definition(cells, function):
+        return None
     every = all_statements(above, needed_statements(above, [function]))
     same = [statement.source for statement in every] == [statement.source for statement in first]
     return None if same else every

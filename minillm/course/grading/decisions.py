@@ -88,6 +88,7 @@ def score(record: Record, deadline: Deadline, decisions: Sequence[Decision]) -> 
     decided = {}
     for question in points:
         own_last = sorted(_about(decisions, record.student, question), key=lambda decision: decision.student != "*")
+        own_last = [decision for decision in own_last if decision.student != "*" or not record.missing]
         for decision in own_last:  # a decision for one student overrides one for all
             if decision.points is not None:
                 points[question], decided[question] = decision.points, decision.why

@@ -12,22 +12,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
-from minillm.course.grading.names import NOTEBOOKS
+from minillm.course.grading.names import DOCUMENTS, NOTEBOOKS
 from minillm.errors import UserError
 
 MAX_FILES = 100_000  # per submission, which may be the whole course folder
-MAX_BYTES = 50_000_000  # per notebook, including images; `notebook.MAX_CODE` limits its code
+MAX_BYTES = 100_000_000  # per notebook, including images; `notebook.MAX_CODE` limits its code
+MODULE = ".py"
+MAX_MODULES, MAX_MODULE_BYTES = 200, 100_000  # modules that are read, in case that a notebook beside them needs them
 File: TypeAlias = tuple[
     str, bytes | str, datetime | None
 ]  # path, content or what is wrong with it, time of the last change
 
 
 def in_folder(folder: Path) -> Iterator[File]:
-    """Read the notebooks in a folder and in its zips.
+    """Read the notebooks and modules in a folder and in its zips; documents are only named.
 
     Raises `UserError` if there are too many files.
     """
-    count = 0
+    count = modules = 0
     for root, folders, files in os.walk(folder):  # does not follow links
         folders[:] = sorted(name for name in folders if not _hidden(name))
         count += len(folders) + len(files)
@@ -36,12 +38,18 @@ def in_folder(folder: Path) -> Iterator[File]:
         for name in sorted(files):
             path = Path(root, name)
             shown = path.relative_to(folder).as_posix()
-            if name.lower().endswith((*NOTEBOOKS, ".zip")) and not _hidden(name):
+            modules += name.lower().endswith(MODULE)
+            read = (*NOTEBOOKS, ".zip", *([MODULE] if modules <= MAX_MODULES else []))
+            if _hidden(name):
+                continue
+            if name.lower().endswith(read):
                 shown, data, written = read_file(path, shown)
                 if name.lower().endswith(".zip") and isinstance(data, bytes):  # Moodle puts each zip into a folder
                     yield from in_zip(io.BytesIO(data), f"{shown}/")
                 elif not name.lower().endswith(".zip"):
                     yield shown, data, written
+            elif name.lower().endswith(DOCUMENTS):
+                yield shown, "is no notebook", None
 
 
 def _hidden(name: str) -> bool:
@@ -63,7 +71,7 @@ def read_file(path: Path, shown: str) -> File:
 
 
 def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
-    """Read the notebooks in a zip and in the zips inside it.
+    """Read the notebooks and modules in a zip and in the zips inside it; documents are only named.
 
     `above` is the path of this zip, as a prefix for the paths in it; it is empty for the outermost zip.
     """
@@ -72,7 +80,7 @@ def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
             return
         raise UserError("it is not a zip file, or is incomplete; zip the folder again")
     with zipfile.ZipFile(packed) as archive:
-        members = archive.infolist()
+        members, modules = archive.infolist(), 0
         if len(members) > MAX_FILES:
             raise UserError(f"it holds more than {MAX_FILES:,} files; hand in the notebooks alone")
         for member in members:
@@ -80,12 +88,15 @@ def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
             inner = path.lower().endswith(".zip") and not above
             if any(_hidden(part) for part in path.split("/") if part != ".."):
                 continue
-            if inner or path.lower().endswith(NOTEBOOKS):
+            modules += path.lower().endswith(MODULE)
+            if inner or path.lower().endswith(NOTEBOOKS) or (path.lower().endswith(MODULE) and modules <= MAX_MODULES):
                 shown, data, written = _member(archive, member, above + path)
                 if inner and isinstance(data, bytes):
                     yield from in_zip(io.BytesIO(data), f"{shown}/")
                 elif not inner:
                     yield shown, data, written
+            elif path.lower().endswith(DOCUMENTS):
+                yield above + path, "is no notebook", None
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> File:

@@ -8,10 +8,10 @@ import hashlib
 import json
 import os
 import secrets
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -24,13 +24,12 @@ from minillm.course.checks.plain import printable
 from minillm.course.checks.question import Question, Result
 from minillm.course.checks.sandbox import plain_command, sandboxed_command
 from minillm.course.grading.attempts import ask_notebook
-from minillm.course.grading.limited import Failed, Processes, exit_after
-from minillm.course.grading.notebook import unusual_code
+from minillm.course.grading.limited import Failed, Processes, exit_after, run_all
 from minillm.course.grading.private import load_questions
-from minillm.course.grading.submissions import NO_NOTEBOOK, HandIn, Notebook, Submission, read_part
+from minillm.course.grading.submissions import Submission
+from minillm.course.grading.unusual import defined_elsewhere, unusual_code
 
 SECRET = "secret.txt"
-READING_SECONDS = 60.0  # limit for reading one submitted file or folder
 GRADING_SECONDS = 60  # limit for comparing the replies to one question
 MAX_TROUBLES = 10  # sentences about one notebook that are listed; a spreadsheet's cell holds 32,767 characters
 OLDEST = datetime(2020, 1, 1)  # of a notebook of this course
@@ -66,7 +65,7 @@ class Record:
     look: list[str] = field(default_factory=list)
     written: str | None = None  # when the notebook was saved, as ISO 8601
     seconds: float = 0.0
-    missing: bool = False  # nothing was handed in for this assignment
+    missing: bool = False  # nothing was handed in for this assignment, or nothing of it all can be read: see `troubles`
     failed: bool = False  # grading did not finish: the next run tries again
 
     @property
@@ -99,35 +98,6 @@ def seed_of(secret: str, student: str, question: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{secret}/{student}/{question}".encode()).digest()[:6], "big")
 
 
-def read_all(processes: Processes, submissions: Sequence[Submission], jobs: int) -> None:
-    """Read every submission, `jobs` at a time, in place.
-
-    A submission that cannot be read has the reason in its `trouble`.
-    """
-    parts = [(submission, part) for submission in submissions for part in submission.parts]
-    work = [lambda pair=pair: (pair[0], *_read(processes, pair[1])) for pair in parts]
-    for submission, notebooks, trouble in run_all(work, jobs, processes):
-        submission.add(notebooks)
-        submission.trouble = trouble or submission.trouble
-    for submission in submissions:
-        if submission.notebooks and submission.trouble and NO_NOTEBOOK not in submission.trouble:
-            submission.look.append(submission.trouble)  # the readable notebooks are still graded
-
-
-def _read(processes: Processes, part: HandIn) -> tuple[list[Notebook], str | None]:
-    if part.trouble:
-        return [], part.trouble
-    try:
-        notebooks = processes.call(_read_as_json, part, seconds=READING_SECONDS)
-    except Failed as reason:
-        return [], f"{printable(part.path.name)} cannot be read: {reason}"
-    return [Notebook(**fields | {"cells": tuple(map(tuple, fields["cells"]))}) for fields in notebooks], None
-
-
-def _read_as_json(part: HandIn) -> list[dict[str, Any]]:
-    return [asdict(notebook) for notebook in read_part(part)]
-
-
 def grade(
     run: GradingRun, secret: str, processes: Processes, jobs: int, on_record: Callable[[Record], None] = lambda _: None
 ) -> list[Record]:
@@ -154,32 +124,15 @@ def grade(
     return sorted(records, key=lambda record: (record.assignment, record.student))
 
 
-def run_all(work: Sequence[Callable[[], Any]], jobs: int, processes: Processes) -> Iterable[Any]:
-    """Call functions in `jobs` threads and yield each result when it is ready.
-
-    An exception, such as that of Ctrl-C, stops all of them.
-    """
-    with ThreadPoolExecutor(jobs) as pool:
-        running: set[Future] = {pool.submit(function) for function in work}
-        try:
-            while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                for job in finished:
-                    yield job.result()
-        except BaseException:
-            processes.stop()
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
 def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submission: Submission, number: str) -> Record:
     """Grade one notebook and save its record, which also holds every problem."""
     began = time.monotonic()
     student, notebook = submission.student, submission.of(number)
     record = Record(student, number, _key(run, secret, submission, number), [], look=list(submission.look))
     record.results = [_empty_result(question) for question in run.questions[number]]
-    if notebook is None:
+    if notebook is None or notebook.unknown:
         record.missing = True
+        record.troubles += [notebook.trouble] if notebook and notebook.trouble else []
     else:
         record.written = notebook.written
         record.look += _strange_date(notebook.written)
@@ -194,6 +147,9 @@ def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submissi
                 record.results = outcome["results"]
                 record.troubles += outcome["troubles"]
                 record.look += outcome["look"]
+                if newer := _newer_python(notebook.python, record.troubles):
+                    record.troubles.append(newer)
+                    record.look.append(newer)
             except Failed as reason:
                 record.failed = True
                 record.troubles.append(f"it could not be graded: grading it {reason}; the next run tries again")
@@ -231,6 +187,7 @@ def _run_and_grade(
     with memory_group(None if unsafe else control_groups(), limits.memory_mb) as before:
         command = plain_command() if unsafe else sandboxed_command(forbidden, hidden, before)
         graded, troubles = ask_notebook(cells, checks, asked, command, limits, not unsafe, grade_question)
+    look += defined_elsewhere(cells, [question.function for question, _ in asked if graded[question.id].points])
     for question, _ in asked:
         result = graded[question.id]
         private = [probe.name for probe in question.probes if probe.private]
@@ -241,6 +198,21 @@ def _run_and_grade(
         "troubles": _first([f"{statement} {trouble}" for statement, trouble in troubles.items()]),
         "look": _first(list(dict.fromkeys(look))),
     }
+
+
+def _newer_python(python: str | None, troubles: Sequence[str]) -> str | None:
+    """A sentence if the syntax of a notebook may be newer than the Python that grades it.
+
+    >>> _newer_python("3.99", ["cell 1 raised SyntaxError: invalid syntax"])[:40]
+    'the notebook was written with Python 3.9'
+    """
+    ours = sys.version_info
+    if python is None or int(python.split(".")[1]) <= ours.minor or not any("SyntaxError" in each for each in troubles):
+        return None
+    return (
+        f"the notebook was written with Python {python} and graded with {ours.major}.{ours.minor}, "
+        "which may not know its syntax"
+    )
 
 
 def _first(sentences: list[str]) -> list[str]:
@@ -269,7 +241,7 @@ def _empty_result(question: Question) -> dict[str, Any]:
 def _key(run: GradingRun, secret: str, submission: Submission, number: str) -> str:
     """A hash of everything that a record depends on."""
     notebook = submission.of(number)
-    depends = notebook and (notebook.cells, notebook.checks, notebook.trouble, notebook.note)
+    depends = notebook and (notebook.cells, notebook.checks, notebook.trouble, notebook.note, notebook.python)
     parts = [depends, submission.look, number, secret, run.checks, run.limits, run.unsafe]
     return hashlib.sha256(repr(parts).encode("utf-8", "surrogatepass")).hexdigest()
 

@@ -21,8 +21,8 @@ from typing import Any
 
 from minillm.course.checks.question import Question
 from minillm.course.grading.decisions import Deadline, Score
-from minillm.course.grading.grade import run_all, write
-from minillm.course.grading.limited import Failed, Processes
+from minillm.course.grading.grade import write
+from minillm.course.grading.limited import Failed, Processes, run_all
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.notebook import definition
 from minillm.course.grading.submissions import Notebook

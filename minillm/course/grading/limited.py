@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from multiprocessing.connection import Connection
 from typing import Any, NoReturn
 
@@ -95,6 +96,24 @@ class Processes:
         if "failed" in answer:
             raise Failed(answer["failed"])
         return answer["value"]
+
+
+def run_all(work: Sequence[Callable[[], Any]], jobs: int, processes: Processes) -> Iterable[Any]:
+    """Call functions in `jobs` threads and yield each result when it is ready.
+
+    An exception, such as that of Ctrl-C, stops all of them.
+    """
+    with ThreadPoolExecutor(jobs) as pool:
+        running: set[Future] = {pool.submit(function) for function in work}
+        try:
+            while running:
+                finished, running = wait(running, return_when=FIRST_COMPLETED)
+                for job in finished:
+                    yield job.result()
+        except BaseException:
+            processes.stop()
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _end(process: Any) -> None:

@@ -16,7 +16,7 @@ from minillm.course.checks.outside import Statement
 from minillm.course.grading.notebook import own_nodes, parsed, python_of
 
 DEFINES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
-EVERYTHING = "*"  # the name that `import *` binds
+EVERYTHING = "*"  # the name that `import *` and `%run` bind; "a.py" is the name that a cell binds that writes it
 
 
 @dataclass
@@ -161,6 +161,16 @@ def _note(piece: Piece, node: ast.AST) -> None:
         node.module == "__future__" or any(alias.name == EVERYTHING for alias in node.names)
     ):
         piece.binds.add(EVERYTHING)  # affects every later statement
+    if isinstance(node, ast.Import | ast.ImportFrom):  # perhaps of a module that another cell writes
+        modules = [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
+        piece.uses.update(f"{module.split('.')[0]}.py" for module in modules)
+    if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
+        piece.binds.add(node.value.rsplit("/", 1)[-1])  # perhaps it writes that module
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run_line_magic":
+        magic, line, *_ = [*(str(getattr(word, "value", "")) for word in node.args), "", ""]
+        if magic == "run" and line.split():
+            piece.binds.add(EVERYTHING)
+            piece.uses.add(f"{line.split()[-1].rsplit('/', 1)[-1].removesuffix('.py')}.py")
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         piece.changes.add(_root(node))
     if isinstance(node, ast.Expr):

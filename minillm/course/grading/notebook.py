@@ -1,4 +1,4 @@
-"""Read the code of a student's notebook, and list unusual code for the teacher.
+"""Read the code of a student's notebook.
 
 Metadata is ignored, since it cannot be trusted: an answer is the last value bound to the question's function name.
 """
@@ -19,10 +19,8 @@ MAX_CODE = 1_000_000  # characters
 MAGIC, MAX_MAGICS = re.compile(r"(?m)^[ \t]*[%!?]|\?$"), 100  # lines of a cell that only IPython can read
 # Cell magics whose cell is Python in the notebook's own namespace; cells with other magics are in another language.
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit"}
-# Ways around the check for forbidden calls, or into the process that runs it; no answer needs them.
-UNUSUAL = {"setprofile", "settrace", "ctypes", "_getframe", "gc", "inspect", "subprocess", "socket", "__subclasses__"}
-UNUSUAL |= {"__globals__", "__main__", "fork", "_exit", "__eq__", "ops", "_C", "exec", "eval", "getattr", "tb_frame"}
-UNUSUAL |= {"f_back", "execve", "__import__", "importlib", "__traceback__", "__builtins__", "jit"}
+WRITE = re.compile(r"\s*%%writefile[ \t]+(?P<append>-a[ \t]+)?(?P<path>\S+)[^\n]*\n?")  # a cell that is a file
+RUN = re.compile(r"(?m)^[ \t]*%run[ \t]+(?:-\w+[ \t]+)*(?P<path>\S+)")
 
 
 def read_code(data: bytes) -> tuple[list[tuple[str, str]], dict[str, int]]:
@@ -44,7 +42,7 @@ def read_code(data: bytes) -> tuple[list[tuple[str, str]], dict[str, int]]:
 def _sources(data: bytes) -> list[str]:
     """The source of each code cell, in any notebook format since 2013 (3 and 4)."""
     try:
-        notebook = json.loads(data)
+        notebook = _from_json(data)
     except (ValueError, RecursionError):
         raise UserError("is not a notebook: its JSON is broken") from None
     notebook = notebook if isinstance(notebook, dict) else {}
@@ -63,9 +61,17 @@ def _sources(data: bytes) -> list[str]:
     return sources
 
 
+def _from_json(data: bytes) -> Any:
+    """Parse UTF-8, 16 or 32, or else what an editor on Windows may have made of it."""
+    try:
+        return json.loads(data)
+    except UnicodeDecodeError:
+        return json.loads(data.decode("cp1252", "replace"))
+
+
 def _text(source: Any) -> str:
-    """The source of a cell, from a string or a list of lines, with "\n" line ends."""
-    lines = source if isinstance(source, list) else [source]
+    """The source of a cell, from a string, a list of lines or nothing, with "\n" line ends."""
+    lines = source if isinstance(source, list) else [source or ""]
     if not all(isinstance(line, str) for line in lines):
         raise UserError("is not a notebook: the text of a cell is not text")
     return re.sub("\r+\n?", "\n", "".join(lines))
@@ -84,9 +90,10 @@ def python_of(source: str) -> str:
     >>> python_of("%time x = 1\nlen?")
     "x = 1\nget_ipython().run_line_magic('pinfo', 'len')\n"
     """
+    if write := WRITE.match(source):  # the notebook may import that file
+        mode = "a" if write["append"] else "w"
+        return f"open({write['path']!r}, {mode!r}).write({source[write.end() :]!r})"
     while magic := re.match(r"\s*+%%(\w+)([^\n]*)\n?", source):
-        if magic[1] == "writefile" and (path := magic[2].split()):  # the notebook may import that file
-            return f"open({path[-1]!r}, 'w').write({source[magic.end() :]!r})"
         if magic[1] not in PYTHON_MAGICS:
             return ""
         source = "\n" * magic[0].count("\n") + source[magic.end() :]  # keep the line numbers
@@ -102,6 +109,15 @@ def python_of(source: str) -> str:
             return TransformerManager().transform_cell(source)
     except Exception:  # a cell may hold anything; a syntax error is reported if an answer needs the cell
         return source
+
+
+def flat(cells: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The cells, with the code of the modules that they write in place of a string.
+
+    >>> flat([("cell 1", "%%writefile own.py\\ndef f(): ..."), ("cell 2", "x = 1")])
+    [('cell 1', 'def f(): ...'), ('cell 2', 'x = 1')]
+    """
+    return [(title, source[write.end() :] if (write := WRITE.match(source)) else source) for title, source in cells]
 
 
 def _is_python(source: str) -> bool:
@@ -163,38 +179,3 @@ def _is_stub(body: list[ast.stmt]) -> bool:
     dots = any(isinstance(node, ast.Expr) and ast.unparse(node) == "..." for node in body)
     raises = len(rest) == 1 and isinstance(rest[0], ast.Raise) and "NotImplementedError" in ast.dump(rest[0])
     return raises or (dots and not rest)
-
-
-def unusual_code(cells: Sequence[tuple[str, str]], forbidden: Sequence[str]) -> list[str]:
-    """List mentions of names that no answer needs, one sentence each.
-
-    They are for a person to review and do not change points. `forbidden` holds import names, such as
-    "torch.nn.functional.softmax". A name that the notebook defines itself does not count.
-
-    >>> unusual_code([("cell 2", "import ctypes"), ("cell 3", "x = 1")], [])
-    ['cell 2 mentions ctypes']
-    """
-    last = {name.rsplit(".", 1)[-1] for name in forbidden} - {"minillm"}
-    own = {node.name for _, source in cells for node in ast.walk(parsed(source)) if isinstance(node, ast.FunctionDef)}
-    mentions = []
-    for title, source in cells:
-        names = set(re.findall(r"\w+", " ".join(_mentioned(source))))
-        mentions += [f"{title} mentions {name}" for name in sorted(names & (UNUSUAL | (last - own)))]
-    return mentions
-
-
-def _mentioned(source: str) -> list[str]:
-    """All names, attributes, imports and strings without spaces in a cell."""
-    texts = []
-    for node in ast.walk(parsed(source)):
-        if isinstance(node, ast.Name):
-            texts.append(node.id)
-        elif isinstance(node, ast.Attribute):
-            texts.append(node.attr)
-        elif isinstance(node, ast.FunctionDef):
-            texts.append(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            texts += [getattr(node, "module", None) or "", *(alias.name for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and " " not in node.value:
-            texts.append(node.value)
-    return texts

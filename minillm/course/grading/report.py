@@ -16,6 +16,7 @@ from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
 from minillm.course.grading.gradebook import offline
 from minillm.course.grading.names import assignment_name
+from minillm.course.grading.submissions import NO_NOTEBOOK
 
 TEMPLATE = Path(__file__).with_name("similarity.html.jinja")
 SIMILAR = ("assignment", "first", "second", "question", "characters", "share", "group")
@@ -57,7 +58,10 @@ GRADES = ("student", "assignment", "points", "possible", "days_late", "final", "
 def _grade(score: Score) -> list[Any]:
     record = score.record
     points = sum(score.points.values())
-    reason = "not handed in" if record.missing else "; ".join(record.troubles)
+    reason = "; ".join(record.troubles)
+    if record.missing:
+        word = "not handed in" if not reason or reason.startswith(NO_NOTEBOOK) else "unreadable"
+        reason = f"{word}: {reason}" if reason else word
     look = "; ".join(record.look)
     final = round(score.final, 2)
     return [record.student, record.assignment, f"{points:g}", record.possible, score.days_late, final, reason, look]

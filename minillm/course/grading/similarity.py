@@ -10,7 +10,7 @@ questions is rarer. The report ranks; it decides nothing.
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any
@@ -18,10 +18,9 @@ from typing import Any
 import numpy as np
 
 from minillm.course.checks.question import Question
-from minillm.course.grading.grade import run_all
-from minillm.course.grading.limited import Failed, Processes
+from minillm.course.grading.limited import Failed, Processes, run_all
 from minillm.course.grading.needed import needed_statements
-from minillm.course.grading.notebook import begun
+from minillm.course.grading.notebook import begun, flat
 from minillm.course.grading.submissions import Notebook
 from minillm.course.grading.tidying import tidy
 
@@ -35,6 +34,7 @@ RUN = 120
 MOST_PAIRS = 50  # in the report
 MOST_CHARACTERS = 20_000  # of an answer; the rest is not compared
 SECONDS = 300.0  # limit for comparing an assignment's answers
+READING_SECONDS = 60.0  # limit for finding the answers of a notebook
 Normalized = tuple[str, str, list[list[int]]]  # code, normalized code, and where characters of the first were removed
 
 
@@ -206,11 +206,13 @@ def compare_class(
     public: Mapping[str, Sequence[str]],
     processes: Processes,
     jobs: int,
+    on_compared: Callable[[], Any] = lambda: None,
 ) -> tuple[list[Pair], list[str]]:
     """The pairs of all assignments, and a sentence for each notebook or assignment that could not be compared.
 
     `notebooks` holds the submitted ones by student and assignment number, `public` the code of the exercise and of its
     solution. Students' code is only read, in processes with limits; one that is too much for them costs only itself.
+    `on_compared` is called for each notebook that is read, and for each assignment.
     """
     work = [
         lambda key=key, notebook=notebook: (key, *_read(processes, notebook, questions[key[1]]))
@@ -220,10 +222,12 @@ def compare_class(
     asked: dict[str, dict[str, dict[str, Normalized]]] = {number: {} for number in questions}
     pairs, troubles = [], []
     for (student, number), answers, trouble in run_all(work, jobs, processes):
+        on_compared()
         troubles += [f"{student}, {number}: not compared, since reading it {trouble}"] if trouble else []
         for question, answer in answers.items():
             asked[number].setdefault(question, {})[student] = answer
     for number, answers in asked.items():
+        on_compared()
         known = [normalize(form) for code in public.get(number, ()) for form in (code, tidy(code))]
         try:
             pairs += [_pair(number, *found) for found in processes.call(_pairs, answers, known, seconds=SECONDS)]
@@ -237,7 +241,7 @@ def _read(
 ) -> tuple[dict[str, Normalized], str | None]:
     functions = {question.id: question.function for question in asked}
     try:
-        found = processes.call(_normalized, notebook.cells, functions, seconds=SECONDS)
+        found = processes.call(_normalized, notebook.cells, functions, seconds=READING_SECONDS)
     except Failed as reason:
         return {}, str(reason)
     return {question: tuple(answer) for question, answer in found.items()}, None
@@ -245,6 +249,7 @@ def _read(
 
 def _normalized(cells: Sequence[tuple[str, str]], functions: Mapping[str, str]) -> dict[str, Normalized]:
     """The answers that are begun, by question."""
+    cells = flat(cells)
     return {
         question: normalize(answer_of(cells, function))
         for question, function in functions.items()

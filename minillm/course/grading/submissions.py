@@ -5,6 +5,7 @@ regular files, up to a limit. So links to another student's notebook, paths that
 harm.
 """
 
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from minillm.course.checks import questions
 from minillm.course.checks.plain import printable
 from minillm.course.contents import ASSIGNMENTS
-from minillm.course.grading.files import in_folder, in_zip, read_file
+from minillm.course.grading.files import MAX_MODULE_BYTES, MAX_MODULES, MODULE, in_folder, in_zip, read_file
 from minillm.course.grading.names import (
     ARCHIVES,
     DOCUMENTS,
@@ -33,9 +34,10 @@ from minillm.course.grading.notebook import begun, definition, read_code
 from minillm.errors import UserError
 
 MAX_NOTEBOOKS = 300  # that could be an assignment, per submission
-MAX_TOTAL_BYTES = 200_000_000  # of all notebooks of a submission
+MAX_TOTAL_BYTES = 300_000_000  # of all notebooks of a submission
 MAX_SHOWN = 200  # characters of a path in a message
 LESSONS, NOT_STUDENTS = "notebooks", {"solutions", "src"}  # folders of the course in which students do not work
+PYTHON = re.compile(rb'"version"\s*:\s*"(3\.\d+)[.\w]*"')  # in a notebook's `language_info`
 NO_NOTEBOOK = "it holds no notebook of an assignment"
 
 
@@ -52,6 +54,8 @@ class Notebook:
     trouble: str | None = None
     note: str | None = None  # for the student: why this notebook was chosen among several
     entry: str = ""  # the name of the folder, zip or file that holds it, in the folder of submissions
+    python: str | None = None  # the version of Python that wrote it, such as "3.12"
+    unknown: bool = False  # nothing of the submission can be read, so nobody knows whether this assignment is in it
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Submission:
         If nothing of the submission can be read, the notebook has only a `trouble`.
         """
         if self.trouble and not self.notebooks:
-            return Notebook(number, "", trouble=self.trouble)
+            return Notebook(number, "", trouble=self.trouble, unknown=True)
         return self.notebooks.get(number)
 
     def add(self, notebooks: Iterable[Notebook]) -> None:
@@ -180,8 +184,17 @@ def read_part(part: HandIn) -> list[Notebook]:
         files = iter([read_file(part.path, part.owner.file or part.path.name)])
     notebooks: list[Notebook] = []
     others: list[str] = []
-    total_bytes = 0
+    modules: dict[str, dict[str, str]] = {}  # by folder and name
+    folders: dict[str, str] = {}  # by the path of a notebook
+    n_modules = total_bytes = 0
     for shown, data, written in files:
+        folder, _, name = shown.replace("\\", "/").rpartition("/")
+        if name.lower().endswith(MODULE):
+            n_modules += 1
+            if isinstance(data, bytes) and len(data) <= MAX_MODULE_BYTES and n_modules <= MAX_MODULES:
+                modules.setdefault(folder, {})[name] = data.decode("utf-8", "replace")
+            others.append(printable(shown, MAX_SHOWN))
+            continue
         total_bytes += len(data) if isinstance(data, bytes) else 0
         if total_bytes > MAX_TOTAL_BYTES:
             raise UserError(f"its notebooks have more than {MAX_TOTAL_BYTES // 10**6} MB together; clear their outputs")
@@ -190,12 +203,27 @@ def read_part(part: HandIn) -> list[Notebook]:
             others.append(printable(shown, MAX_SHOWN))
             continue
         notebooks.append(replace(notebook, entry=part.path.name))
+        folders[notebook.path] = folder
         if len(notebooks) > MAX_NOTEBOOKS:
             raise UserError(f"it holds more than {MAX_NOTEBOOKS} notebooks of assignments; hand in one of each")
     if not notebooks:
         seen = f" (only {', '.join(others[:3])})" if others else ""
         raise UserError(f"{NO_NOTEBOOK}{seen}; name it like {assignment_name('04')}.ipynb")
-    return choose(notebooks)
+    return [_with_modules(notebook, modules.get(folders[notebook.path], {})) for notebook in choose(notebooks)]
+
+
+def _with_modules(notebook: Notebook, modules: dict[str, str]) -> Notebook:
+    """A notebook with the modules beside it that it imports, each as a first cell that writes it."""
+    code, used = "\n".join(source for _, source in notebook.cells), {}
+    for _ in modules:  # one may import another
+        for name, source in modules.items():
+            module = re.escape(name.removesuffix(MODULE))
+            if name not in used and re.search(rf"(?m)^[ \t]*(?:import|from|%run)\b[^\n]*\b{module}\b", code):
+                used[name] = source
+                code += f"\n{source}"
+    cells = tuple((name, f"%%writefile {name}\n{source}") for name, source in used.items())
+    checks = {id: place + len(cells) for id, place in notebook.checks.items()}
+    return replace(notebook, cells=(*cells, *notebook.cells), checks=checks)
 
 
 def choose(notebooks: Iterable[Notebook]) -> list[Notebook]:
@@ -257,7 +285,9 @@ def _notebook(shown: str, data: bytes | str, written: datetime | None) -> Notebo
     if trouble:
         return Notebook(number, shown, trouble=f"{shown} {trouble}")
     n_begun = sum(begun(cells, question.function) for question in questions(number))
-    return Notebook(number, shown, tuple(cells), checks, n_begun, written and written.isoformat())
+    version = PYTHON.search(data, max(0, data.rfind(b'"language_info"'))) if isinstance(data, bytes) else None
+    python = version[1].decode() if version else None
+    return Notebook(number, shown, tuple(cells), checks, n_begun, written and written.isoformat(), python=python)
 
 
 def _by_content(cells: list[tuple[str, str]]) -> str | None:

@@ -18,8 +18,9 @@ from minillm.course.grading.files import MAX_BYTES
 from minillm.course.grading.names import MAX_BYTES as MAX_NAME_BYTES
 from minillm.course.grading.names import NAME as STUDENT
 from minillm.course.grading.names import bare_number_of, number_of, safe_name
-from minillm.course.grading.notebook import begun, definition, read_code, unusual_code
+from minillm.course.grading.notebook import begun, definition, read_code
 from minillm.course.grading.submissions import list_submissions, read_part
+from minillm.course.grading.unusual import unusual_code
 
 NAME = "04_attention.ipynb"
 ANSWERS = [question.function for question in questions("04")]
@@ -184,14 +185,14 @@ def damaged(data):
     ("data", "trouble"),
     [
         (b"no zip", "it is not a zip file, or is incomplete"),
-        (zipped({NAME: bytes(MAX_BYTES + 1)}), f"{NAME} has more than 50 MB"),
+        (zipped({NAME: bytes(MAX_BYTES + 1)}), f"{NAME} has more than 100 MB"),
         (link_in_a_zip(), f"{NAME} is a link"),
         (zipped({NAME: bytes(1000)}, zipfile.ZIP_BZIP2), f"{NAME} is compressed in an unusual way"),
         (zipped({NAME: b"x" * 1000})[:-30], "it is not a zip file, or is incomplete"),
         (damaged(zipped({NAME: b"x" * 1000})), f"{NAME} is damaged or encrypted (error: Error -3 while"),
         (
             zipped({f"04_attention ({n}).ipynb": bytes(MAX_BYTES) for n in range(5)}),
-            "its notebooks have more than 200",
+            "its notebooks have more than 300",
         ),
         (zipped({f"{n}/{NAME}": b"{}" for n in range(301)}), "it holds more than 300 notebooks"),
         (zipped({"a.txt": b""}), "it holds no notebook of an assignment; name it like"),
@@ -393,13 +394,13 @@ def test_older_notebooks_and_other_line_ends_are_read():
         (b"{", "its JSON is broken"),
         (b"[" * 100_000, "its JSON is broken"),
         (b"\xff", "its JSON is broken"),
+        (b"\xff" * 9, "its JSON is broken"),
         (b"[]", "it has no cells"),
         (b'{"cells": 3}', "it has no cells"),
         (b'{"worksheets": 3}', "format 3 or later"),
         (notebook(*["x"] * 1001), "more than 1,000 cells"),
         (notebook("x" * 1_000_001), "more than 1,000,000 characters"),
         (b'{"cells": [{"cell_type": "code", "source": 3}]}', "the text of a cell is not text"),
-        (b'{"cells": [{"cell_type": "code"}]}', "the text of a cell is not text"),
         (b'{"cells": [{"cell_type": "code", "source": ["a", 3]}]}', "the text of a cell is not text"),
     ],
 )
@@ -449,17 +450,3 @@ def test_the_last_definition_of_a_name_counts():
     found = definition("def f(): return 1\nf = 2", "f")
     assert found.lineno == 2
     assert definition("async = (", "f") is None
-
-
-def test_what_no_answer_needs_is_shown_to_a_person():
-    cells = [
-        ("code cell 1", "import torch\nfrom ctypes import cdll"),
-        ("code cell 2", "def softmax(x): return x.softmax(-1)\nsoftmax(1)"),
-        ("code cell 3", "getattr(torch.nn.functional, 'scaled_dot_product_attention')"),
-    ]
-    forbidden = ["minillm", "torch.softmax", "torch.nn.functional.scaled_dot_product_attention"]
-    assert unusual_code(cells, forbidden) == [
-        "code cell 1 mentions ctypes",
-        "code cell 3 mentions getattr",
-        "code cell 3 mentions scaled_dot_product_attention",
-    ]
