@@ -20,6 +20,7 @@ from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading.archives import write_archives
 from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
+from minillm.course.grading.feedback import NOT_WRITTEN, write_feedback
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
@@ -51,7 +52,7 @@ def grade_submissions(
 ) -> None:
     """Grade a class; the parameters are the options of `minillm grade`."""
     # imported late, since nbgrader may be missing
-    from minillm.course.grading.gradebook import write_feedback, write_gradebook
+    from minillm.course.grading.gradebook import write_gradebook
 
     if unknown := [number for number in numbers if number not in ASSIGNMENTS]:
         raise UserError(f"there is no assignment {unknown[0]!r}; choose from {', '.join(ASSIGNMENTS)}")
@@ -106,9 +107,13 @@ def grade_submissions(
 
 
 def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str]) -> dict[tuple[str, str], Notebook]:
-    """The submitted notebooks by student and assignment number."""
-    pairs = product(submissions, numbers)
-    return {(sub.student, number): notebook for sub, number in pairs if (notebook := sub.of(number))}
+    """The submitted notebooks by student and assignment number.
+
+    A submission of which nothing can be read is one only where there is a single assignment that it can be.
+    """
+    numbers = list(numbers)
+    pairs = ((sub, number, sub.of(number)) for sub, number in product(submissions, numbers))
+    return {(sub.student, n): book for sub, n, book in pairs if book and (len(numbers) == 1 or not book.unknown)}
 
 
 def write_whom_to_ask(
@@ -123,7 +128,8 @@ def write_whom_to_ask(
     with progress_bar(len(notebooks) + len(questions), "compared") as bar:
         pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs, bar.update)
     write_similarity(out, pairs, troubles)
-    handed_in = {number: [student for student, other in notebooks if other == number] for number in questions}
+    readable = [pair for pair, notebook in notebooks.items() if not notebook.unknown]
+    handed_in = {number: [student for student, other in readable if other == number] for number in questions}
     write_oral_list(out, secret, handed_in, pairs)
 
 
@@ -153,6 +159,8 @@ def print_summary(summary: dict[str, dict[str, float]], records: list[Record], o
             click.echo("  {late} late, which cost {lost_by_lateness:g} points in all".format(**numbers_of))
         if numbers_of["with_troubles"]:
             click.echo("  {with_troubles} with trouble: see the column `reason`".format(**numbers_of))
+    if empty := sorted({record.student for record in records if record.missing and record.troubles}):
+        click.echo(f"  {len(empty)} empty or unreadable, which count as not handed in: {', '.join(empty)}")
     for (question, sentence), count in most_common_mistakes(records):
         click.echo(f"  {count} x {question}: {sentence}")
     click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
@@ -201,7 +209,8 @@ def summarize(scores: list[Score], number: str) -> dict[str, float]:
 
 def most_common_mistakes(records: list[Record], n: int = 3) -> list[tuple[tuple[str, str], int]]:
     """The `n` most common failures: (question, sentence) and the number of students."""
-    failed = (result for record in records for result in record.results if result["failure"])
+    results = (result for record in records for result in record.results if result["failure"])
+    failed = (result for result in results if not result["failure"]["sentence"].endswith(NOT_WRITTEN))
     return Counter((result["question"], result["failure"]["sentence"]) for result in failed).most_common(n)
 
 

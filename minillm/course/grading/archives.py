@@ -17,7 +17,7 @@ import regex
 
 from minillm.course.checks.plain import printable
 from minillm.course.grading.decisions import Score
-from minillm.course.grading.gradebook import page_path
+from minillm.course.grading.feedback import page_path
 from minillm.course.grading.names import CANVAS, assignment_name
 from minillm.course.grading.submissions import HandIn, Submission
 
@@ -63,7 +63,7 @@ def write_archives(out: Path, scores: Sequence[Score], submissions: Sequence[Sub
     Returns sentences for the teacher: what was written, and whose pages are in no archive.
     """
     by_student = {submission.student: submission for submission in submissions}
-    left = [score for score in scores if not score.record.missing and page_path(out, score).is_file()]
+    left = [score for score in scores if _has_page(out, score)]
     said: list[str] = []
     for platform, place_of in PLATFORMS.items():
         pages = _pages(left, by_student, place_of)
@@ -81,6 +81,11 @@ def write_archives(out: Path, scores: Sequence[Score], submissions: Sequence[Sub
         more = f" and {len(students) - MAX_SHOWN} more" if len(students) > MAX_SHOWN else ""
         said.append(f"Pages in no archive, since a submission's name does not say where they belong: {names}{more}")
     return said
+
+
+def _has_page(out: Path, score: Score) -> bool:
+    handed_in = not score.record.missing or bool(score.record.troubles)  # otherwise it is one of an earlier run
+    return handed_in and page_path(out, score).is_file()
 
 
 def _pages(

@@ -9,12 +9,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import jinja2
-
 from minillm.course.grading import similarity
 from minillm.course.grading.decisions import Score
+from minillm.course.grading.feedback import render
 from minillm.course.grading.grade import write
-from minillm.course.grading.gradebook import offline
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.submissions import NO_NOTEBOOK
 
@@ -60,7 +58,7 @@ def _grade(score: Score) -> list[Any]:
     points = sum(score.points.values())
     reason = "; ".join(record.troubles)
     if record.missing:
-        word = "not handed in" if not reason or reason.startswith(NO_NOTEBOOK) else "unreadable"
+        word = "not handed in" if not reason or NO_NOTEBOOK in reason else "unreadable"
         reason = f"{word}: {reason}" if reason else word
     look = "; ".join(record.look)
     final = round(score.final, 2)
@@ -79,10 +77,8 @@ def _question(score: Score, result: dict[str, Any]) -> list[Any]:
 
 def write_similarity(out: Path, pairs: Sequence[similarity.Pair], troubles: Sequence[str]) -> None:
     """Write similarity.html and similarity.csv into `out`."""
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
-    page = template.render(pairs=pairs, troubles=troubles, name=assignment_name, settings=similarity)
-    write(out / "similarity.html", offline(page.encode("utf-8", "replace").decode("utf-8")))
+    page = render(TEMPLATE, pairs=pairs, troubles=troubles, name=assignment_name, settings=similarity)
+    write(out / "similarity.html", page)
     rows = (
         (
             *(pair.number, pair.first, pair.second, match.question, match.characters),

@@ -7,8 +7,8 @@ import pytest
 
 from minillm.course.grading.archives import PLATFORMS, write_archives
 from minillm.course.grading.decisions import Score
+from minillm.course.grading.feedback import page_path
 from minillm.course.grading.grade import Record
-from minillm.course.grading.gradebook import page_path
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.submissions import list_submissions
 from tests.course.grading.test_submissions import NAME, answered, put, read, zipped

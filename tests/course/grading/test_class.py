@@ -120,8 +120,8 @@ def test_everybody_gets_what_the_answers_are_worth_and_nobody_anything_else(tmp_
     assert handed_in <= told
     assert all(expected[student].reason for student, _ in told - handed_in)
     for path, page in pages.items():
-        got = float(sum(expected[path.parts[-3]].points.get(path.parts[-2].split("_")[0], ())))
-        assert f"(Score: {got} / " in page
+        got = sum(expected[path.parts[-3]].points.get(path.parts[-2].split("_")[0], ()))
+        assert f": {got} of " in page.split("<h1>")[1].split("</h1>")[0]
         assert not re.search(r"<(script|link|img|iframe)[^>]*(src|href)=.?https?:", page)
     similar = (out / "similarity.html").read_text(encoding="utf-8")
     assert "the answers are not compared" not in similar
@@ -165,14 +165,14 @@ def test_a_page_goes_back_as_it_was_written_and_to_nobody_else(tmp_path):
     said = graded(folder, out, "--unsafe")
     assert f"The pages to upload to Moodle (1): {out / 'moodle_feedback.zip'}" in said
     for file, student, path, score in (
-        ("moodle_feedback.zip", "Ann Lee_77", f"Ann Lee_77_assignsubmission_file_/{NAME}.html", "10.0"),
-        ("canvas_feedback.zip", "roebob", f"roebob_123_456_{NAME}.html", "0.0"),
+        ("moodle_feedback.zip", "Ann Lee_77", f"Ann Lee_77_assignsubmission_file_/{NAME}.html", "10"),
+        ("canvas_feedback.zip", "roebob", f"roebob_123_456_{NAME}.html", "0"),
     ):
         with zipfile.ZipFile(out / file) as archive:
             assert archive.namelist() == [path]
             page = archive.read(path)
         assert page == (out / "feedback" / student / NAME / f"{NAME}.html").read_bytes()
-        assert f"(Score: {score} / ".encode() in page
+        assert f"<h1>{NAME}: {score} of 10 points</h1>".encode() in page
 
 
 def finals(out):
