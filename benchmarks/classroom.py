@@ -44,6 +44,7 @@ class Student:
     reason: str | None = None  # part of the reason in the table
     look: str | None = None  # part of the note to the teacher
     called: str | None = None  # the student's name in the tables, if not the kind
+    unreadable: bool = False  # nothing of it can be read, so it counts for no assignment
 
 
 @dataclass
@@ -143,6 +144,26 @@ def _blank_lines(folder: Path, name: str, data: bytes) -> None:
     _file(folder, name, json.dumps(content).encode())
 
 
+# --- more ways ---
+
+
+def _with_module(folder: Path, name: str, data: bytes) -> None:
+    _file(folder, name, data)
+    (folder / name / "own.py").write_text(OWN, encoding="utf-8")
+
+
+def _in_windows(folder: Path, name: str, data: bytes) -> None:
+    content = json.loads(data)
+    content["cells"].append({"cell_type": "code", "source": "word = 'caf\u00e9'", "metadata": {}, "outputs": []})
+    _file(folder, name, json.dumps(content, ensure_ascii=False).encode("cp1252", "replace"))
+
+
+def _null_cell(folder: Path, name: str, data: bytes) -> None:
+    content = json.loads(data)
+    content["cells"].append({"cell_type": "code", "source": None, "metadata": {}, "outputs": []})
+    _file(folder, name, json.dumps(content).encode())
+
+
 # --- code of hostile answers ---
 
 LIAR = """class Liar:
@@ -225,6 +246,30 @@ SHARED = "key, value = (part.repeat_interleave(len(query) // len(part), dim=0) f
 USES_HELPER = MASK + SHARED + "return weights(query @ key.mT / SCALE['root'](query.shape[-1]), visible) @ value"
 NOT_SCALED = MASK + SHARED + "return (query @ key.mT).masked_fill(~visible, -math.inf).softmax(-1) @ value"
 
+THREADS = """from concurrent.futures import ThreadPoolExecutor
+with ThreadPoolExecutor(4) as pool:
+    out_a, total_a, out_b, total_b = pool.map(torch.clone, (out_a, total_a, out_b, total_b))
+"""
+JOIN = """largest = torch.maximum(total_a, total_b)
+power_a, power_b = (total_a - largest).exp(), (total_b - largest).exp()
+read_a = torch.where(power_a[:, None] == 0, 0.0, out_a * power_a[:, None])
+read_b = torch.where(power_b[:, None] == 0, 0.0, out_b * power_b[:, None])
+return (read_a + read_b) / (power_a + power_b)[:, None], largest + (power_a + power_b).log()"""
+OWN = "import math\ndef weights(scores, visible):\n    return scores.masked_fill(~visible, -math.inf).softmax(-1)\n"
+WRITES_OWN = f"%%writefile own.py\n{OWN}"
+RUNS_OWN = f"open('own.py', 'w').write({OWN!r})\n%run own.py"
+SCORES = "query @ key.mT / query.shape[-1] ** 0.5, visible"
+USES_OWN = f"{MASK}{SHARED}from own import weights\nreturn weights({SCORES}) @ value"
+CHAIN = "".join(f"def a{number}(): return a{number + 1}\n" for number in range(16_000)) + "a16000 = 1"
+BY_ATTRGETTER = f"""{MASK}{SHARED}import operator, torch.nn.functional as F
+ready = operator.attrgetter("scaled_dot_product_" + "attention")(F)
+return next(map(ready, [query[None]], [key[None]], [value[None]], [visible[None]]))[0]"""
+ACL = """import os
+for number in range(34_000):
+    open(str(number), "w").close()
+    os.setxattr(str(number), "system.posix_acl_access", b"\\2\\0\\0\\0" + b"\\1\\0\\6\\0\\xff\\xff\\xff\\xff" * 8000)"""
+MOUNTS = 'raise ValueError(open("/proc/self/mountinfo").read() + "WAS " + "ALLOWED")'
+
 KINDS = {
     "right": Student(),
     "wrong_scale": Student((2, 0, 3, 3), {"grouped_attention": NOT_SCALED}),
@@ -261,7 +306,29 @@ KINDS = {
     "dying_cell": Student(first="import os; os._exit(0)", look="_exit"),
     "prints": Student(last='for _ in range(1000): print("x" * 10**6)'),
     "timed": Student(functions={"join": "%%time"}),
+    "threads": Student(functions={"join": THREADS + JOIN}),
+    "own_module": Student(functions={"grouped_attention": USES_OWN}, first=WRITES_OWN, look="writes own.py"),
+    "runs_a_module": Student(functions={"grouped_attention": USES_OWN}, first=RUNS_OWN, look="runs own.py"),
+    "module_beside": Student(functions={"grouped_attention": USES_OWN}, first="from own import *",
+                             packed=_with_module, look="own.py was beside the notebook"),
+    "stub_below": Student(last="def join(*parts):\n    raise NotImplementedError()"),
+    "slow_below": Student(last="import time\ndef join(*parts):\n    time.sleep(60)"),
+    "no_utf8": Student(packed=_in_windows),
+    "null_cell": Student(packed=_null_cell),
+    "empty": Student(unreadable=True, packed=lambda f, n, d: (f / n).mkdir(), reason="not handed in"),
+    "document": Student(unreadable=True, packed=lambda f, n, d: _file(f, n, b"words", "my work.docx"),
+                        reason="only my work.docx"),
     # hostile
+    "many_names": Student(functions={"join": "a0\n" + JOIN}, first=CHAIN),
+    "many_exits": Student(NOTHING, {"join": "X\n" + JOIN}, first="X = 0\nimport os\n" + "X += os._exit(0)\n" * 400,
+                          reason="ended the process"),
+    "many_sleeps": Student(NOTHING, {"join": "X\n" + JOIN}, first="import time\nX = 0\n" + "X = time.sleep(9)\n" * 12,
+                           reason="not reached"),
+    "by_globals": Student(last="globals()['join'] = lambda *parts, real=join: real(*parts)", look="globals"),
+    "by_setattr": Student(last="import sys\nsetattr(sys.modules['__main__'], 'join', join)", look="setattr"),
+    "by_attrgetter": Student(functions={"grouped_attention": BY_ATTRGETTER}, look="attrgetter"),
+    "kernel_memory": _join(ACL),
+    "where_am_i": _join(MOUNTS),
     "endless_answer": _join("while True: pass"),
     "fork_bomb": _join("import os\nwhile True: os.fork()"),
     "thread_bomb": _join("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,)).start()"),
@@ -299,9 +366,10 @@ KINDS = {
     "link_in_zip": Student(NOTHING, packed=_link_in_zip, reason="is a link"),
     "path_out_of_zip": Student(packed=lambda *args: _zip(*args, member=f"../../{NAME}.ipynb")),
     "zip_bomb": Student(NOTHING, packed=lambda *args: _zip(*args[:2], bytes(12 * 10**7)), reason="more than 100 MB"),
-    "no_zip": Student(NOTHING, packed=lambda f, n, d: (f / f"{n}.zip").write_bytes(d) and None, reason="be read"),
-    "fifo": Student(NOTHING, packed=lambda f, n, d: os.mkfifo(f / f"{n}.zip"), reason="not an ordinary file"),
-    "impostor": Student(NOTHING, packed=lambda f, n, d: (f / "right .zip").write_bytes(b""), called="right (2)",
+    "no_zip": Student(unreadable=True, packed=lambda f, n, d: (f / f"{n}.zip").write_bytes(d) and None,
+                      reason="be read"),
+    "fifo": Student(unreadable=True, packed=lambda f, n, d: os.mkfifo(f / f"{n}.zip"), reason="not an ordinary file"),
+    "impostor": Student(unreadable=True, packed=lambda f, n, d: (f / "right .zip").write_bytes(b""), called="right (2)",
                         reason="be read", look="whose is it?"),
 }  # fmt: skip
 KINDS |= {
@@ -321,7 +389,8 @@ def hand_in(folder: Path, out: Path, kinds: dict[str, Student] | None = None) ->
     for kind, student in (KINDS if kinds is None else kinds).items():
         data = _changed(student, {"OUT": str(out), "SUBMISSIONS": str(folder)})
         (student.packed or _file)(folder, SPECIAL.get(kind, kind), data)
-        expected[student.called or kind] = Expected({"04": student.points}, student.reason, student.look)
+        points = {} if student.unreadable else {"04": student.points}
+        expected[student.called or kind] = Expected(points, student.reason, student.look)
     if "whole_course" in expected:
         expected["whole_course"].points |= {number: nothing(number) for number in ASSIGNMENTS if number != "04"}
     if kinds is None:

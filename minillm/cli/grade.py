@@ -36,6 +36,18 @@ def parse_due(_context: click.Context, _option: click.Parameter, text: str | Non
 @click.option("--late", default=0.0, type=click.FloatRange(0, 100), help="Penalty in percent per day begun since then.")
 @click.option("--seed", help="Seed of all inputs; by default a secret is drawn and kept in OUT.")
 @click.option("--checks", type=click.Path(path_type=Path), help="A folder of your own checks: see teaching/grading.md.")
+@click.option(
+    "--roster",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Moodle's grading worksheet, Canvas's gradebook, or a CSV with a column `student`: shows who handed in "
+    "nothing, and comes back with the grades.",
+)
+@click.option(
+    "--asked",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The oral.csv of an earlier run, so that nobody is drawn again before everybody was; may be repeated.",
+)
 @click.option("--seconds", default=30.0, type=click.FloatRange(1), help="Time limit per step; 8 times it in all.")
 @click.option("--memory", default=2000, type=click.IntRange(100), help="Memory limit per notebook, in megabytes.")
 @click.option("--jobs", default=os.cpu_count() or 1, type=click.IntRange(1), help="Notebooks to grade in parallel.")

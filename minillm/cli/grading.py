@@ -1,7 +1,6 @@
 """The work of `minillm grade`, from the submissions to the feedback pages."""
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -19,16 +18,19 @@ from minillm.course.checks.question import Question
 from minillm.course.checks.sandbox import sandboxed_command, why_no_sandbox
 from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading.archives import write_archives
-from minillm.course.grading.decisions import Deadline, Score, read_decisions, score
-from minillm.course.grading.feedback import NOT_WRITTEN, write_feedback
+from minillm.course.grading.class_report import most_common_mistakes, summarize, write_class_report
+from minillm.course.grading.comparing import Comparison, compare_class
+from minillm.course.grading.decisions import Deadline, read_decisions, score
+from minillm.course.grading.feedback import write_feedback
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.notebook import read_code
 from minillm.course.grading.private import checks_hash, load_questions
 from minillm.course.grading.reading import read_all
-from minillm.course.grading.report import write_oral_list, write_similarity, write_tables
-from minillm.course.grading.similarity import compare_class
+from minillm.course.grading.report import asked_before, write_oral_list, write_similarity, write_tables
+from minillm.course.grading.rosters import columns_of, fill, match, read_roster
+from minillm.course.grading.rubric import read_rubric
 from minillm.course.grading.submissions import Notebook, Submission, list_submissions
 from minillm.errors import UserError
 
@@ -44,6 +46,8 @@ def grade_submissions(
     late: float,
     seed: str | None,
     checks: Path | None,
+    roster: Path | None,
+    asked: tuple[Path, ...],
     seconds: float,
     memory: int,
     jobs: int,
@@ -63,6 +67,10 @@ def grade_submissions(
         raise UserError(f"--late {late:g} needs a due time; give --due, too")
     handed_in = list_submissions(submissions, exclude=out)
     students = [submission.student for submission in handed_in]
+    listed = read_roster(roster) if roster else None
+    unlisted = match(listed, handed_in) if listed else []
+    absent = listed.absent() if listed else []
+    before = asked_before(asked)
     if again is not None and again not in students:
         raise UserError(f"there is no student {again!r}; choose from {', '.join(students)}")
     all_questions = {number: load_questions(number, checks) for number in ASSIGNMENTS}
@@ -75,6 +83,7 @@ def grade_submissions(
         require_sandbox(limits, (out, *hidden))
     out.mkdir(parents=True, exist_ok=True)
     read_decisions(out, possible, students)  # before the work, so that an error in it is found early
+    read_rubric(out, [*students, *absent])
     with Processes(PRELOAD) as processes, explain_interrupt():
         with progress_bar(sum(len(submission.parts) for submission in handed_in), "read") as bar:
             read_all(processes, handed_in, jobs, bar.update)
@@ -83,25 +92,34 @@ def grade_submissions(
         if not questions:
             reasons = sorted({submission.trouble for submission in handed_in if submission.trouble})
             raise UserError(f"{submissions} holds no notebook of an assignment: {'; '.join(reasons[:3])}")
+        columns = columns_of(listed, list(questions)) if listed else {}
         if again is not None:
             forget(out, again)
         run = GradingRun(handed_in, questions, checks_hash(checks), out, checks, hidden, limits, unsafe)
         records = grade_with_progress_bar(run, secret := secret_of(out, seed), processes, jobs)
         deadline, decisions = Deadline(due, late), read_decisions(out, possible, students)
         scores = [score(record, deadline, decisions) for record in records]
-        write_tables(out, scores, {submission.student: submission.parts[0].owner.id or "" for submission in handed_in})
-        write_gradebook(out, scores, questions, deadline)
         notebooks = submitted_notebooks(handed_in, questions)
+        found = compare(records, notebooks, questions, processes, jobs)
+        ids = {submission.student: submission.parts[0].owner.id or "" for submission in handed_in}
+        write_tables(out, scores, ids, absent, read_rubric(out, [*students, *absent]))
+        write_class_report(out, scores, found, absent)
+        write_gradebook(out, scores, questions, deadline)
         pages = write_feedback(out, scores, notebooks, processes, jobs)
         with progress_bar(len(notebooks), "pages") as bar:
             for reason in pages:
                 bar.update()
                 if reason:
                     click.echo(reason, err=True)
-        write_whom_to_ask(out, secret, notebooks, questions, processes, jobs)
+        write_similarity(out, found)
+        readable = [pair for pair, notebook in notebooks.items() if not notebook.unknown]
+        by_number = {number: [student for student, other in readable if other == number] for number in questions}
+        write_oral_list(out, secret, by_number, found, before)
     summary = {assignment_name(number): summarize(scores, number) for number in questions}
     print_summary(summary, records, out)
     click.echo("\n".join(write_archives(out, scores, handed_in)))
+    if listed:
+        print_roster(len(listed.students), absent, unlisted, fill(listed, scores, columns, out))
     if as_json:
         print_json(summary)
 
@@ -116,21 +134,19 @@ def submitted_notebooks(submissions: Sequence[Submission], numbers: Iterable[str
     return {(sub.student, n): book for sub, n, book in pairs if book and (len(numbers) == 1 or not book.unknown)}
 
 
-def write_whom_to_ask(
-    out: Path,
-    secret: str,
+def compare(
+    records: Iterable[Record],
     notebooks: Mapping[tuple[str, str], Notebook],
     questions: Mapping[str, Sequence[Question]],
     processes: Processes,
     jobs: int,
-) -> None:
-    """Write the report on similar answers, and the list of students for oral checks."""
+) -> Comparison:
+    """Compare the answers, and add to each record's `look` what is public in them."""
     with progress_bar(len(notebooks) + len(questions), "compared") as bar:
-        pairs, troubles = compare_class(notebooks, questions, public_code(questions), processes, jobs, bar.update)
-    write_similarity(out, pairs, troubles)
-    readable = [pair for pair, notebook in notebooks.items() if not notebook.unknown]
-    handed_in = {number: [student for student, other in readable if other == number] for number in questions}
-    write_oral_list(out, secret, handed_in, pairs)
+        found = compare_class(notebooks, questions, public_code(questions), processes, jobs, bar.update)
+    for record in records:
+        record.look += found.published.get((record.student, record.assignment), [])
+    return found
 
 
 def public_code(numbers: Iterable[str]) -> dict[str, list[str]]:
@@ -163,7 +179,17 @@ def print_summary(summary: dict[str, dict[str, float]], records: list[Record], o
         click.echo(f"  {len(empty)} empty or unreadable, which count as not handed in: {', '.join(empty)}")
     for (question, sentence), count in most_common_mistakes(records):
         click.echo(f"  {count} x {question}: {sentence}")
-    click.echo(f"Results: {out / 'grades.csv'}. Pages to give to the students: {out / 'feedback'}")
+    click.echo(f"Results: {out / 'grades.csv'}. The class on one page: {out / 'class.html'}")
+    click.echo(f"Pages to give to the students: {out / 'feedback'}")
+
+
+def print_roster(students: int, absent: Sequence[str], unlisted: Sequence[str], filled: str | None) -> None:
+    """Print who on the class list handed in nothing, and who handed in and is not on it."""
+    click.echo(f"{len(absent)} of {students} on the class list handed in nothing: {', '.join(absent) or 'nobody'}")
+    if unlisted:
+        click.echo(f"Not on the class list: {', '.join(unlisted)}")
+    if filled:
+        click.echo(filled)
 
 
 def progress_bar(total: int, words: str) -> tqdm:
@@ -189,29 +215,6 @@ def explain_interrupt() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise click.ClickException("interrupted; run the same command to resume") from None
-
-
-def summarize(scores: list[Score], number: str) -> dict[str, float]:
-    """Summarize an assignment; the mean is over the students who handed it in."""
-    scores = [score for score in scores if score.record.assignment == number]
-    handed_in = [score for score in scores if not score.record.missing]
-    return {
-        "students": len(handed_in),
-        "not_handed_in": len(scores) - len(handed_in),
-        "mean": round(sum(score.final for score in handed_in) / max(1, len(handed_in)), 2),
-        "possible": scores[0].record.possible,
-        "with_troubles": sum(bool(score.record.troubles) for score in handed_in),
-        "late": sum(score.days_late > 0 for score in handed_in),
-        "lost_by_lateness": round(sum(score.penalty for score in handed_in), 2),
-        "worth_a_look": sum(bool(score.record.look) for score in handed_in),
-    }
-
-
-def most_common_mistakes(records: list[Record], n: int = 3) -> list[tuple[tuple[str, str], int]]:
-    """The `n` most common failures: (question, sentence) and the number of students."""
-    results = (result for record in records for result in record.results if result["failure"])
-    failed = (result for result in results if not result["failure"]["sentence"].endswith(NOT_WRITTEN))
-    return Counter((result["question"], result["failure"]["sentence"]) for result in failed).most_common(n)
 
 
 def require_sandbox(limits: Limits, hidden: Sequence[Path]) -> None:

@@ -33,7 +33,7 @@ DOCUMENTS = (
     ".heic",
 )
 ARCHIVES = (".zip", ".7z", ".rar", ".tar.gz", ".gz", ".tgz", ".tar")
-CANVAS = re.compile(r"(?P<student>.+?)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
+CANVAS = re.compile(r"(?P<student>.+?)_(?P<late>LATE_)?(?P<id>\d+)_\d+_(?P<file>.+)", re.DOTALL)
 MOODLE = re.compile(r"(?P<student>.+?_\d+)_assignsubmission_[a-z]+_?(?P<file>.*)", re.DOTALL)
 NUMBER = re.compile(r"(\d\da?)(?:[^0-9a-zA-Z].*)?", re.DOTALL)  # "04", "04 - mine"
 FULL_NAME = re.compile(
@@ -52,6 +52,7 @@ class Owner:
     id: str | None = None
     file: str | None = None
     unique: bool = False
+    late: bool = False  # whether the platform's name says so
 
 
 def assignment_name(number: str) -> str:
@@ -97,14 +98,14 @@ def owner_of(name: str, is_file: bool) -> Owner:
     """The owner of a top-level entry, named by Canvas, by Moodle, or by hand.
 
     >>> owner_of("leeann_LATE_123_456_04_attention.ipynb", is_file=True)
-    Owner(name='leeann', id='123', file='04_attention.ipynb', unique=False)
+    Owner(name='leeann', id='123', file='04_attention.ipynb', unique=False, late=True)
     >>> owner_of("Ann Lee_77_assignsubmission_file", is_file=False).name, owner_of("Smith, John.zip", True).name
     ('Ann Lee_77', 'Smith, John')
     """
     if match := MOODLE.fullmatch(name):
         return Owner(clean(match["student"]), None, match["file"] or None, unique=True)
     if is_file and (match := CANVAS.fullmatch(name)):
-        return Owner(clean(match["student"]), match["id"], match["file"])
+        return Owner(clean(match["student"]), match["id"], match["file"], late=bool(match["late"]))
     return plain_owner_of(name, is_file)
 
 

@@ -10,18 +10,14 @@ questions is rarer. The report ranks; it decides nothing.
 
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
 
-from minillm.course.checks.question import Question
-from minillm.course.grading.limited import Failed, Processes, run_all
 from minillm.course.grading.needed import needed_statements
-from minillm.course.grading.notebook import begun, flat
-from minillm.course.grading.submissions import Notebook
 from minillm.course.grading.tidying import tidy
 
 FRAGMENT = 20  # characters of normalized code, about half a line; shorter ones are shared by chance
@@ -33,8 +29,6 @@ LEAST = 40  # rare characters that a pair must share, about two lines
 RUN = 120
 MOST_PAIRS = 50  # in the report
 MOST_CHARACTERS = 20_000  # of an answer; the rest is not compared
-SECONDS = 300.0  # limit for comparing an assignment's answers
-READING_SECONDS = 60.0  # limit for finding the answers of a notebook
 Normalized = tuple[str, str, list[list[int]]]  # code, normalized code, and where characters of the first were removed
 
 
@@ -198,76 +192,3 @@ def _with_rings(pairs: Sequence[Pair]) -> list[Pair]:
         if len(ring) > 2 and pair.second in ring:
             listed[number] = replace(pair, ring=tuple(sorted(ring)))
     return listed
-
-
-def compare_class(
-    notebooks: Mapping[tuple[str, str], Notebook],
-    questions: Mapping[str, Sequence[Question]],
-    public: Mapping[str, Sequence[str]],
-    processes: Processes,
-    jobs: int,
-    on_compared: Callable[[], Any] = lambda: None,
-) -> tuple[list[Pair], list[str]]:
-    """The pairs of all assignments, and a sentence for each notebook or assignment that could not be compared.
-
-    `notebooks` holds the submitted ones by student and assignment number, `public` the code of the exercise and of its
-    solution. Students' code is only read, in processes with limits; one that is too much for them costs only itself.
-    `on_compared` is called for each notebook that is read, and for each assignment.
-    """
-    work = [
-        lambda key=key, notebook=notebook: (key, *_read(processes, notebook, questions[key[1]]))
-        for key, notebook in notebooks.items()
-        if not notebook.trouble
-    ]
-    asked: dict[str, dict[str, dict[str, Normalized]]] = {number: {} for number in questions}
-    pairs, troubles = [], []
-    for (student, number), answers, trouble in run_all(work, jobs, processes):
-        on_compared()
-        troubles += [f"{student}, {number}: not compared, since reading it {trouble}"] if trouble else []
-        for question, answer in answers.items():
-            asked[number].setdefault(question, {})[student] = answer
-    for number, answers in asked.items():
-        on_compared()
-        known = [normalize(form) for code in public.get(number, ()) for form in (code, tidy(code))]
-        try:
-            pairs += [_pair(number, *found) for found in processes.call(_pairs, answers, known, seconds=SECONDS)]
-        except Failed as reason:
-            troubles.append(f"{number}: the answers are not compared, since it {reason}")
-    return sorted(pairs, key=lambda pair: (pair.number, -pair.characters, pair.first, pair.second)), troubles
-
-
-def _read(
-    processes: Processes, notebook: Notebook, asked: Sequence[Question]
-) -> tuple[dict[str, Normalized], str | None]:
-    functions = {question.id: question.function for question in asked}
-    try:
-        found = processes.call(_normalized, notebook.cells, functions, seconds=READING_SECONDS)
-    except Failed as reason:
-        return {}, str(reason)
-    return {question: tuple(answer) for question, answer in found.items()}, None
-
-
-def _normalized(cells: Sequence[tuple[str, str]], functions: Mapping[str, str]) -> dict[str, Normalized]:
-    """The answers that are begun, by question."""
-    cells = flat(cells)
-    return {
-        question: normalize(answer_of(cells, function))
-        for question, function in functions.items()
-        if begun(cells, function)
-    }
-
-
-def _pairs(asked: Mapping[str, Mapping[str, Normalized]], known: Sequence[Normalized]) -> list[list[Any]]:
-    """`pairs_of` as JSON; called in a process of its own."""
-    pairs = pairs_of("", asked, known)
-    return [
-        [pair.first, pair.second, [list(vars(match).values()) for match in pair.matches], pair.ring] for pair in pairs
-    ]
-
-
-def _pair(number: str, first: str, second: str, matches: Sequence[Sequence[Any]], ring: Sequence[str]) -> Pair:
-    found = []
-    for question, characters, share, (left, right), run in matches:
-        sides = [(text, shared) for text, shared in left], [(text, shared) for text, shared in right]
-        found.append(Match(question, characters, share, sides, run))
-    return Pair(number, first, second, tuple(found), tuple(ring))

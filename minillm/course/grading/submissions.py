@@ -164,6 +164,7 @@ def _named(name: str, parts: list[HandIn], n_groups: int, taken: dict[str, Submi
         look.append(f"{n_groups} submissions are called {student!r}, this one is {files}: whose is it?")
     elif lacks_student(parts[0].path.name):
         look.append(f"{files} does not contain a student's name: whose is it?")
+    look += [f"Canvas marks {part.owner.file} as late" for part in parts if part.owner.late]
     copy = 1
     while student in taken:
         copy += 1

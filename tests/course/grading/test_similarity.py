@@ -13,12 +13,15 @@ from minillm.cli.grading import public_code
 from minillm.course.checks import find, questions
 from minillm.course.contents import ASSIGNMENTS
 from minillm.course.grading import similarity
+from minillm.course.grading.comparing import Comparison, compare_class
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.notebook import read_code
-from minillm.course.grading.report import write_oral_list, write_similarity
-from minillm.course.grading.similarity import Pair, answer_of, compare, compare_class, normalize, pairs_of
+from minillm.course.grading.published import published, solutions_of
+from minillm.course.grading.report import asked_before, person, write_oral_list, write_similarity
+from minillm.course.grading.similarity import Pair, answer_of, compare, normalize, pairs_of
 from minillm.course.grading.submissions import Notebook
 from minillm.course.grading.tidying import tidy
+from minillm.errors import UserError
 
 pytest.importorskip("copydetect", reason="copydetect is not installed (pip install -e .[grading])")
 
@@ -206,10 +209,10 @@ def test_a_class_is_compared_and_hostile_code_costs_only_itself(tmp_path):
         ("gus", "07"): submitted("07", beam_search="def beam_search():\n    return '\ud800'"),
     }
     with Processes(()) as processes:
-        pairs, troubles = compare_class(notebooks, {"07": questions("07")}, public_code(["07"]), processes, 2)
-    assert [(pair.number, pair.first, pair.second) for pair in pairs] == [("07", "ann", "bob")]
-    assert not any("07: the answers" in trouble for trouble in troubles)
-    write_similarity(tmp_path, pairs, troubles)
+        found = compare_class(notebooks, {"07": questions("07")}, public_code(["07"]), processes, 2)
+    assert [(pair.number, pair.first, pair.second) for pair in found.pairs] == [("07", "ann", "bob")]
+    assert not any("07: the answers" in trouble for trouble in found.troubles)
+    write_similarity(tmp_path, found)
     page = (tmp_path / "similarity.html").read_text(encoding="utf-8")
     assert "ann and bob" in page
     assert "<mark>" in page
@@ -221,7 +224,9 @@ def test_a_class_is_compared_and_hostile_code_costs_only_itself(tmp_path):
 
 
 def test_a_page_without_pairs_says_so(tmp_path):
-    write_similarity(tmp_path, [], ["ann, 07: not compared, since reading it took longer than 300 seconds"])
+    write_similarity(
+        tmp_path, Comparison(troubles=["ann, 07: not compared, since reading it took longer than 300 seconds"])
+    )
     page = (tmp_path / "similarity.html").read_text(encoding="utf-8")
     assert "No pair shares that much." in page
     assert "ann, 07: not compared" in page
@@ -232,7 +237,7 @@ def test_whom_to_ask_is_drawn_once_and_holds_every_pair(tmp_path):
     pair = Pair("05", "ann", "bob", (similarity.Match("05.2", 90, 1.0, ([], [])),))
 
     def rows(secret):
-        write_oral_list(tmp_path, secret, students, [pair])
+        write_oral_list(tmp_path, secret, students, Comparison([pair]))
         with open(tmp_path / "oral.csv", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
@@ -244,6 +249,62 @@ def test_whom_to_ask_is_drawn_once_and_holds_every_pair(tmp_path):
         "drawn; 05.2: like ann",
         "drawn; 05.2: like bob",
     }
+
+
+def test_nobody_is_drawn_twice_before_everybody_was(tmp_path):
+    names = [f"student {number}" for number in range(30)]
+    drawn = []
+    for week in range(10):  # one folder for each assignment, in which Moodle gives everybody another number
+        students = [f"{name}_{week * 100 + place}" for place, name in enumerate(names)]
+        out = tmp_path / str(week)
+        out.mkdir()
+        asked = asked_before(tmp_path.glob("*/oral.csv"))
+        write_oral_list(out, "secret", {"04": students}, Comparison(), asked)
+        drawn += [
+            person(row["student"])
+            for row in csv.DictReader((out / "oral.csv").read_text(encoding="utf-8").splitlines())
+        ]
+    assert sorted(drawn) == sorted(names)
+    (tmp_path / "names.csv").write_text("name\nann\n", encoding="utf-8")
+    with pytest.raises(UserError, match="has no columns student and assignment; give an oral.csv"):
+        asked_before([tmp_path / "names.csv"])
+
+
+def test_the_public_solution_is_found_renamed_too_and_others_are_not(tmp_path):
+    solved, _ = read_code(notebook("04"))
+    plain = [(title, re.sub(r"(?m)^ *### (BEGIN|END) SOLUTION\n?", "", source)) for title, source in solved]
+    changed = [(title, renamed(source) if source.startswith("def ") else source) for title, source in plain]
+    own = "def window_mask(T, S, window, sinks):\n    return torch.ones(T, S, dtype=torch.bool).tril(S - T)"
+    notebooks = {
+        ("marked", "04"): Notebook("04", "", tuple(solved)),
+        ("renamed", "04"): Notebook("04", "", tuple(changed)),
+        ("own", "04"): Notebook("04", "", (("cell 1", "import torch"), ("cell 2", own))),
+    }
+    with Processes(()) as processes:
+        found = compare_class(notebooks, {"04": questions("04")}, public_code(["04"]), processes, 2)
+    same = "04.1, 04.2, 04.3, 04.4: as in the public solution, apart from names and layout"
+    assert found.published["renamed", "04"] == [same]
+    assert found.published["marked", "04"][0] == same
+    assert all("holds ### BEGIN SOLUTION" in said for said in found.published["marked", "04"][1:])
+    assert ("own", "04") not in found.published
+    write_similarity(tmp_path, found)
+    assert f"04_attention, renamed: {same}" in (tmp_path / "similarity.html").read_text(encoding="utf-8")
+    write_oral_list(tmp_path, "secret", {"04": ["marked", "own", "renamed"]}, found)
+    assert same in (tmp_path / "oral.csv").read_text(encoding="utf-8")
+
+
+def test_of_the_right_answers_on_file_hardly_any_is_the_solution():
+    found, n = [], 0
+    for number in ASSIGNMENTS:
+        functions = {question.id: question.function for question in questions(number)}
+        solutions = solutions_of(public_code([number])[number][-1], functions)
+        for answer in load_all():
+            if answer.mistake is None and answer.question in functions:
+                n += 1
+                code = normalize(tidy(inspect.getsource(answer.function).partition("\n")[2]))
+                found += published([], {answer.question: code}, solutions)
+    assert n > 100
+    assert len(found) <= 0.02 * n, found
 
 
 def test_the_public_code_holds_the_exercise_and_the_solution():

@@ -93,7 +93,9 @@ def test_folders_zips_and_flat_notebooks_are_read(tmp_path):
     assert text(found["daveroe"], "01") == "dave 1"
     assert found["ann"].of("04").written == datetime.fromtimestamp(86400).isoformat()
     assert found["ann"].of("01") is None
-    assert not any(submission.look for submission in found.values())
+    assert {name: submission.look for name, submission in found.items() if submission.look} == {
+        "daveroe": ["Canvas marks 01_tokenizer.ipynb as late"]
+    }
 
 
 def test_two_people_of_one_name_stay_two(tmp_path):
@@ -450,3 +452,59 @@ def test_the_last_definition_of_a_name_counts():
     found = definition("def f(): return 1\nf = 2", "f")
     assert found.lineno == 2
     assert definition("async = (", "f") is None
+
+
+def test_a_module_beside_a_notebook_comes_with_it_if_it_is_imported(tmp_path):
+    put(tmp_path / "ann" / NAME, notebook("from helpers import mask", 'check("04.3", window_mask).points'))
+    put(tmp_path / "ann" / "helpers.py", b"import tools\ndef mask(): ...")
+    put(tmp_path / "ann" / "tools.py", b"X = 1")
+    put(tmp_path / "ann" / "other.py", b"Y = 1")
+    put(tmp_path / "ann" / "older" / "tools.py", b"X = 2")
+    put(tmp_path / "bob.zip", zipped({f"work/{NAME}": notebook("%run helpers.py"), "work/helpers.py": b"X = 1"}))
+    put(tmp_path / "cy" / NAME, notebook("import torch, math"))
+    put(tmp_path / "cy" / "helpers.py", b"X = 1")
+    found = {name: submission.of("04") for name, submission in read(tmp_path).items()}
+    titles = {name: [title for title, _ in book.cells] for name, book in found.items()}
+    assert titles == {
+        "ann": ["helpers.py", "tools.py", "code cell 1"],
+        "bob": ["helpers.py", "code cell 1"],
+        "cy": ["code cell 1"],
+    }
+    assert found["ann"].checks == {"04.3": 3}
+    assert unusual_code(found["ann"].cells, [])[0] == "helpers.py was beside the notebook"
+
+
+def test_a_document_in_a_folder_is_named(tmp_path):
+    put(tmp_path / "ann" / "Ann.docx", b"words")
+    put(tmp_path / "bob.zip", zipped({"a.py": b"x = 1", "b.html": b""}))
+    found = read(tmp_path)
+    assert "(only Ann.docx)" in found["ann"].trouble
+    assert "(only a.py, b.html)" in found["bob"].trouble
+
+
+def test_text_of_an_editor_on_windows_and_empty_cells_are_read():
+    data = '{"cells": [{"cell_type": "code", "source": "x = \'é\'"}, {"cell_type": "code", "source": null}]}'
+    assert read_code(data.encode("cp1252"))[0] == [("code cell 1", "x = 'é'"), ("code cell 2", "")]
+
+
+def test_pictures_cost_no_points(tmp_path):
+    picture = {"output_type": "display_data", "data": {"image/png": "x" * 55_000_000}}
+    cell = {"cell_type": "code", "source": "def join(): return 1", "outputs": [picture]}
+    put(tmp_path / "ann" / NAME, json.dumps({"cells": [cell]}).encode())
+    assert text(read(tmp_path)["ann"]) == "def join(): return 1"
+
+
+def test_the_version_of_python_is_read(tmp_path):
+    content = json.loads(notebook("x = 1"))
+    content["metadata"] = {"language_info": {"name": "python", "version": "3.99.1"}}
+    put(tmp_path / "ann" / NAME, json.dumps(content).encode())
+    put(tmp_path / "bob" / NAME, notebook('x = \'"version": "3.98"\''))
+    assert {name: each.of("04").python for name, each in read(tmp_path).items()} == {"ann": "3.99", "bob": None}
+
+
+def test_nothing_to_read_is_no_assignment(tmp_path):
+    (tmp_path / "ann").mkdir()
+    put(tmp_path / "bob.zip", b"no zip")
+    put(tmp_path / "cy" / NAME, b"{")
+    unknown = {name: each.of("05") and each.of("05").unknown for name, each in read(tmp_path).items()}
+    assert unknown == {"ann": True, "bob": True, "cy": None}
