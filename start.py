@@ -16,6 +16,7 @@
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
     python3 start.py site             write the course as a site for a web server: build/site
+    python3 start.py deck 04          write lesson 04 as slides, beside the lesson
     python3 start.py bundle [FOLDER]  write everything for a computer without a network, for a USB stick
     python3 start.py setup --from FOLDER   set up from such a folder, without a network
 
@@ -89,7 +90,7 @@ import pathlib, jupyter_core.paths
 for path in pathlib.Path(jupyter_core.paths.jupyter_runtime_dir()).glob("jpserver-*.json"):
     print(path.read_text(encoding="utf-8").replace("\\n", " "))
 """
-COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "site", "bundle")
+COMMANDS = ("lab", "setup", "reset", "test", "tour", "doctor", "deck", "site", "bundle")
 DEBIANS_VENV = "python{}.{}-venv".format(*sys.version_info)
 EXTRAS = {"test": ("test", "grading", "site"), "site": ("site",)}  # of pyproject.toml, besides `lab`
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
@@ -142,7 +143,7 @@ def act(arguments: list[str]) -> int:
     """Parse the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
-        usage="start.py [setup|reset NN|test|tour|doctor|site|bundle] [options]",
+        usage="start.py [setup|reset NN|test|tour|doctor|deck NN|site|bundle] [options]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -160,8 +161,8 @@ def act(arguments: list[str]) -> int:
         check_lab_options(rest)
     if rest and command == "setup":
         raise Stop(f"{command!r} takes no {rest[0]!r}; `{PYTHON} start.py --help` shows what there is.")
-    if command == "reset" and (not rest or rest[0].startswith("-")):
-        raise Stop(f"'reset' needs the number of a lesson: `{PYTHON} start.py reset 04`.")
+    if command in ("reset", "deck") and (not rest or rest[0].startswith("-")):
+        raise Stop(f"{command!r} needs the number of a lesson: `{PYTHON} start.py {command} 04`.")
     if options.bundle and command != "setup":
         raise Stop(f"--from belongs to `{PYTHON} start.py setup`; {command!r} comes after it.")
 
@@ -195,6 +196,8 @@ def act(arguments: list[str]) -> int:
             activate = r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
             print(f"Or `{activate}`, and the commands minillm and jupyter are at hand.")
         return 0
+    if command == "deck":
+        return run([python, str(ROOT / "tools" / "deck.py"), *rest])
     if command == "lab":
         return lab(python, rest)
     if command == "site":

@@ -120,15 +120,24 @@ def test_a_wrong_command_gets_the_near_one(start, recorded, capsys):
     assert start.main(["tset"]) == 1
     assert capsys.readouterr().err == "start.py: there is no command 'tset'; did you mean 'test'?\n"
     assert start.main(["xyzzy"]) == 1
-    assert "the commands are lab, setup, reset, test, tour, doctor, bundle." in capsys.readouterr().err
+    assert "the commands are lab, setup, reset, test, tour, doctor, deck, bundle." in capsys.readouterr().err
     assert start.main(["--hree"]) == 1
     assert "'lab' takes no '--hree'; " in capsys.readouterr().err
     assert start.main(["setup", "everything"]) == 1
     assert "'setup' takes no 'everything'; " in capsys.readouterr().err
-    for arguments in (["reset"], ["reset", "--solved"]):
+    for arguments in (["reset"], ["reset", "--solved"], ["deck"], ["deck", "--out"]):
         assert start.main(arguments) == 1
-        assert "'reset' needs the number of a lesson: `" in capsys.readouterr().err
+        assert f"{arguments[0]!r} needs the number of a lesson: `" in capsys.readouterr().err
     assert recorded == []
+
+
+def test_a_deck_is_made_with_what_setup_installed(start, recorded):
+    assert start.main(["deck", "04"]) == 0
+    assert Path(recorded[-1][1]).parts[-2:] == ("tools", "deck.py")
+    assert recorded[-1][2:] == ["04"]
+    assert ["PYTHON", ["lab"]] in recorded
+    code = f"import sys; sys.modules['jupytext'] = None; sys.path.insert(0, {str(ROOT)!r}); import tools.deck"
+    subprocess.run([sys.executable, "-c", code], check=True)  # jupytext is not among what it installs
 
 
 def test_help_names_every_command(start, capsys):

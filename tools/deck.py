@@ -1,6 +1,6 @@
 """Make a deck of slides of a lesson with turns.
 
-    python tools/deck.py 04    writes notebooks/04_attention.slides.html
+    python3 start.py deck 04    writes notebooks/04_attention.slides.html
 
 The deck shows the stored outputs; nothing is executed. By default, the browser that opens a deck loads reveal.js,
 jQuery, require.js and MathJax from the web: no package that the course installs has them. Two packages do. Once they
@@ -14,6 +14,7 @@ import importlib.util
 import re
 import shutil
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -21,7 +22,7 @@ import nbformat
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the lines below also work when this file is run as a script
 
-from tools.build_notebooks import chosen, manuscripts, notebook_path  # noqa: E402
+from minillm.course.workbook import short_name  # noqa: E402
 from tools.lesson_form import has_turns  # noqa: E402
 
 COPIES = {  # setting of nbconvert: a package, the file or folder in it, and what the address has after its name
@@ -36,14 +37,23 @@ INSTALL = "pip install --no-deps sphinx-revealjs nbclassic"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="start.py deck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("lessons", nargs="+", metavar="NN", help="number of a lesson with turns, such as 04")
     parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder of the decks")
     arguments = parser.parse_args()
     settings = copy_libraries(arguments.out)
-    for manuscript in chosen(arguments.lessons, manuscripts()):
-        path = write_deck(notebook_path(manuscript), arguments.out, settings)
+    for page in chosen(arguments.lessons):
+        path = write_deck(page, arguments.out, settings)
         print(f"{path}: {'needs no network' if settings else f'needs a network, unless you first run `{INSTALL}`'}")
+
+
+def chosen(names: Iterable[str], folder: Path = ROOT / "notebooks") -> list[Path]:
+    """Find built notebooks by number or file name; `SystemExit` for an unknown one."""
+    pages = {short_name(path.name): path for path in sorted(folder.glob("*.ipynb"))}
+    numbers = [short_name(f"{Path(name).stem}.ipynb") for name in names]
+    if unknown := [number for number in numbers if number not in pages]:
+        raise SystemExit(f"there is no lesson {unknown[0]!r}; there are {', '.join(pages) or 'none'}")
+    return [pages[number] for number in numbers]
 
 
 def copy_libraries(out: Path) -> dict[str, str]:
