@@ -37,7 +37,9 @@ INSTALL = "pip install --no-deps sphinx-revealjs nbclassic"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="start.py deck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="start.py deck", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("lessons", nargs="+", metavar="NN", help="number of a lesson with turns, such as 04")
     parser.add_argument("--out", type=Path, default=ROOT / "notebooks", help="folder of the decks")
     arguments = parser.parse_args()

@@ -61,7 +61,9 @@ def bundle(folder: Path | None, make_models: bool) -> None:
     click.echo(f"Fingerprint: {sha256(folder / LIST)[:16]}")
     if missing:
         click.secho(f"! Not in the bundle, since not on this computer: {', '.join(missing)}.", fg="yellow")
-        click.echo("Fetch weights with `minillm fetch NAME`. The models ship with the course; --make-models trains them.")
+        click.echo(
+            "Fetch weights with `minillm fetch NAME`. The models ship with the course; --make-models trains them."
+        )
     click.echo(
         "Copy it to the stick, and the course's folder without .venv and your workbook, which each laptop lays out."
     )

@@ -92,7 +92,8 @@ def python_of(source: str) -> str:
     """
     if write := WRITE.match(source):  # the notebook may import that file
         mode = "a" if write["append"] else "w"
-        return f"open({write['path']!r}, {mode!r}).write({source[write.end() :]!r})"
+        text = source[write.end() :].removesuffix("\n") + "\n"
+        return f"open({write['path']!r}, {mode!r}).write({text!r})"
     while magic := re.match(r"\s*+%%(\w+)([^\n]*)\n?", source):
         if magic[1] not in PYTHON_MAGICS:
             return ""

@@ -95,11 +95,14 @@ def _bound(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
     elif isinstance(statement, ast.Assign | ast.AnnAssign):
-        yield from (node.id for node in own_nodes(statement) if _is_store(node))
+        yield from _stored(statement)
 
 
-def _is_store(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+def _stored(tree: ast.AST) -> Iterator[str]:
+    """The names that a part of a tree binds by assignment."""
+    for node in own_nodes(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
 
 
 class _Reader(ast.NodeVisitor):
@@ -150,7 +153,7 @@ class _Reader(ast.NodeVisitor):
             self.names.add(node.name)
         arguments = {argument.arg for argument in ast.walk(node.args) if isinstance(argument, ast.arg)}
         body = node.body if isinstance(node.body, list) else [node.body]
-        stores = {each.id for part in body for each in own_nodes(part) if _is_store(each)}
+        stores = {name for part in body for name in _stored(part)}
         self.local.append(arguments | stores)
         self.generic_visit(node)
         self.local.pop()

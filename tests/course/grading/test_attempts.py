@@ -1,16 +1,22 @@
 """Second attempts, private probes, and the one budget of time that all of them share."""
 
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+import torch
 
 from minillm.course.checks import find, outside
+from minillm.course.checks.asking import Forbidden, watched_call
 from minillm.course.checks.outside import Limits
 from minillm.course.checks.probe import Probe
 from minillm.course.checks.sandbox import plain_command
 from minillm.course.grading import attempts
 from minillm.course.grading.attempts import ask_notebook
+from minillm.course.grading.grade import _newer_python
 from minillm.course.grading.needed import needed_statements
 from minillm.course.grading.notebook import parsed
 
@@ -94,3 +100,44 @@ def test_private_probes_are_asked_when_all_else_is_done(monkeypatch):
     assert asked == [[False] * 3, [False] * 3, [True]]  # the second attempt, too
     wrong, _ = answers(RIGHT.replace("<= query", "< query"), question=question)
     assert (wrong.points, wrong.probes[0]) == (0, "hidden")
+
+
+FILES = {
+    "written and imported": ["%%writefile own.py\nRULES = [1]", "from own import RULES"],
+    "written in two parts": ["%%writefile own.py\nRULES = [1]", "%%writefile -a own.py\nMORE = 2", "from own import *"],
+    "run": ["%%writefile own.py\nRULES = [1]", "%run own.py"],
+    "run without its suffix": ["%%writefile own.py\nRULES = [1]", "%run own"],
+    "written by Python": [
+        "with open('own.py', 'w') as file:\n    file.write('RULES = [1]')",
+        "import own\nRULES = own.RULES",
+    ],
+}
+
+
+@pytest.mark.parametrize("cells", FILES.values(), ids=FILES)
+def test_a_module_that_a_cell_writes_is_there_and_costs_no_word(cells, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result, troubles = answers(*cells, RIGHT.replace("    query", "    assert len(RULES) == 1\n    query", 1))
+    assert result.passed, str(result)
+    assert troubles == {}
+
+
+def test_a_thread_is_watched_as_well():
+    def in_a_thread(x):
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.nn.functional.softmax, x, -1).result()
+
+    ones = torch.ones(2)
+    assert watched_call(in_a_thread, (ones,), []).tolist() == [0.5, 0.5]
+    with pytest.raises(Forbidden, match="softmax"):
+        watched_call(in_a_thread, (ones,), ["torch.nn.functional.softmax"])
+    assert threading.getprofile() is None
+
+
+def test_syntax_of_a_newer_python_names_the_versions():
+    newer = f"3.{sys.version_info.minor + 1}"
+    said = _newer_python(newer, ["cell 3 raised SyntaxError: invalid syntax"])
+    assert f"written with Python {newer} and graded with 3.{sys.version_info.minor}" in said
+    assert _newer_python(newer, ["cell 3 raised NameError: x"]) is None
+    assert _newer_python("3.8", ["cell 3 raised SyntaxError: invalid syntax"]) is None
+    assert _newer_python(None, ["cell 3 raised SyntaxError: invalid syntax"]) is None

@@ -72,7 +72,7 @@ def test_an_answer_that_no_statement_binds_is_looked_for_everywhere():
     [
         ("%%time\nx = 1", "\nx = 1"),
         ("%%capture out\n%%time\nx = 1", "\n\nx = 1"),
-        ("%%writefile x.py\nx = 1", "open('x.py', 'w').write('x = 1')"),
+        ("%%writefile x.py\nx = 1", "open('x.py', 'w').write('x = 1\\n')"),
         ("%%html\n<b>", ""),
         ("x = 7\nx = (x\n  % 4)", "x = 7\nx = (x\n  % 4)"),
         ("x = await load()", "x = await load()"),
