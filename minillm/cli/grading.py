@@ -21,7 +21,7 @@ from minillm.course.grading.archives import write_archives
 from minillm.course.grading.class_report import most_common_mistakes, summarize, write_class_report
 from minillm.course.grading.comparing import Comparison, compare_class
 from minillm.course.grading.decisions import Deadline, read_decisions, score
-from minillm.course.grading.feedback import write_feedback
+from minillm.course.grading.feedback import write_feedback, write_pieces
 from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
@@ -102,7 +102,8 @@ def grade_submissions(
         notebooks = submitted_notebooks(handed_in, questions)
         found = compare(records, notebooks, questions, processes, jobs)
         ids = {submission.student: submission.parts[0].owner.id or "" for submission in handed_in}
-        write_tables(out, scores, ids, absent, read_rubric(out, [*students, *absent]))
+        write_tables(out, scores, ids, absent, pieces := read_rubric(out, [*students, *absent]))
+        write_pieces(out, pieces)
         write_class_report(out, scores, found, absent)
         write_gradebook(out, scores, questions, deadline)
         pages = write_feedback(out, scores, notebooks, processes, jobs)

@@ -7,7 +7,7 @@ output or metadata.
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import jinja2
 from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
 from minillm.course.grading.limited import Failed, Processes, run_all
-from minillm.course.grading.names import assignment_name
+from minillm.course.grading.names import assignment_name, safe_name
 from minillm.course.grading.notebook import definition, flat
+from minillm.course.grading.rubric import Piece
 from minillm.course.grading.submissions import Notebook
 
 TEMPLATE = Path(__file__).with_name("feedback.html.jinja")
@@ -81,6 +82,16 @@ def write_page(out: Path, score: Score, cells: Sequence[tuple[str, str]]) -> Non
     page = page_path(out, score)
     if not page.exists() or page.read_text(encoding="utf-8") != text:
         write(page, text)
+
+
+def write_pieces(out: Path, pieces: Iterable[Piece]) -> None:
+    """Write feedback/STUDENT/PIECE/PIECE.html for each piece that was marked by the rubric."""
+    for piece in pieces:
+        name = piece.name.replace(" ", "_")
+        total = f"{piece.points:g} of {piece.possible:g} points"
+        told = [*([piece.comment] if piece.comment else []), *(f"{row}: {mark:g} of 3" for row, mark in piece.rows)]
+        text = render(TEMPLATE, name=piece.name, student=piece.student, total=total, told=told)
+        write(out / "feedback" / safe_name(piece.student) / name / f"{name}.html", text)
 
 
 def page_of(score: Score, cells: Sequence[tuple[str, str]]) -> str:

@@ -15,7 +15,12 @@ from minillm.errors import UserError
 RUBRIC = "rubric.csv"
 MARKS = tuple(f"row {number}" for number in range(1, 7))
 COLUMNS = ("student", "piece", *MARKS, "comment")
-ROWS = {"explanation": 4, "project": 6}  # of the tables in teaching/rubric.md
+ROWS = {  # of the tables in teaching/rubric.md
+    "explanation": ("what was measured", "compared with what", "when it holds", "own words"),
+    "project": (
+        "the question", "baseline and control", "how sure", "honesty", "work of others", "can it be run again"
+    ),
+}  # fmt: skip
 MOST = 3.0  # in one row
 KNOWN = "explanation 1, explanation 2, explanation 3 or project"
 
@@ -33,6 +38,11 @@ class Piece:
     def points(self) -> float:
         """The sum of the marks."""
         return sum(self.marks)
+
+    @property
+    def rows(self) -> list[tuple[str, float]]:
+        """The rows of the rubric with their marks."""
+        return list(zip(ROWS[self.name.split(" ")[0]], self.marks, strict=True))
 
     @property
     def possible(self) -> float:
@@ -75,6 +85,7 @@ def _piece(row: dict[str, str], line: str, students: Sequence[str]) -> Piece:
         values = tuple(float(mark.replace(",", ".")) for mark in given)
     except ValueError:
         raise UserError(f"{line}: the marks {', '.join(given)} must be numbers from 0 to 3") from None
-    if len(values) != ROWS[kind] or not all(0 <= value <= MOST for value in values):
-        raise UserError(f"{line}: {name} needs a mark from 0 to 3 in each of rows 1 to {ROWS[kind]}")
+    n = len(ROWS[kind])
+    if len(values) != n or not all(0 <= value <= MOST for value in values):
+        raise UserError(f"{line}: {name} needs a mark from 0 to 3 in each of rows 1 to {n}")
     return Piece(student, name, values, clean(row["comment"] or ""))

@@ -176,6 +176,35 @@ def test_a_page_goes_back_as_it_was_written_and_to_nobody_else(tmp_path):
         assert f"<h1>{NAME}: {score} of 10 points</h1>".encode() in page
 
 
+def test_a_class_list_goes_in_and_comes_back(tmp_path):
+    folder, out = tmp_path / "submissions", tmp_path / "graded"
+    for name, kind in (("Ann Lee_77", "solutions"), ("Bob Ray_78", "exercises")):
+        path = folder / f"{name}_assignsubmission_file_" / f"{NAME}.ipynb"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(notebook("04", kind))
+    worksheet = tmp_path / "worksheet.csv"
+    rows = [f"Participant {number},{name},,5.00" for number, name in ((77, "Ann Lee"), (78, "Bob Ray"), (79, "Cy Roe"))]
+    worksheet.write_text("\n".join(["Identifier,Full name,Grade,Maximum Grade", *rows]), encoding="utf-8")
+    out.mkdir()
+    marks = "student,piece,row 1,row 2,row 3,row 4,row 5,row 6,comment\nCy Roe,explanation 1,1,2,3,0,,,see me\n"
+    (out / "rubric.csv").write_text(marks, encoding="utf-8")
+    (tmp_path / "oral.csv").write_text("assignment,student,why\n03,Ann Lee_12,drawn\n", encoding="utf-8")
+    options = ["--unsafe", "--roster", str(worksheet), "--asked", str(tmp_path / "oral.csv")]
+    said = graded(folder, out, *options)
+    assert "1 of 3 on the class list handed in nothing: Cy Roe" in said
+    assert "Moodle's grading worksheet with 2 grades" in said
+    assert [row["Grade"] for row in table(out / "moodle_worksheet.csv")] == ["5", "0", ""]
+    found = {(row["student"], row["assignment"]): row for row in table(out / "grades.csv")}
+    assert found["Cy Roe", "04"]["reason"] == "not handed in"
+    assert found["Cy Roe", "explanation 1"]["final"] == "6.0"
+    assert found["Ann Lee_77", "04"]["look"].startswith("04.1, 04.2, 04.3, 04.4: as in the public solution")
+    assert "see me" in (out / "feedback" / "Cy Roe" / "explanation_1" / "explanation_1.html").read_text(
+        encoding="utf-8"
+    )
+    page = (out / "class.html").read_text(encoding="utf-8")
+    assert "without a submission: Cy Roe" in page
+
+
 def finals(out):
     return {row["student"]: float(row["final"]) for row in table(out / "grades.csv")}
 
@@ -371,6 +400,11 @@ def test_a_decision_about_another_assignment_waits_and_trouble_is_told(tmp_path)
         (["--assignment", "99"], "there is no assignment '99'; choose from"),
         (["--student", "zoe"], "there is no student 'zoe'; choose from right, wrong_mask"),
         (["--checks", "nowhere"], "nowhere is not a folder; give one with a file such as "),
+        (["--roster", "README.md"], "README.md is no class list that is known by its columns: Moodle's grading"),
+        (
+            ["--asked", "README.md"],
+            "README.md has no columns student and assignment; give an oral.csv of an earlier run",
+        ),
         (["--late", "10"], "--late 10 needs a due time; give --due, too"),
     ],
 )

@@ -1,17 +1,26 @@
 """Marks by the rubric, and the page about a class."""
 
 import csv
+import re
+from pathlib import Path
 
 import pytest
 
 from minillm.course.grading.class_report import most_common_mistakes, write_class_report
 from minillm.course.grading.comparing import Comparison
 from minillm.course.grading.decisions import Deadline, score
+from minillm.course.grading.feedback import write_pieces
 from minillm.course.grading.grade import Record
 from minillm.course.grading.report import write_tables
-from minillm.course.grading.rubric import COLUMNS, RUBRIC, read_rubric
+from minillm.course.grading.rubric import COLUMNS, ROWS, RUBRIC, read_rubric
 
 HEAD = ",".join(COLUMNS)
+PAGE = Path(__file__).parents[3] / "teaching" / "rubric.md"
+
+
+def test_the_rows_are_those_of_the_page():
+    bold = re.findall(r"^\| \*\*(.+?)\*\* \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert bold == [*ROWS["explanation"], *ROWS["project"]]
 
 
 def result(question, got, sentence=""):
@@ -33,6 +42,10 @@ def test_the_table_is_made_empty_and_its_marks_are_points(tmp_path):
     one, project = read_rubric(tmp_path, ["ann"])
     assert (one.points, one.possible, one.comment) == (8.5, 12, "no control, otherwise good")
     assert (project.points, project.possible) == (17, 18)
+    write_pieces(tmp_path, [one])
+    page = (tmp_path / "feedback" / "ann" / "explanation_1" / "explanation_1.html").read_text(encoding="utf-8")
+    assert "explanation 1: 8.5 of 12 points" in page
+    assert "compared with what: 2 of 3" in page
     write_tables(tmp_path, scores(ann=[("04.1", 3)]), {}, ["Cy"], [one, project])
     with open(tmp_path / "grades.csv", encoding="utf-8") as file:
         rows = [(row["student"], row["assignment"], row["final"], row["reason"]) for row in csv.DictReader(file)]
