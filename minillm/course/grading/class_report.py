@@ -7,9 +7,10 @@ from typing import Any
 
 from minillm.course.grading.comparing import Comparison
 from minillm.course.grading.decisions import Score
-from minillm.course.grading.feedback import NOT_WRITTEN, cut, render
+from minillm.course.grading.feedback import NOT_WRITTEN, render
 from minillm.course.grading.grade import Record, write
 from minillm.course.grading.names import assignment_name
+from minillm.course.grading.notebook import cut
 
 TEMPLATE = Path(__file__).with_name("class.html.jinja")
 TOP, SNIPPETS = 3, 2  # mistakes that are shown, and answers with each of them

@@ -17,14 +17,12 @@ from minillm.course.grading.decisions import Score
 from minillm.course.grading.grade import write
 from minillm.course.grading.limited import Failed, Processes, run_all
 from minillm.course.grading.names import assignment_name, safe_name
-from minillm.course.grading.notebook import definition, flat
+from minillm.course.grading.notebook import MAX_OTHER, cut, definition, flat
 from minillm.course.grading.rubric import Piece
 from minillm.course.grading.submissions import Notebook
 
 TEMPLATE = Path(__file__).with_name("feedback.html.jinja")
 PAGE_SECONDS = 120.0  # limit for writing one page
-MAX_CHARACTERS, MAX_LINES = 20_000, 400  # of a cell on a page
-MAX_OTHER = 50_000  # characters in all cells without an answer
 MAX_VALUE = 300  # characters of a value in an example
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
 NOT_WRITTEN = ("is not written yet.", "is not defined in the notebook.")
@@ -195,11 +193,3 @@ def _others(sources: Sequence[str]) -> list[str]:
             shown.append(cut(source))
             left -= len(shown[-1]) + 1
     return shown
-
-
-def cut(source: str) -> str:
-    """Shorten a very long cell."""
-    lines = source[:MAX_CHARACTERS].split("\n")
-    if len(source) <= MAX_CHARACTERS and len(lines) <= MAX_LINES:
-        return source
-    return "\n".join(lines[:MAX_LINES]) + f"\n# ... cut here; the cell has {len(source):,} characters"

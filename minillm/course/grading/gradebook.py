@@ -15,10 +15,9 @@ from typing import Any
 
 from minillm.course.checks.question import Question
 from minillm.course.grading.decisions import Deadline, Score
-from minillm.course.grading.feedback import MAX_OTHER, cut
 from minillm.course.grading.grade import write
 from minillm.course.grading.names import assignment_name
-from minillm.course.grading.notebook import definition
+from minillm.course.grading.notebook import MAX_OTHER, cut, definition
 
 WORDS = {True: "passed", False: "FAILED"}
 

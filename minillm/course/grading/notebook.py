@@ -16,6 +16,8 @@ from minillm.errors import UserError
 
 MAX_CELLS = 1000
 MAX_CODE = 1_000_000  # characters
+MAX_SHOWN, MAX_LINES = 20_000, 400  # characters and lines of a cell that are shown to people
+MAX_OTHER = 50_000  # characters that are shown of all cells without an answer
 MAGIC, MAX_MAGICS = re.compile(r"(?m)^[ \t]*[%!?]|\?$"), 100  # lines of a cell that only IPython can read
 # Cell magics whose cell is Python in the notebook's own namespace; cells with other magics are in another language.
 PYTHON_MAGICS = {"time", "timeit", "capture", "prun", "memit"}
@@ -180,3 +182,11 @@ def _is_stub(body: list[ast.stmt]) -> bool:
     dots = any(isinstance(node, ast.Expr) and ast.unparse(node) == "..." for node in body)
     raises = len(rest) == 1 and isinstance(rest[0], ast.Raise) and "NotImplementedError" in ast.dump(rest[0])
     return raises or (dots and not rest)
+
+
+def cut(source: str) -> str:
+    """Shorten a very long cell, to show it."""
+    lines = source[:MAX_SHOWN].split("\n")
+    if len(source) <= MAX_SHOWN and len(lines) <= MAX_LINES:
+        return source
+    return "\n".join(lines[:MAX_LINES]) + f"\n# ... cut here; the cell has {len(source):,} characters"
