@@ -213,7 +213,7 @@ def test_a_run_goes_on_where_it_stopped_and_a_teacher_decides(tmp_path):
     folder, out = two_students(tmp_path)
     first = graded(folder, out, "--unsafe", "--json")
     assert json.loads(first.splitlines()[-1])[NAME] == {
-        "students": 2, "not_handed_in": 0, "mean": 8.5, "possible": 10, "with_troubles": 0, "worth_a_look": 0,
+        "students": 2, "not_handed_in": 0, "mean": 8.5, "possible": 10, "with_troubles": 0, "worth_a_look": 2,
         "late": 0, "lost_by_lateness": 0.0,
     }  # fmt: skip
     assert "1 x 04.3: " in first
