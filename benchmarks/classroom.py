@@ -260,7 +260,7 @@ WRITES_OWN = f"%%writefile own.py\n{OWN}"
 RUNS_OWN = f"open('own.py', 'w').write({OWN!r})\n%run own.py"
 SCORES = "query @ key.mT / query.shape[-1] ** 0.5, visible"
 USES_OWN = f"{MASK}{SHARED}from own import weights\nreturn weights({SCORES}) @ value"
-CHAIN = "".join(f"def a{number}(): return a{number + 1}\n" for number in range(16_000)) + "a16000 = 1"
+CHAIN = "".join(f"def a{number}(): return a{number + 1}\n" for number in range(8_000)) + "a8000 = 1"
 BY_ATTRGETTER = f"""{MASK}{SHARED}import operator, torch.nn.functional as F
 ready = operator.attrgetter("scaled_dot_product_" + "attention")(F)
 return next(map(ready, [query[None]], [key[None]], [value[None]], [visible[None]]))[0]"""
