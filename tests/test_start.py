@@ -120,7 +120,7 @@ def test_a_wrong_command_gets_the_near_one(start, recorded, capsys):
     assert start.main(["tset"]) == 1
     assert capsys.readouterr().err == "start.py: there is no command 'tset'; did you mean 'test'?\n"
     assert start.main(["xyzzy"]) == 1
-    assert "the commands are lab, setup, reset, test, tour, doctor, deck, bundle." in capsys.readouterr().err
+    assert "the commands are lab, setup, reset, test, tour, doctor, deck, site, bundle." in capsys.readouterr().err
     assert start.main(["--hree"]) == 1
     assert "'lab' takes no '--hree'; " in capsys.readouterr().err
     assert start.main(["setup", "everything"]) == 1
