@@ -101,6 +101,7 @@ def gallery(theme="light"):
         "tokens_read": diagrams.tokens_read(
             EIGHT_WORDS, {"with a cache": [5, 1, 1, 1], "without": [5, 6, 7, 8]}, theme=theme
         ),
+        "next_tokens": diagrams.next_tokens(["A", " rooster", " lives", " in"], [0.66, 12.4, 0.07], theme=theme),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

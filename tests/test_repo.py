@@ -15,6 +15,7 @@ import yaml
 
 from minillm.cli import COMMANDS
 from minillm.cli import main as command_line
+from minillm.course.workbook import short_name
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +66,7 @@ def test_the_minutes_are_those_of_the_lessons_and_the_guide():
             runs = re.search(r"all cells run in (\d+) s", part)
         else:  # a lab is for one person, and the guide speaks of it in its lesson's part
             room, runs = "-", re.search(r"its cells run in (\d+) s", part)
-        number = path.stem.partition("_")[0] + " lab" * (path not in LESSONS)
+        number = short_name(path.name).replace("_", " ")
         expected.append((number, alone, room, runs.group(1) if runs else "< 60"))
     assert rows == expected
     assert alone_in_readme == [alone for number, alone, *_ in expected if "lab" not in number]
@@ -193,7 +194,7 @@ def numbers(text: str) -> list[str]:
 
 def not_in_the_lesson(told: list[str], lesson: str) -> list[str]:
     """The numbers that the text and outputs of a lesson and its lab do not hold, even with more digits."""
-    pages = [path for path in NOTEBOOKS if path.stem in (lesson, f"{lesson}_lab")]
+    pages = [path for path in NOTEBOOKS if path.stem in (lesson, f"{lesson}_lab", f"{lesson}_data_lab")]
     notebook = "\n".join(path.read_text(encoding="utf-8") for path in pages)
     found = [float(number.replace(",", "")) for number in numbers(re.sub(r'"image/png": ".*?"', "", notebook))]
     half = {number: 0.5001 * 10 ** -len(number.partition(".")[2]) for number in told}

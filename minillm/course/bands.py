@@ -20,6 +20,7 @@ from minillm.training.recipes import BaseRecipe
 from minillm.world import WORLD_VERSION
 
 BANDS = Path(__file__).with_name("loss_bands.json")
+LIVE_BANDS = Path(__file__).with_name("live_bands.json")  # of lesson 08's 120 updates, by `benchmarks/broken_runs.py`
 KINDS = {"loss": "training loss", "val_loss": "validation loss"}
 START = 0.3  # nats; an untrained model's first loss is within this distance of ln V
 MIN_WIDTH = 0.01  # nats; five seeds can agree by accident

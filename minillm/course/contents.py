@@ -42,6 +42,7 @@ TOPICS = {
     "05": "feed_forward",
     "06": "transformer",
     "07": "sampling",
+    "08": "pretraining",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

@@ -122,7 +122,7 @@ def _row(lesson: LessonProgress, points: tuple[int, int] | None) -> str:
     state = "✓ " * lesson.is_done + lesson.state
     if lesson.surprises:
         state += f", {lesson.surprises} surprise{'s' * (lesson.surprises > 1)}"
-    more = [f"[lab]({quote(lesson.lab)})"] if lesson.lab else []
+    more = [f"[{'data ' * lab.endswith('_data_lab.ipynb')}lab]({quote(lab)})" for lab in lesson.labs]
     if lesson.exercise:
         more.append(f"[exercise]({quote(lesson.exercise)})" + (" {} of {}".format(*points) if points else ""))
     return f"| {name} | {lesson.minutes or ''} | {state} | {' · '.join(more)} |"

@@ -20,7 +20,7 @@ from minillm.files import read_json, write_json
 
 POINTS = ".points.json"  # in the workbook
 MAX_POINTS_BYTES = 100_000
-TITLE = re.compile(r"^# \w+ (?:lab )?· (.+)$", re.MULTILINE)
+TITLE = re.compile(r"^# \w+ (?:data )?(?:lab )?· (.+)$", re.MULTILINE)
 MINUTES = re.compile(r"\*\*Time\*\*\D*(\d+)")
 
 
@@ -32,12 +32,12 @@ class LessonProgress:
     page: str  # its name in the workbook
     title: str
     minutes: int | None
-    lab: str | None = None  # the names of its other pages
+    labs: tuple[str, ...] = ()  # the names of its other pages
     exercise: str | None = None
     turns: tuple[ListedTurn, ...] = ()
     lab_turns: tuple[ListedTurn, ...] = ()
     done: frozenset[str] = frozenset()  # ids of the turns that passed, in the lab too; a ready-made function does not
-    guesses: int = 0  # predictions that were made and answered, in the lesson and its lab
+    guesses: int = 0  # predictions that were made and answered, in the lesson and its labs
     surprises: int = 0  # of these, the ones that turned out otherwise
     cells: int = 0  # code cells of the learner's copy
     cells_run: int = 0
@@ -58,6 +58,11 @@ class LessonProgress:
     def is_begun(self) -> bool:
         """Whether a cell was run or a turn has passed."""
         return bool(self.cells_run) or len(self.to_do) < len(self.turns)
+
+    @property
+    def lab(self) -> str | None:
+        """The name of its first lab."""
+        return self.labs[0] if self.labs else None
 
     @property
     def is_done(self) -> bool:
@@ -84,9 +89,10 @@ def lesson_progress() -> dict[str, LessonProgress]:
 
 def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     topic = name.removesuffix(".ipynb")
-    lab, exercise = f"{topic}_lab.ipynb", f"exercises/{topic}/{topic}.ipynb"
+    labs, exercise = [f"{topic}_lab.ipynb", f"{topic}_data_lab.ipynb"], f"exercises/{topic}/{topic}.ipynb"
     page = read_course_page(pages[name])
-    lab_page: Page = read_course_page(pages[lab]) if lab in pages else {"cells": []}
+    lab_pages = [read_course_page(pages[lab]) for lab in labs if lab in pages]
+    lab_page: Page = {"cells": [cell for each in lab_pages for cell in each["cells"]]}
     turns, lab_turns = (tuple(find_turn(id) for id in turns_in(each)) for each in (page, lab_page))
     done = {turn.id for turn in (*turns, *lab_turns) if turn.id in passed(turn.topic)}
     guessed, surprised = surprises([*questions_in(page), *questions_in(lab_page)])
@@ -95,7 +101,7 @@ def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     title, minutes = TITLE.search(text), MINUTES.search(text)
     return LessonProgress(
         number_of(name), name, title[1] if title else topic, int(minutes[1]) if minutes else None,
-        lab if lab in pages else None, exercise if exercise in pages else None,
+        tuple(lab for lab in labs if lab in pages), exercise if exercise in pages else None,
         turns, lab_turns, frozenset(done),
         guessed, surprised, len(ran), sum(ran), ran[-1:] == [True], saved,
     )  # fmt: skip

@@ -34,6 +34,7 @@ COURSE = Path(__file__).resolve().parents[2]
 MANIFEST = ".laid_out.json"
 MAX_MANIFEST_BYTES = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT)
+LABS = ("_data_lab", "_lab")  # how the name of a lab ends; a lesson may have one of each
 
 
 @dataclass
@@ -96,8 +97,10 @@ def short_name(name: str) -> str:
 
     >>> [short_name(name) for name in ("04_attention.ipynb", "04_attention_lab.ipynb", "exercises/04_it/04_it.ipynb")]
     ['04', '04_lab', 'exercises/04']
+    >>> short_name("08_pretraining_data_lab.ipynb")  # the second lab of a lesson
+    '08_data_lab'
     """
-    lab = "_lab" if name.endswith("_lab.ipynb") else ""
+    lab = next((ending for ending in LABS if name.endswith(f"{ending}.ipynb")), "")
     return "exercises/" * name.startswith("exercises/") + number_of(name) + lab
 
 

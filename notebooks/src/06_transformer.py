@@ -523,8 +523,8 @@ print(
 
 # %% [markdown]
 # > **Where the picture simplifies.** "Adds" is exact; "adds its own piece of meaning" is a hope. All of this is one
-# > small model, from a 4-bit file, trained with all its blocks in place. Lesson 08 looks at untrained models, and at
-# > norms elsewhere in the block.
+# > small model, from a 4-bit file, trained with all its blocks in place. Norms elsewhere in the block, and untrained
+# > models, we didn't measure.
 
 # %% [markdown]
 # > **At scale.** Your code is Llama 2's, whose largest has 80 blocks of C = 8,192. GPT-3 has 96 blocks, so 194 writes,

@@ -1298,7 +1298,7 @@ assert sum(keeping) == sum(forgetful) - 2 * len(story)
 # > decode on different machines. Rounding gets smarter: outliers are kept apart (Dettmers et al. 2022), or the rounding
 # > errors of one weight are made up for by the next (Frantar et al. 2023, "GPTQ"). Guessers are often small heads on
 # > the model itself (Cai et al. 2024, "Medusa"). Leviathan et al. report two to three times the speed for an
-# > 11-billion-parameter T5. Training stays dearer than one reply, and cheaper than a year of them (lesson 08).
+# > 11-billion-parameter T5. Training stays dearer than one reply, and cheaper than a year of them (lesson 13).
 #
 # ## Five questions
 #

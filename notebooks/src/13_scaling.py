@@ -187,7 +187,7 @@ assert 33 < again < 35
 #
 # ### The overview's table
 #
-# Now it can be filled in. Lesson 08 counted operations; here is the whole of it. First what a parameter takes in
+# Now it can be filled in. First what a parameter takes in
 # memory. In inference: its own 4 bytes. In training also its gradient and whatever the optimizer remembers. Do not
 # believe it, add up the tensors:
 
@@ -269,7 +269,7 @@ assert theirs["passes"] == ("forward, backward", "forward")
 # ## Faster: a better step
 #
 # Time is operations over rate. So there are two ways to be faster: fewer steps to the same loss, or a higher rate.
-# First fewer steps. Lesson 08's recipe used an optimizer that was never explained, **Muon** (Jordan et al. 2024). It
+# First fewer steps. Lesson 08 built the core of **Muon** (Jordan et al. 2024), here is all of it. It
 # begins with an observation on gradients. A gradient of a matrix is a matrix, and a matrix stretches some directions
 # more than others. How much each is stretched say its *singular values*. Look at those of one gradient:
 

@@ -11,7 +11,17 @@ import torch
 from helpers import small_config
 
 from minillm.config import ModelConfig
-from minillm.course.bands import BANDS, Band, Bands, bands_of, is_normal, load_bands, settings_of, write_bands
+from minillm.course.bands import (
+    BANDS,
+    LIVE_BANDS,
+    Band,
+    Bands,
+    bands_of,
+    is_normal,
+    load_bands,
+    settings_of,
+    write_bands,
+)
 from minillm.course.checkup import check_run, summarize, table
 from minillm.course.keeping import as_settings
 from minillm.course.models import BaseRecipe
@@ -89,6 +99,15 @@ def test_the_shipped_bands_belong_to_the_current_recipe():
         assert low - 0.002 < run["val_loss"] < high + 0.002, "run python benchmarks/loss_bands.py"
     assert bands.seeds == 5
     assert bands.loss.at(1) == pytest.approx((bands.ln_vocab, bands.ln_vocab), abs=0.1)
+
+
+@pytest.mark.skipif(not LIVE_BANDS.is_file(), reason="no live bands are shipped")
+def test_the_live_bands_are_those_of_lesson_08s_run():
+    bands, recipe = load_bands(LIVE_BANDS), BaseRecipe("world", documents=7_300)
+    recipe = replace(recipe, training=replace(recipe.training, steps=120))
+    assert bands.recipe == json.loads(json.dumps(settings_of(recipe))), "run python benchmarks/broken_runs.py"
+    assert bands.loss.steps == (1, *range(5, 121, 5))
+    assert bands.seeds == 5
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,14 @@ TURNS = turns("04")[:3]  # of the lesson in these tests
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
-    """A workbook of a lesson 00 and a lesson 04 with its turns, lab and exercise."""
+    """A workbook of a lesson 00 and a lesson 04 with its turns, two labs and exercise."""
     monkeypatch.setattr(workbook, "COURSE", tmp_path / "course")
     monkeypatch.setenv("MINILLM_WORKBOOK", str(tmp_path / "workbook"))
     asked = [f'@your_turn("{turn.id}", minutes=8, difficulty=2)\n{turn.stub}' for turn in TURNS]
     for name, title, cells in (
         ("notebooks/00_the_map", "# 00 · The map: a | b <c>\n**Time**: 55 minutes", ["1", "2"]),
         ("notebooks/04_attention", "# 04 · Attention\n**Time**: 65 minutes", asked),
+        ("notebooks/04_attention_data_lab", "# 04 data lab · Attention", ["3"]),
         ("notebooks/04_attention_lab", "# 04 lab · Attention", ["3"]),
         ("exercises/04_attention/04_attention", "# Exercise", ["4"]),
     ):
@@ -60,7 +61,7 @@ def test_a_fresh_page_begins_with_the_first_lesson(book):
         '| [00 · The map](00_the_map.ipynb) <span class="minillm-about">a &#124; b &lt;c&gt;</span> '
         "| 55 | not begun |  |",
         "| [04 · Attention](04_attention.ipynb) | 65 | not begun | [lab](04_attention_lab.ipynb) · "
-        "[exercise](exercises/04_attention/04_attention.ipynb) |",
+        "[data lab](04_attention_data_lab.ipynb) · [exercise](exercises/04_attention/04_attention.ipynb) |",
         f"*{home.OURS}*",
     ]
 
@@ -86,7 +87,7 @@ def test_the_page_of_somebody_who_has_begun(book):
 def test_every_link_leads_to_a_page_of_the_workbook(book):
     text = home.write().read_text(encoding="utf-8")
     links = re.findall(r"""\]\(([^)]+)\)|href="([^"]+)""", text)
-    assert len(links) == 5
+    assert len(links) == 6
     assert all((book / (first or second)).is_file() for first, second in links)
 
 

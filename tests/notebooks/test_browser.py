@@ -29,12 +29,11 @@ CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer_lab": ("select", ["Space", "ArrowDown", "Enter"]),
     "07_sampling": (".noUi-handle", ["End"]),  # one step may fall on the same piece
-    "08_pretraining": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
-    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),
+    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 # Lessons that compute for a minute or more before their explorer.
-LONG = {"08_pretraining", "09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
+LONG = {"09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
 LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention", "04_attention_lab"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

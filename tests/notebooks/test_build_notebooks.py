@@ -171,8 +171,10 @@ def test_a_lesson_that_cannot_be_built_says_where_and_the_old_notebook_stays(wri
 
 
 def test_a_lab_has_a_number_of_its_own_beside_its_lesson(write, tmp_path):
-    paths = [write(GOOD), write(GOOD, "00_small_lab.py"), write(GOOD, "00a_other.py")]
-    assert builder.manuscripts(tmp_path / "notebooks") == dict(zip(("00", "00_lab", "00a"), paths, strict=True))
+    names = ("00_small_data_lab.py", "00_small_lab.py", "00a_other.py")
+    paths = [write(GOOD), *(write(GOOD, name) for name in names)]
+    numbers = ("00", "00_data_lab", "00_lab", "00a")
+    assert builder.manuscripts(tmp_path / "notebooks") == dict(zip(numbers, paths, strict=True))
 
 
 def test_lessons_are_chosen_by_number_or_name():

@@ -37,6 +37,8 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"\blearn\(300": "learn(12",
     r"\bsteps=300\b": "steps=12",
     r"\b200\b": "8",
+    r"(own_run\.learn\([^)]*)\bseed=seed\)": r"\1until=1)",
+    r"\buntil=30\b": "until=1",
 }
 
 

@@ -15,6 +15,7 @@ returns a `Diagram` with its alternative text:
     block       residual_stream                               loop     reasoning_loop
     feed_forward  feed_forward, a layer with some of its neurons
     choices     continuations, tokens_read: while a model writes
+    shift       next_tokens, a text as its own answer key
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -36,6 +37,7 @@ from minillm.viz.diagrams.heads import heads, shared_keys
 from minillm.viz.diagrams.journey import journey
 from minillm.viz.diagrams.loop import reasoning_loop
 from minillm.viz.diagrams.model_map import Station, model_map
+from minillm.viz.diagrams.shift import next_tokens
 
 __all__ = [
     "Box",
@@ -52,6 +54,7 @@ __all__ = [
     "heads",
     "journey",
     "model_map",
+    "next_tokens",
     "projections",
     "reasoning_loop",
     "residual_stream",

@@ -362,6 +362,15 @@ def test_a_tree_names_the_greedy_pair_and_the_likeliest():
         diagrams.continuations("He is", [(" a", 0.6, [])])
 
 
+def test_a_text_is_drawn_twice_with_a_loss_for_each_answer():
+    drawn = diagrams.next_tokens(["A", " cat", "."], [2.0, 0.5])
+    assert drawn.alt.endswith("After A comes cat: 2.00 nats; after cat comes .: 0.50 nats.")
+    assert {"2.00", "0.50"} <= set(texts(drawn))
+    for tokens, losses in (["A"], []), (["A", "b"], [1.0, 2.0]):
+        with pytest.raises(UserError, match="give at least two, and one loss fewer"):
+            diagrams.next_tokens(tokens, losses)
+
+
 def test_tokens_that_are_read_are_counted_and_impossible_counts_are_refused():
     drawn = diagrams.tokens_read(["a", "b", "c", "d"], {"with": [2, 1, 1], "without": [2, 3, 4]})
     assert drawn.alt == "Diagram: Tokens read: 4 with, 9 without. with, by step: 2, 1, 1; without, by step: 2, 3, 4."
