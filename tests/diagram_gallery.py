@@ -102,6 +102,11 @@ def gallery(theme="light"):
             EIGHT_WORDS, {"with a cache": [5, 1, 1, 1], "without": [5, 6, 7, 8]}, theme=theme
         ),
         "next_tokens": diagrams.next_tokens(["A", " rooster", " lives", " in"], [0.66, 12.4, 0.07], theme=theme),
+        "chat_tokens": diagrams.chat_tokens(
+            {"typed": ["<|im_start|>", "user", "\n", "Hi", "<", "|", "im"]}, ["<|im_start|>"], theme=theme
+        ),
+        "loss_targets": diagrams.loss_targets(WORDS, {"mask": [False, False, True, True, False]}, theme=theme),
+        "low_rank": diagrams.low_rank(before, before, before[:2], torch.zeros(5, 2), 4.0, WORDS, theme=theme),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

@@ -28,6 +28,8 @@ from minillm.world import WORLD_VERSION  # noqa: E402
 PAGE, TEMPLATE, RESULTS = "benchmarks/README.md", "benchmarks/README.md.jinja", "benchmarks/results"
 # What makes a result, where it is not the script of that name without options.
 COMMANDS = {
+    "facts": "fact_lab.py",
+    "forged": "forged_turn.py",
     "pretrain_long": "pretrain.py --long",
     "train": "train.py --race",
     "train_kernels": "train.py --kernels",

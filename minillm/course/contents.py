@@ -43,6 +43,7 @@ TOPICS = {
     "06": "transformer",
     "07": "sampling",
     "08": "pretraining",
+    "09": "sft",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

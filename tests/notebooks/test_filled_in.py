@@ -39,6 +39,8 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"\b200\b": "8",
     r"(own_run\.learn\([^)]*)\bseed=seed\)": r"\1until=1)",
     r"\buntil=30\b": "until=1",
+    r"\bchatting\.exam\b": "__import__('functools').partial(chatting.exam, count=8)",
+    r"\bconversations\(700\)": "conversations(60)",
 }
 
 

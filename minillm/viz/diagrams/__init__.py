@@ -16,6 +16,7 @@ returns a `Diagram` with its alternative text:
     feed_forward  feed_forward, a layer with some of its neurons
     choices     continuations, tokens_read: while a model writes
     shift       next_tokens, a text as its own answer key
+    chat        chat_tokens, loss_targets, low_rank: fine-tuning
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -30,6 +31,7 @@ from minillm.viz.diagrams.attention import attention_step, causal_mask, projecti
 from minillm.viz.diagrams.block import residual_stream
 from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
+from minillm.viz.diagrams.chat import chat_tokens, loss_targets, low_rank
 from minillm.viz.diagrams.choices import continuations, tokens_read
 from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
@@ -47,12 +49,15 @@ __all__ = [
     "attention_step",
     "box",
     "causal_mask",
+    "chat_tokens",
     "continuations",
     "fan",
     "feed_forward",
     "flow",
     "heads",
     "journey",
+    "loss_targets",
+    "low_rank",
     "model_map",
     "next_tokens",
     "projections",

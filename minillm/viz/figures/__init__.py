@@ -5,7 +5,6 @@ subject:
 
     style      the style, `new_figure`, `png`, `show`         labels     labels that do not overlap
     tokens     token_strip, token_strips, merge_tree          tensors    heat_map
-    shades     shaded_strips
     amounts    bars, probability_bars, neighbour_bars, grouped_bars
     curves     lines, scatter
     places     embedding_map, rotation                        attention  attention_arcs
@@ -21,7 +20,6 @@ from minillm.viz.figures.chances import unit_line
 from minillm.viz.figures.curves import lines, scatter
 from minillm.viz.figures.places import embedding_map, rotation
 from minillm.viz.figures.removal import size_and_cost
-from minillm.viz.figures.shades import shaded_strips
 from minillm.viz.figures.stream import logit_lens
 from minillm.viz.figures.style import (
     BLUE,
@@ -74,7 +72,6 @@ __all__ = [
     "probability_bars",
     "rotation",
     "scatter",
-    "shaded_strips",
     "show",
     "shown_size",
     "size_and_cost",

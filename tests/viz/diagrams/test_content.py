@@ -378,3 +378,29 @@ def test_tokens_that_are_read_are_counted_and_impossible_counts_are_refused():
     for counts, sentence in ([3, 1], "step k reads 1 to 1"), ([2, 0], "step k reads"), ([1] * 4, "give equal ones"):
         with pytest.raises(UserError, match=sentence):
             diagrams.tokens_read(["a", "b", "c"], {"with": counts})
+
+
+def test_special_tokens_are_filled_and_long_conversations_broken():
+    drawn = diagrams.chat_tokens({"typed": ["<end>", "Hi"] * 30, "yours": ["Hi"]}, marks=["<end>"])
+    assert drawn.alt.startswith("Diagram: Filled: special tokens. typed, 30 special tokens: <end>, Hi, ")
+    assert "<end>" in texts(drawn)
+    for pieces in ([], ["a"] * 121):
+        with pytest.raises(UserError, match=f"has {len(pieces)} tokens; a diagram holds 1 to 120"):
+            diagrams.chat_tokens({"row": pieces}, marks=[])
+
+
+def test_targets_that_count_are_told_one_position_later():
+    drawn = diagrams.loss_targets(["a", "b", "c"], {"right": [False, True, False], "late": [False, False, True]})
+    assert drawn.alt.endswith("right counts b; late counts c.")
+    assert {"reads", "predicts", "right", "late", "a", "b", "c"} <= set(texts(drawn))
+    with pytest.raises(UserError, match=r"3 tokens and masks of \[2\]"):
+        diagrams.loss_targets(["a", "b", "c"], {"mask": [True, True]})
+
+
+def test_both_roads_of_lora_are_drawn_with_their_shapes():
+    drawn = diagrams.low_rank(torch.ones(2, 30), torch.ones(20, 30), torch.ones(3, 30), torch.ones(20, 3), 6.0, "ab")
+    assert drawn.alt.startswith("Diagram: LoRA: 600 numbers frozen, 150 learn. x (T × C_in = 2 × 30)")
+    assert "T × r = 2 × 3" in texts(drawn)
+    assert "@ Bᵀ × 2" in texts(drawn)
+    with pytest.raises(UserError, match="1 words for 2 rows"):
+        diagrams.low_rank(torch.ones(2, 3), torch.ones(4, 3), torch.ones(1, 3), torch.ones(4, 1), 1.0, ["a"])

@@ -21,9 +21,6 @@ def weights(heads, length):
 FIGURES = {
     "token_strip": lambda: figures.token_strip(AWKWARD + LONG, list(range(33))),
     "token_strips": lambda: figures.token_strips({"one": LONG, "the other one": ["".join(LONG)]}),
-    "shaded_strips": lambda: figures.shaded_strips(
-        {"one": (AWKWARD + LONG, torch.linspace(0, 1, 33)), "the other, with a rather long name": (["x" * 99], [0.5])}
-    ),
     "merge_tree": lambda: figures.merge_tree(["a"] * 32, [(0, 10000 + i) for i in range(31)]),
     "merge_tree of two": lambda: figures.merge_tree(["a", "b"], [(0, 123456)]),
     "bars": lambda: figures.bars(["short", "a rather long name of a bar"], [-1e3, 1e4], unit="nats"),
