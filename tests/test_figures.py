@@ -79,7 +79,7 @@ def test_the_readmes_figures_are_those_of_the_benchmarks():
 def test_the_readmes_picture_has_the_figures_of_its_run():
     run = result("pretrain")["runs"][0]
     figures = [f"{run['seconds']:.0f} s", *(f"{run[loss]:.2f}" for loss in ("val_loss", "bigram_loss", "floor"))]
-    caption = page("README.md").split("\n*Right: ")[1].split("*\n")[0]
+    caption = page("README.md").split("\n*The course's base model")[1].split("*\n")[0]
     assert re.findall(r"\d[\d.]*(?: s| %)?", caption) == [*figures, told(run["closed"], ".1%")]
 
 

@@ -18,7 +18,6 @@ LESSONS = [path.stem for path in pages("notebooks/*.ipynb")]
         ("[a](06_it_lab.ipynb#1.-What-is-%22it%22?)", False, "[a](06_it_lab.ipynb#1-what-is-it)"),
         ("[a](#By-hand), [b](x.md#By-hand)", True, "[a](#by-hand), [b](x.md#By-hand)"),
         ("[a](#By-hand)", False, "[a](#By-hand)"),  # a page of ours, whose names are GitHub's already
-        ('<img align="middle" src="x.png">', False, '<img src="x.png">'),
     ],
 )
 def test_headings_are_named_as_sphinx_names_them(text, notebook, rewritten):

@@ -98,7 +98,7 @@ def lay_out(stage: Path) -> None:
 
 
 def for_sphinx(text: str, notebook: bool) -> str:
-    """A page with Sphinx's names for headings, and without an attribute of images that it does not know.
+    """A page with Sphinx's names for headings.
 
     >>> for_sphinx("[why](05_feed_forward.ipynb#Why-a-nonlinearity?)", notebook=False)
     '[why](05_feed_forward.ipynb#why-a-nonlinearity)'
@@ -110,7 +110,7 @@ def for_sphinx(text: str, notebook: bool) -> str:
         slug = re.sub(r"[^\w-]", "", unquote(link[2]).lower())
         return f"]({link[1] or ''}#{slug})"
 
-    return ANCHOR.sub(renamed, text).replace(' align="middle"', "")
+    return ANCHOR.sub(renamed, text)
 
 
 def index() -> str:
