@@ -216,11 +216,19 @@ def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
     assert not stale, f"README.md has numbers that are not in lesson {lesson}: {stale}"
 
 
-def test_the_caption_of_the_explorers_picture_is_what_its_lesson_shows():
-    caption = readme().split("\n*Left: ")[1].split("\n*Right: ")[0]
-    (share,) = re.findall(r"\bputs\s+(\d+) %", caption.replace("*", ""))
-    lesson = (ROOT / "notebooks" / "04_attention_lab.ipynb").read_text(encoding="utf-8")
-    assert f'" bank" reads most from " river" (0.{share})' in lesson.replace(r"\"", '"')
+def test_the_readme_adds_up_the_hours():
+    page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d\d[ab]?)( (?:data )?lab)? \| [^|]+ \| (\d+) \|", page, re.MULTILINE)
+    assert len(rows) == len(NOTEBOOKS)
+    hours = [round(sum(int(minutes) for _, lab, minutes in rows if bool(lab) is labs) / 60) for labs in (False, True)]
+    assert f"{len(LESSONS)} lessons, {hours[0]} hours, and {hours[1]} more of labs" in readme().replace("\n", " ")
+
+
+def test_the_picture_of_a_turn_shows_what_the_turn_says():
+    (alt,) = re.findall(r'turn\.png"[^>]* alt="([^"]+)"', readme())
+    turn = (ROOT / "minillm" / "course" / "turns" / "attention" / "mask.py").read_text(encoding="utf-8")
+    assert "no query sees its own key" in alt
+    assert '"No query sees its own key.' in turn
 
 
 def test_the_packages_page_has_the_table_of_layers():
