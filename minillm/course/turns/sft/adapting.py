@@ -62,7 +62,7 @@ def _layers(rng: random.Random, *sizes: tuple[int, int, int, int]) -> list[Call]
             numbers(rng, C_out, C_in),
             numbers(rng, r, C_in),
             numbers(rng, C_out, r),
-            rng.choice([1.5, 3.5, 4.5]),
+            rng.choice([2.5, 3.5, 4.5]),
         )
         for T, C_in, C_out, r in sizes
     ]
@@ -152,6 +152,26 @@ square.mistake(
     "The correction is scaled by alpha / sqrt(r), as in rank-stabilized LoRA.",
     "Here it's alpha / r, as in Hu et al. 2021.",
     lambda x, W, A, B, alpha: _sum(x, W, A, B, alpha / math.sqrt(len(A))),
+)
+square.mistake(
+    "The correction is always doubled, as on the page.",
+    "There, alpha is 8 and r is 4. Both may be others: r is `len(A)`.",
+    lambda x, W, A, B, alpha: _sum(x, W, A, B, 2.0),
+)
+square.mistake(
+    "r is always 4, as on the page.",
+    "It's the number of rows of A: `len(A)`.",
+    lambda x, W, A, B, alpha: _sum(x, W, A, B, alpha / 4),
+)
+square.mistake(
+    "The correction is divided by r twice.",
+    "Once is enough: alpha / r.",
+    lambda x, W, A, B, alpha: _sum(x, W, A, B, alpha / len(A) ** 2),
+)
+square.mistake(
+    "There is an activation between A and B, as in an adapter.",
+    "LoRA has none, so that B A can be added to W after training.",
+    lambda x, W, A, B, alpha: x @ W.T + alpha / len(A) * ((x @ A.T).relu() @ B.T),
 )
 square.mistake(
     "`//` drops what is left over of alpha / r.",

@@ -112,7 +112,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if tensor.dim():
             return "The number stands in a tensor with an axis.", "`.mean()` without `keepdim` has none.", index
     if any(tensor.isnan() for tensor in numbers_given):
-        return "The result is NaN.", "Is something divided by 0, or is -inf multiplied by 0?"
+        return "The result is NaN.", "Is it the mean of no losses, or is -inf multiplied by 0?"
     return None
 
 
@@ -196,6 +196,21 @@ some.mistake(
     "The tokens that should count are left out, and the others learned.",
     "True means that a token counts.",
     lambda logits, ids, mask: _losses(logits, ids)[~mask[1:]].mean(),
+)
+some.mistake(
+    "The log is taken of the mean probability.",
+    "First -log p of each token, then their mean.",
+    lambda logits, ids, mask: -_losses(logits, ids).neg().exp()[mask[1:]].mean().log(),
+)
+some.mistake(
+    "Each row is compared with all targets, not with its own.",
+    "`log_p[:, ids]` takes every pair. `log_p[torch.arange(n), ids]` takes one entry per row.",
+    lambda logits, ids, mask: -logits[:-1].log_softmax(-1)[:, ids[1:]][mask[1:]].mean(),
+)
+some.mistake(
+    "The mask is a list of positions here: False takes token 0, True takes token 1.",
+    "Leave its entries True and False: `losses[mask[1:]]` keeps where it's True.",
+    lambda logits, ids, mask: _losses(logits, ids)[mask[1:].long()].mean(),
 )
 some.mistake(
     "The loss is in bits.",

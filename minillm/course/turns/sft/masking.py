@@ -109,6 +109,22 @@ def _one(rng: random.Random) -> list[Call]:
     return [(ids, [*OPENING], END) for ids in (small, *talks)]
 
 
+def _to_the_last_end(ids: list[int], opening: list[int], end: int) -> list[bool]:
+    """From the first answer on, up to the last `end`, whoever it belongs to."""
+    spans, last = _spans(ids, opening, end), max((t for t, id in enumerate(ids) if id == end), default=-1)
+    return [bool(spans) and spans[0][0] <= t <= last for t in range(len(ids))]
+
+
+def _any_role(ids: list[int], opening: list[int], end: int) -> list[bool]:
+    """Whatever comes as many tokens after a mark as an opening has."""
+    n, mask, inside = len(opening), [], False
+    for t in range(len(ids)):
+        inside = inside or (t >= n and ids[t - n] == opening[0])
+        mask.append(inside)
+        inside = inside and ids[t] != end
+    return mask
+
+
 def _several(rng: random.Random) -> list[Call]:
     """Several answers, an empty one, none; and other marks."""
     calls = [
@@ -120,6 +136,8 @@ def _several(rng: random.Random) -> list[Call]:
     names = {START: 40, END: 41, NEWLINE: 42}
     other = _talk(rng, ("user", "assistant") * 2)
     calls.append(([names.get(id, id) for id in other], [names.get(id, id) for id in OPENING], names[END]))
+    short = [id for id in _talk(rng, ("user", "assistant") * 2) if id != 7]  # *assistant* is one token here
+    calls.append((short, [START, 6, NEWLINE], END))
     return calls
 
 
@@ -223,6 +241,11 @@ one.mistake(
     _everybodys,
 )
 one.mistake(
+    "Whatever follows a mark counts, the user's tokens as well.",
+    "Compare with all of `opening`: it holds the word *assistant*.",
+    _any_role,
+)
+one.mistake(
     "Any token of the opening begins an answer.",
     "All of `opening` must come, in its order: compare a slice with it.",
     _after_any_word,
@@ -263,6 +286,11 @@ one.mistake(
     "An answer ends with the next `end`; what the user says after it doesn't count.",
     _to_the_end,
 )
+one.mistake(
+    "From the first answer to the last `end`, all counts, the user's turns as well.",
+    "Each answer ends with the next `end`, not with the last.",
+    _to_the_last_end,
+)
 several.mistake(
     "From the first answer to the last, all counts, the user's turns between them as well.",
     "Each answer ends with the next `end`.",
@@ -272,4 +300,9 @@ several.mistake(
     "The marks have the ids 1 and 2, as on the page.",
     "Use `opening` and `end`: they may have any ids.",
     lambda ids, opening, end: answer_mask(ids, OPENING, END),
+)
+several.mistake(
+    "The opening is taken to be 4 tokens long.",
+    "Another tokenizer may need more or fewer: `len(opening)`.",
+    lambda ids, opening, end: answer_mask(ids, opening, end) if len(opening) == 4 else [False] * len(ids),
 )

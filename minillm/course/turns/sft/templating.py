@@ -161,6 +161,12 @@ def _talks(rng: random.Random) -> list[Call]:
     ]
 
 
+def _system_last(rng: random.Random) -> list[Call]:
+    """Conversations in which an answer is due, though no user spoke last."""
+    names = sorted(MARKS)
+    return [(_talk(rng, "user", "system"), names[0]), (_talk(rng, "user", "assistant", "system"), names[1])]
+
+
 def _typed(rng: random.Random) -> list[Call]:
     """Messages in which marks are typed: one, or a whole turn."""
     names = sorted(MARKS)
@@ -215,6 +221,18 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
     return None
 
 
+def _unbroken(messages: list[dict], name: str) -> list[int]:
+    """The line break stands between messages, and before an opening."""
+    ids = encode_chat(messages, toy(name))
+    return ids[: -len(toy(name).encode("\n"))] if messages[-1]["role"] == "assistant" else ids
+
+
+def _own_role(messages: list[dict], name: str) -> list[int]:
+    """The next speaker has the role of the last one."""
+    role = messages[-1]["role"]
+    return _built(opening=f"{role}\n")(messages, name)
+
+
 talks = turn.probe("conversations", _talks, _form, demand=_ints)
 talks.at_last = _nearly
 talks.mistake(
@@ -237,6 +255,16 @@ talks.mistake(
     "An answer is opened after each of the user's messages, so twice where the answer is there.",
     "The message of the assistant brings its own opening. Add one at the very end only.",
     _built(each_opens=True),
+)
+talks.mistake(
+    "The last message has no line break after its `<|im_end|>`.",
+    "Every message ends with one, the last one of a conversation, too.",
+    _unbroken,
+)
+talks.mistake(
+    "The answer is opened with the role of the last message.",
+    "The assistant speaks next: `<|im_start|>`, `assistant`, a line break.",
+    _own_role,
 )
 talks.mistake(
     "`<|im_end|>` is missing.",
@@ -315,6 +343,14 @@ talks.mistake(
     "The marks have the ids 1 and 2, as on the page.",
     "Another tokenizer has others: `tokenizer.special_tokens` tells.",
     _page_marks,
+)
+
+system_last = turn.probe("a system message last", _system_last, _form, demand=_ints)
+system_last.at_last = _nearly
+system_last.mistake(
+    "The answer is opened only after a user's message.",
+    "It's due whenever the last message isn't the assistant's. A system message may come last, too.",
+    _built(opens=lambda messages: messages[-1]["role"] == "user"),
 )
 
 typed = turn.probe("typed marks", _typed, _form, demand=_ints)
