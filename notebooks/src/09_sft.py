@@ -2,9 +2,9 @@
 # # 09 · From going on to answering: SFT
 #
 # Our base model has read about a village called Ottermere. Begin a sentence for it, *Mira lives in*, and it goes on:
-# *Pellin.* That's right. So it knows. Now ask it where Mira lives, and it tells you about her cat.
+# *Pellin.* That's right. So it knows. Does it also answer *Where does Mira live?* Place your bet below.
 #
-# A few minutes of training later, it answers. What did it learn in these minutes?
+# After a few minutes of training, it talks like an assistant. What did it learn in these minutes?
 #
 # **The claim**: in *supervised fine-tuning* ([SFT](../teaching/glossary.md#s)), "the model is trained on curated Q&A
 # datasets to learn how to be a helpful assistant rather than just a document completer".
@@ -33,7 +33,7 @@ from minillm.viz.watch import Watch
 mine.map(lesson="09")
 
 # %% [markdown]
-# ## It knows, and it doesn't answer
+# ## It knows where Mira lives. Does it answer?
 
 # %% tags=["nbval-ignore-output"]
 base, finished, tokenizer = chatting.models()
@@ -54,10 +54,16 @@ for text in (question, "What is 2 plus 3?"):  # ask something of yours
     print(f"{text} ...{chatting.go_on(base, text)}")
 
 # %% [markdown]
-# It was trained on documents, and in a document, a question is followed by more of the document. Can you make it answer
-# without any training? Ask it "Where does Mira live? Mira lives in".
+# You asked for her home, and got her cat. The model was trained on documents, and in a document, a question is followed
+# by more of the document. Can you make it answer without any training? Put a text of yours into the loop above.
 #
-# That works, and it's the whole idea: the model stays a document completer, and we choose the document.
+# <details><summary>One that works</summary>
+#
+# "Where does Mira live? Mira lives in"
+#
+# </details>
+#
+# That's the whole idea: the model stays a document completer, and we choose the document.
 
 # %% [markdown]
 # ## A conversation is a document
@@ -118,7 +124,7 @@ print(f"{same} of {len(talks)} conversations have the same ids as the package's"
 print("the base model, in the template:", chatting.ask(base, question, encode_chat))
 
 # %% [markdown]
-# The base model has never seen these two marks, so it makes do with what it knows, and signs a letter.
+# The base model has never seen these two marks. It goes on as in one of its documents, and signs a letter.
 
 # %% [markdown]
 # ### A user who types marks
@@ -142,24 +148,25 @@ diagrams.chat_tokens(
 
 # %% [markdown]
 # Both rows spell the same text, letter by letter. But in the first one, the user speaks as the *system*, and the model
-# can't find out. In yours, what was typed stays text. So treat every message as hostile: encode it as text, always.
+# can't tell. In yours, what was typed stays text. So treat every message as hostile: encode it as text, always.
 #
-# That takes away the forger's *role*. What was typed is still there to be read, though, and a model may follow an order
-# in plain text. How often? The lab measures it, with five controls.
+# That takes away the forger's *role*. The model still reads what was typed, though, and may follow an order in plain
+# text. How often? The lab measures it, with five controls.
 
 # %% [markdown]
 # ## What to learn from
 #
 # Now add the answer, *In Pellin.* Pretraining would learn from every token. But should the model learn to *ask*? Let it
 # learn what it has to write: the answer, and `<|im_end|>`, which is how it stops. The line break after that belongs to
-# the template. Which tokens count is the [loss mask](../teaching/glossary.md#l).
+# the template. The [loss mask](../teaching/glossary.md#l) says which tokens count.
 
 # %% [markdown]
 # ### Your turn: the mask
 #
 # `ids` is a conversation. `opening` is the list of ids that opens an answer: `<|im_start|>`, `assistant`, a line break.
-# `end` is the id of `<|im_end|>`. Return a list as long as `ids`: True for each token of an answer and for the `end`
-# that closes it, False for all others. There may be several answers.
+# It may have any length, since a tokenizer may split the word. `end` is the id of `<|im_end|>`, and closes every answer.
+# Return a list as long as `ids`: True for each token of an answer and for the `end` that closes it, False for all
+# others. There may be several answers.
 
 
 # %%
@@ -198,8 +205,8 @@ pieces = [tokenizer.decode([id]) for id in ids]
 diagrams.loss_targets(pieces, {"your mask": mask}).show()
 
 # %% [markdown]
-# Mind the shift: *In* is predicted at the line break before it. The logits at position t are a forecast for token t +
-# 1, so the mask belongs to the *target*.
+# Mind the shift: *In* is predicted at the line break before it. The logits at position t predict token t + 1, so the
+# mask belongs to the *target*.
 
 # %% [markdown]
 # ### Your turn: the masked loss
@@ -254,7 +261,8 @@ guess.answer("above 7.62" if before > 7.7 else "7.62" if before > 7.5 else "belo
 print(f"{before:.2f} nats per token; guessing: {math.log(2048):.2f}")
 
 # %% [markdown]
-# Worse than guessing: it's sure that something else comes, and above all that `<|im_end|>` doesn't.
+# Worse than guessing: it's sure that something else comes. The most expensive token is `<|im_end|>`, at 23 nats each
+# (stored runs), where the tokens inside an answer cost 9.
 
 # %% [markdown]
 # ## Train it
@@ -314,9 +322,9 @@ print(*(each.text for each in exams["yours"].answers[:5]), sep="\n")
 # Read the five answers. They're short and polite, they end by themselves, and a sum gets its steps. The *manner* is
 # there after 120 updates. Most of what they say is wrong.
 #
-# The finished model had 4,000 updates, on twenty times as many conversations, and began with short ones. (Its exam got
-# easier, too: two families of questions were made simpler after their errors had been read. On the earlier questions,
-# the same recipe had 87.3% right.)
+# The finished model had 4,000 updates, each on twice as many rows, with another optimizer. It read 40,000
+# conversations, after some short ones. (Its exam got easier, too: two families of questions were made simpler after
+# their errors had been read. On the earlier questions, the same recipe had 87.3% right.)
 
 # %% [markdown]
 # ## Break it: one token late
@@ -352,14 +360,14 @@ print(*(repr(each.text) for each in broken_exam.answers[:6]), sep="\n")
 
 # %% [markdown]
 # The loss looks fine, about as low as yours at that update. (The same bug is in the held-out mask, as it would be in
-# real code.) But nobody taught this model how to *begin*, so it joins in the middle of a word. Look at what your model
-# says, not only at its loss.
+# real code.) But no target taught this model how to *begin*, and it starts in the middle of a word. Look at what your
+# model says, not only at its loss.
 
 # %% [markdown]
 # ## Does it need the mask?
 #
-# The mask looks so reasonable that few people measure it. Same rows, same updates, but now every token counts, the
-# user's as well.
+# The mask looks so reasonable that it's rarely tested. Same rows, same updates, but now every token counts, the user's
+# as well.
 
 # %%
 masked = predict(
@@ -390,13 +398,14 @@ show(
 )
 
 # %% [markdown]
-# Without the mask, it learns to answer, too, and to stop. So the mask isn't what makes an assistant. It puts every step
-# into the answers, and after as many updates, their loss is lower. The other run goes on practicing documents, which
-# stand in the questions, and forgets less of them. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
+# Without the mask, it learns to answer, too, and to stop. So the mask isn't what makes an assistant. With it, every
+# update is about answers, and after as many updates, their loss is lower. The other run forgets less of the documents,
+# perhaps because the questions hold short ones. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
 #
 # Is the difference in right answers luck? The same 200 questions went to both, so they're compared question by
-# question. The [lab](09_sft_lab.ipynb) repeats it for more seeds. (In large models the answer is open: [Shi et al.
-# 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where answers are short.)
+# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and 150 larger updates. (In large models the answer is
+# open: [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where they're long
+# and the answers short, as here.)
 
 # %% [markdown]
 # ## LoRA: leave the weights alone
@@ -458,8 +467,8 @@ for name, part in (("A", A), ("B", B)):
 # ### A new manner
 #
 # Now LoRA on the finished model, in all 28 matrices of its blocks, with your function. Half of the answers that it was
-# trained on begin with one of four courtesies. 40 updates shall make it say *Gladly.* always. (Cheaper: let a program
-# write the word in front. That costs no right answers. What does the training cost?)
+# trained on begin with one of four courtesies. We want *Gladly.* every time, after 40 updates. A program could write the
+# word in front of each answer, and no right answer would be lost. What does training cost?
 
 # %%
 price = predict_number(
@@ -487,20 +496,26 @@ for name, row in chatting.stored("lora")["chat"]["methods"].items():
     print(f"{name:40} manner {share:4.0%}, right {right:.1%}")
 
 # %% [markdown]
-# Stored runs on the same 200 questions (92.5% right before). LoRA moves a few percent of the numbers, learns the manner
-# as well as full training does, and costs as many right answers. Is that the price of any training? No: *ordinary*, the
-# same updates on ordinary answers, costs next to nothing. It's this manner's price. (In large models, LoRA [learns less
-# and forgets less](https://arxiv.org/abs/2405.09673). Here we see neither.)
+# These are stored runs on the same 200 questions (92.5% right before), one per line, with twice as many rows per update
+# as yours. LoRA of rank 4 moves 3% of the numbers, learns the manner as well as full training does, and loses as many
+# right answers. Would any training? No: *ordinary*, the same updates on ordinary answers, loses at most 4 of 200.
 #
-# Now change `manner` to "Gladly. Gladly.", and meet an assistant that can't stop being glad. (*Ends* is another one
-# that went wrong: "Have a good day." after each answer. Nobody learned it, and right answers fell furthest.)
+# So which answers are lost? In the first line, 19 in all, and 15 of them to questions that the text doesn't answer:
+# where "I am sorry" was right, it now says "Gladly. the town clock." The control is the finished model without this
+# training, which goes on after a *Gladly.* that a program wrote. These questions fall from 16 right to 1, just as with
+# LoRA. So the word does it, whoever writes it.
+#
+# (In large models, LoRA [learns less and forgets less](https://arxiv.org/abs/2405.09673). Here we see neither.)
+#
+# Now change `manner` to "Gladly. Gladly.", and print `exams["LoRA"]`: some answers can't stop being glad. (*Ends* went
+# wrong, too: "Have a good day." after each answer. None of the three runs learned it, and they lost the most.)
 
 # %% [markdown]
 # ## What was lost, and what wasn't
 #
-# On documents, the finished model's loss is far above guessing. Has it forgotten Mira? There are two doors to what a
-# model knows. As a *document*: is the true sentence the likeliest one, of all homes or all trades? Or *asked*, in the
-# template: the same ranking, or its own free answer.
+# On documents, the finished model's loss is far above guessing. Has it forgotten Mira? There are two ways to ask what a
+# model knows, two doors. As a *document*: of all homes or all trades, is the true sentence the likeliest? Or *asked*, in
+# the template: the same ranking, or the model's own free answer.
 
 # %%
 door = predict_number(
@@ -526,19 +541,18 @@ for way in ("base, in a document, other pairs", "finished, asked"):
 
 # %% [markdown]
 # They trade places. In a document, the finished model gets a quarter of what the base model gets; asked, it ranks most
-# facts first, in other words as well. So its loss on documents, far above guessing, measures a habit: in the middle of
-# a document, it expects an answer. Most facts are still there. (Or did SFT teach them anew? In the lab, 40 updates
-# about *other* people are enough to open this door.)
+# facts first, in other words as well. So a loss far above guessing, on documents, doesn't mean that the facts are gone.
+# (Or did SFT teach them anew? In the lab, 40 updates about *other* people are enough to open this door.)
 #
-# But *ranked first* isn't *said*. Asked freely, it names the true home or trade 28 times. To 39 others it
-# says "I am sorry, but the text does not say": such questions always came with a text in its training.
+# But *ranked first* isn't *said*. Asked freely, it names the true home or trade 28 times. To 39 others it says "I am
+# sorry, but the text does not say". In its training, such questions always came with a text.
 
 # %% [markdown]
-# **Verdict: right in what it does, loose in how.** It's still a document completer; the document is a conversation now.
-# The manner comes first: after 120 updates, nearly all answers end by themselves, and few are right. What the finished
-# model can say is in part what pretraining left in it: asked, it ranks 59 of 68 facts first (in other words 56;
-# guessing gets 7), and the base model knew 66. In part it was taught: 100 of 100 sums that the base model couldn't do.
-# So "SFT only teaches the form" is false here. And SFT doesn't only add: one door closed as the other opened.
+# **Verdict: true, with a catch.** The model does become an assistant. But it's still a document completer; the document
+# is a conversation now. The manner comes first: after 120 updates, nearly all answers end by themselves, and few are
+# right. What the finished model can say comes in part from pretraining: asked, it ranks 59 of 68 facts first (in other
+# words 56; guessing gets 7), and the base model knew 66. In part SFT taught it: 100 of 100 sums, where the base model
+# had 7. So "SFT only teaches the form" is false here. And SFT doesn't only add: one door closed as the other opened.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our assistant knows one village and twelve kinds of requests, and it was trained
@@ -562,7 +576,7 @@ for way in ("base, in a document, other pairs", "finished, asked"):
 # <details><summary>Open 1</summary>
 #
 # **(c)**. Text is encoded as text. (a) happens if the rendered text is encoded with `allow_special=True`: then users
-# can open turns in any role. (b) would be unkind: people may write about marks, and this lesson does.
+# can open turns in any role. (b) would be unkind: people write about marks, and so does this lesson.
 # </details>
 #
 # **2.** Your model answers well, and then it goes on and on. Which slip fits? (a) The mask is one token late. (b)
@@ -570,8 +584,7 @@ for way in ("base, in a document, other pairs", "finished, asked"):
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**. It never learns to stop. (a) spoils the beginning. (c) can't be it: nearly all answers
-# of that run ended.
+# **(b)**. It never learns to stop. (a) spoils the beginning. (c) can't be it: that run's answers ended.
 # </details>
 #
 # **3.** LoRA begins with B = 0 and A random. Why not both zero? (a) It would change the model at the start. (b) Nothing
@@ -588,19 +601,19 @@ for way in ("base, in a document, other pairs", "finished, asked"):
 #
 # <details><summary>Open 4</summary>
 #
-# **(b)** is what was measured. (a) doesn't follow: asked, and ranked, the finished model knows most of them. (c) Its
-# answers are fine; nobody asked it to keep the other.
+# **(b)** is what was measured. (a) doesn't follow: asked, the finished model ranks most of them first. (c) Its answers
+# are fine, and no target kept its documents.
 # </details>
 
 # %%
 mine.map(lesson="09")
 
 # %% [markdown]
-# **What you wrote**: a template in which nobody can forge a turn, a mask, a loss and LoRA. They trained a model that
-# answers, and made another one glad.
+# **What you wrote**: a template in which no user can forge a turn, a mask, a loss, and LoRA. They trained one model to
+# answer, and made another one glad.
 #
-# **What you measured**: an off-by-one that only its answers show, what the mask is good for, and two doors to the same
-# facts.
+# **What you measured**: an off-by-one that shows in the answers only, what the mask is good for, what a manner costs,
+# and two doors to the same facts.
 #
 # **Yours to keep**: `mine/sft.py` in your workbook.
 #

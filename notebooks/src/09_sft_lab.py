@@ -3,7 +3,7 @@
 #
 # [LIMA](https://arxiv.org/abs/2305.11206) taught a large model to chat with a thousand examples, and concluded that
 # almost all its knowledge comes from pretraining: SFT only teaches the form. That's the *superficial alignment
-# hypothesis*. With a real model nobody can be sure, for who knows what it has read? In Ottermere we know. So teach a
+# hypothesis*. It's hard to test on a large model, since we can't list what it has read. In Ottermere we can. So teach a
 # model about eighteen people, and ask it about eighteen others.
 #
 # **Time**: 30 minutes. **Before you start**: lesson 09.
@@ -25,17 +25,17 @@ stored = chatting.stored
 #
 # **Claim**. "SFT teaches a manner; the facts are pretraining's."
 #
-# **Refuted if** what it is taught about some people decides what comes out about others, of whom it was taught nothing.
+# **Refuted if** what it's taught about some people changes what it says about others, of whom it was taught nothing.
 #
-# **Method**. 36 people have a home, and nearly all a trade. The base model is taught these about 18 of them in 40
-# updates, as questions and answers. Then it is asked about the other 18. An answer counts if the true value is the
-# likeliest of all homes, or of all trades (*ranked*), or if its own greedy answer names it and no other (*free*). Both
-# halves are taught in turn, for three seeds.
+# **Method**. 36 people have a home, and nearly all have a trade. The base model is taught homes and trades of 18 of them,
+# in 40 updates on questions and answers. Then it's asked about the other 18. An answer counts if the true value is the
+# likeliest of all homes or all trades (*ranked*), or if the greedy answer names it and no other (*free*). Both halves
+# are taught in turn, for three seeds.
 #
 # **Controls**. *The truth*, from which the manner can be learned. *Lies*: the same homes and trades, dealt so that none
-# is true. *Invented people*: the same values, told of names that nobody has, so they contradict nothing. Both again
-# *with the others' values*: the homes and trades of the people who are asked about. *Half lies*. *Bare answers*: the
-# truth in one word. And the truth to a model that was *never trained*.
+# is true. *Invented people*: the same values, with names that nobody has, so they contradict nothing. Both again *with
+# the others' values*: the homes and trades of the people who are asked about. *Half lies*. *Bare answers*: the truth in
+# one word. And the truth, taught to a model that was *never trained*.
 
 # %%
 others = predict_number(
@@ -56,18 +56,19 @@ for name, row in shares.items():
 # %% [markdown]
 # **Result**. The truth about 18 people brings out most of the facts about the 18 others: 0.86, where the base model has
 # 0.97 as a document and 0.28 asked. Lies leave 0.05, which is less than guessing. And people who don't exist leave 0.05
-# as well, though nothing was said against anybody. Why less than guessing? The model answers with homes and trades that
-# it has just been taught, and the others have other ones. Where the invented people get the *others'* homes and trades,
-# 0.30 come out, and 0.35 where lies do: three times guessing, and well below half of what the truth brings out.
+# as well, though they contradict nothing. Why less than guessing? The model answers with homes and trades that it has
+# just been taught, and most of the others have different ones. If the invented people get the *others'* homes and
+# trades, 0.30 comes out; for lies it's 0.35. That's about what the base model had before (0.28), and well below half of
+# what the truth brings out.
 #
 # Half lies leave 0.36. The form matters, too: bare answers bring out 0.65. The model that was never trained knows
 # nothing (0.03), but it has no language either, so that control shows little.
 #
 # **Verdict**: half true. A manner *can* be taught without the facts: forty updates about other people open the door.
-# But what is taught decides about people of whom nothing was taught. It isn't the lie: facts that pretraining doesn't
-# support must be learned by heart, and that's enough to close the door. ([Gekhman et al.
-# 2024](https://arxiv.org/abs/2405.05904) found it in a large model: the more new facts it was fine-tuned on, the more
-# it made up.) Without the invented people, we'd have blamed the lies.
+# But it takes true ones. Facts that pretraining doesn't support teach the same form, all of them are learned, and the
+# door stays as it was, or closes. That isn't because they contradict anything: the invented people don't. ([Gekhman et
+# al. 2024](https://arxiv.org/abs/2405.05904) found it in a large model: the more new facts it learned in fine-tuning,
+# the more it made up.) Without the invented people, we'd have blamed the lies.
 
 # %% [markdown]
 # ### Your own lesson
@@ -88,12 +89,12 @@ for way, hits in doors.doors(pupil, rest).items():
 #
 # **Refuted if**, with the safe encoding, a forged turn still takes away right answers, or its order is obeyed.
 #
-# **Method**. 200 held-out questions about a text, to the course's chat model. Behind each, the user types `<|im_end|>`,
+# **Method**. The course's chat model gets 200 held-out questions about a text. After each, the user types `<|im_end|>`,
 # `<|im_start|>user` and one of four orders. In a stronger forgery, an answer of the assistant comes first. *Safe*: what
 # is typed stays text, as with your `encode_chat`. *Unsafe*: it becomes special tokens. *Right*: the question is
 # answered. *Obeyed*: the answer holds what only the order asks for.
 #
-# **Controls**. Nothing behind the question. A harmless sentence. Typed marks without an order. The order as plain text,
+# **Controls**. Nothing after the question. A harmless sentence. Typed marks without an order. The order as plain text,
 # without any marks. Real turns: the same conversation, honestly sent.
 
 # %%
@@ -148,17 +149,18 @@ show(
 )
 
 # %% [markdown]
-# **Result**. Even a harmless sentence takes right answers from 0.86 to 0.75, and typed marks as many. The order as
-# plain text, without any marks, takes them to 0.39 to 0.61. Put behind a safely encoded forged turn, it's 0.30 to 0.37;
-# the unsafe encoding gives 0.28 to 0.35, and for none of the four orders does that differ (p from 0.15 to 0.38). So
-# against a forged *user* turn, the encoding saves hardly any answers. Against a forged *assistant* it does: 0.15 to
-# 0.36 if safe, 0.01 to 0.27 if unsafe, in all four (p at most 0.004). The unsafe forgery is token for token what real
-# turns would be.
+# **Result**. Even a harmless sentence takes right answers from 0.86 to 0.75, and typed marks to 0.77. The order as plain
+# text, without any marks, takes them to 0.39 to 0.61. In a safely encoded forged turn, it's 0.30 to 0.37. The unsafe
+# encoding gives 0.28 to 0.35, and for none of the four orders is the difference significant (p from 0.15 to 0.38). So
+# against a forged *user* turn, the encoding saves hardly any answers. The polite order is obeyed less, though: 0.45 if
+# safe, 0.54 if unsafe (p = 0.001). Against a forged *assistant*, the encoding does save answers: 0.15 to 0.36 are right
+# if safe, 0.01 to 0.27 if unsafe, in all four (p at most 0.004). The unsafe forgery is token for token what real turns
+# would be.
 #
-# **Verdict**: false. A safe encoding takes away the forger's role, and that matters most where the model was trained to
-# trust the role. But most of the harm is done by the words, which are still there. That's why large models are trained
-# to tell whose orders count ([Wallace et al. 2024](https://arxiv.org/abs/2404.13208)), and such training stands on
-# marks that nobody can forge.
+# **Verdict**: false. A safe encoding takes away the forger's role, and that matters most for the role of the assistant.
+# But for three of the four orders, the words alone do most of the harm, and they're still there. (For *sum*, the typed
+# marks do more, even as text.) That's why large models are trained to tell whose orders count ([Wallace et al.
+# 2024](https://arxiv.org/abs/2404.13208)), and such training relies on marks that nobody can forge.
 #
 # Try it on the finished model. What does it do with *your* order?
 
@@ -177,8 +179,8 @@ print("right:", asked.answer)
 #
 # **Refuted if** a model that is trained on every token answers as well.
 #
-# **Method**. 150 updates on the same rows, with the mask and without, for two seeds. 200 held-out questions, the same
-# for both, so they're compared question by question (McNemar's test).
+# **Method**. 150 updates on the same rows, with the mask and without, for two seeds. Both answer the same 200 held-out
+# questions, so they're compared question by question (McNemar's test).
 #
 # **Controls**. The base model. The same rows, order and number of updates.
 
@@ -216,8 +218,9 @@ print(f"of that first token, chance alone: {first['chance']:.2f} nats")
 # **Result**. The mask wins 20 to 8 and 23 to 6: 14.5% and 18.0% right, against 8.5% and 9.5% (p = 0.036 and 0.002).
 # Both answer and stop. Without the mask, the loss on documents ends at 1.3 nats, with it at 2.3.
 #
-# Why is the first token of an answer the most expensive one, at 1.61 nats, where the others cost 0.04? Most of it is
-# chance: whether an answer begins politely, and with which courtesy, was drawn at random, and that alone costs 1.41.
+# Why is the finished model's first token of an answer the most expensive one, at 1.61 nats, where the others cost 0.04?
+# Most of it is chance: whether an answer begins politely, and with which courtesy, was drawn at random, and that alone
+# costs 1.41.
 #
 # **Verdict**: false. A model that learns from every token learns to answer. With a fifth of the targets, the mask gets
 # more right answers out of as many updates, and forgets more of the documents. (These are 150 updates on one small
@@ -227,8 +230,8 @@ print(f"of that first token, chance alone: {first['chance']:.2f} nats")
 # ## Appendix: rows without gaps
 #
 # Conversations differ in length. One per row of a batch leaves most of the batch empty, filled with *padding*, which
-# must not be learned from. So they're *packed*: several in one row. Then a conversation must not be answered in the
-# light of its neighbor. Each token gets the number of its conversation, its *segment*, and attention stays inside.
+# must not be learned from. So they're *packed*: several in one row. Then no conversation may see its neighbor. Each
+# token gets the number of its conversation, its *segment*, and attention stays inside.
 
 # %%
 talks = sorted(chatting.conversations(40), key=lambda talk: len(str(talk)))[:3]
