@@ -56,13 +56,15 @@ for text in (question, "What is 2 plus 3?"):  # ask something of yours
 # %% [markdown]
 # You asked for her home, and got her cat. The model was trained on documents, and in a document, a question is followed
 # by more of the document. Can you make it answer without any training? Put a text of yours into the loop above.
-#
+
+# %% [markdown]
 # <details><summary>One that works</summary>
 #
 # "Where does Mira live? Mira lives in"
 #
 # </details>
-#
+
+# %% [markdown]
 # That's the whole idea: the model stays a document completer, and we choose the document.
 
 # %% [markdown]
@@ -164,9 +166,9 @@ diagrams.chat_tokens(
 # ### Your turn: the mask
 #
 # `ids` is a conversation. `opening` is the list of ids that opens an answer: `<|im_start|>`, `assistant`, a line break.
-# It may have any length, since a tokenizer may split the word. `end` is the id of `<|im_end|>`, and closes every answer.
-# Return a list as long as `ids`: True for each token of an answer and for the `end` that closes it, False for all
-# others. There may be several answers.
+# Tokenizers split the word differently, so its length varies. `end` is the id of `<|im_end|>`. Return a list as long as
+# `ids`: True for each token of an answer and for the `end` that closes it, False for all others. There may be several
+# answers.
 
 
 # %%
@@ -261,8 +263,7 @@ guess.answer("above 7.62" if before > 7.7 else "7.62" if before > 7.5 else "belo
 print(f"{before:.2f} nats per token; guessing: {math.log(2048):.2f}")
 
 # %% [markdown]
-# Worse than guessing: it's sure that something else comes. The most expensive token is `<|im_end|>`, at 23 nats each
-# (stored runs), where the tokens inside an answer cost 9.
+# Worse than guessing: it's sure that something else comes. `<|im_end|>` alone costs 23 nats (in stored runs).
 
 # %% [markdown]
 # ## Train it
@@ -322,9 +323,9 @@ print(*(each.text for each in exams["yours"].answers[:5]), sep="\n")
 # Read the five answers. They're short and polite, they end by themselves, and a sum gets its steps. The *manner* is
 # there after 120 updates. Most of what they say is wrong.
 #
-# The finished model had 4,000 updates, each on twice as many rows, with another optimizer. It read 40,000
-# conversations, after some short ones. (Its exam got easier, too: two families of questions were made simpler after
-# their errors had been read. On the earlier questions, the same recipe had 87.3% right.)
+# The finished model had 4,000 updates, of twice as many rows, with another optimizer, on 40,000 conversations. (Its
+# exam got easier, too: two families of questions were made simpler after we'd read the errors. On the earlier
+# questions, the same recipe had 87.3% right.)
 
 # %% [markdown]
 # ## Break it: one token late
@@ -398,12 +399,12 @@ show(
 )
 
 # %% [markdown]
-# Without the mask, it learns to answer, too, and to stop. So the mask isn't what makes an assistant. With it, every
-# update is about answers, and after as many updates, their loss is lower. The other run forgets less of the documents,
-# perhaps because the questions hold short ones. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
+# Without the mask, it learns to answer, too, and to stop. So the mask isn't what makes an assistant. With it, the loss
+# on answers is lower after as many updates. Without it, the model forgets less of the documents, perhaps because
+# questions hold short ones. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
 #
 # Is the difference in right answers luck? The same 200 questions went to both, so they're compared question by
-# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and 150 larger updates. (In large models the answer is
+# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and larger updates. (In large models the answer is
 # open: [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where they're long
 # and the answers short, as here.)
 
@@ -467,8 +468,8 @@ for name, part in (("A", A), ("B", B)):
 # ### A new manner
 #
 # Now LoRA on the finished model, in all 28 matrices of its blocks, with your function. Half of the answers that it was
-# trained on begin with one of four courtesies. We want *Gladly.* every time, after 40 updates. A program could write the
-# word in front of each answer, and no right answer would be lost. What does training cost?
+# trained on begin with one of four courtesies. We want *Gladly.* every time. (A program could write it in front, and no
+# right answer would be lost. What does training cost?)
 
 # %%
 price = predict_number(
@@ -499,13 +500,13 @@ for name, row in chatting.stored("lora")["chat"]["methods"].items():
 # These are stored runs on the same 200 questions (92.5% right before), one per line, with twice as many rows per update
 # as yours. LoRA of rank 4 moves 3% of the numbers, learns the manner as well as full training does, and loses as many
 # right answers. Would any training? No: *ordinary*, the same updates on ordinary answers, loses at most 4 of 200.
-#
-# So which answers are lost? In the first line, 19 in all, and 15 of them to questions that the text doesn't answer:
-# where "I am sorry" was right, it now says "Gladly. the town clock." The control is the finished model without this
-# training, which goes on after a *Gladly.* that a program wrote. These questions fall from 16 right to 1, just as with
-# LoRA. So the word does it, whoever writes it.
-#
-# (In large models, LoRA [learns less and forgets less](https://arxiv.org/abs/2405.09673). Here we see neither.)
+
+# %% [markdown]
+# So which answers are lost? In the first line 19, and 15 of them to questions that the text doesn't answer: where "I am
+# sorry" was right, it now says "Gladly. the town clock." The control is the finished model itself, going on after a
+# *Gladly.* that a program wrote. These questions fall from 16 right to 1, as with LoRA. So it's the word, whoever
+# writes it. (In large models, LoRA [learns less and forgets less](https://arxiv.org/abs/2405.09673). Here we see
+# neither.)
 #
 # Now change `manner` to "Gladly. Gladly.", and print `exams["LoRA"]`: some answers can't stop being glad. (*Ends* went
 # wrong, too: "Have a good day." after each answer. None of the three runs learned it, and they lost the most.)
@@ -513,9 +514,9 @@ for name, row in chatting.stored("lora")["chat"]["methods"].items():
 # %% [markdown]
 # ## What was lost, and what wasn't
 #
-# On documents, the finished model's loss is far above guessing. Has it forgotten Mira? There are two ways to ask what a
-# model knows, two doors. As a *document*: of all homes or all trades, is the true sentence the likeliest? Or *asked*, in
-# the template: the same ranking, or the model's own free answer.
+# On documents, the finished model's loss is far above guessing. Has it forgotten Mira? There are two doors to what a
+# model knows. As a *document*: of all homes or all trades, is the true sentence the likeliest? Or *asked*, in the
+# template: the same ranking, or its own free answer.
 
 # %%
 door = predict_number(
@@ -584,7 +585,8 @@ for way in ("base, in a document, other pairs", "finished, asked"):
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**. It never learns to stop. (a) spoils the beginning. (c) can't be it: that run's answers ended.
+# **(b)**. It never learns to stop. (a) spoils the beginning: the first token isn't learned. (c) can't be it: nearly all
+# answers of that run ended.
 # </details>
 #
 # **3.** LoRA begins with B = 0 and A random. Why not both zero? (a) It would change the model at the start. (b) Nothing

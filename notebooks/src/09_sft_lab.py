@@ -27,8 +27,8 @@ stored = chatting.stored
 #
 # **Refuted if** what it's taught about some people changes what it says about others, of whom it was taught nothing.
 #
-# **Method**. 36 people have a home, and nearly all have a trade. The base model is taught homes and trades of 18 of them,
-# in 40 updates on questions and answers. Then it's asked about the other 18. An answer counts if the true value is the
+# **Method**. 36 people have a home, and nearly all have a trade. The base model is taught those of 18 people in 40
+# updates, on questions and answers. Then it's asked about the other 18. An answer counts if the true value is the
 # likeliest of all homes or all trades (*ranked*), or if the greedy answer names it and no other (*free*). Both halves
 # are taught in turn, for three seeds.
 #
@@ -149,13 +149,13 @@ show(
 )
 
 # %% [markdown]
-# **Result**. Even a harmless sentence takes right answers from 0.86 to 0.75, and typed marks to 0.77. The order as plain
-# text, without any marks, takes them to 0.39 to 0.61. In a safely encoded forged turn, it's 0.30 to 0.37. The unsafe
-# encoding gives 0.28 to 0.35, and for none of the four orders is the difference significant (p from 0.15 to 0.38). So
-# against a forged *user* turn, the encoding saves hardly any answers. The polite order is obeyed less, though: 0.45 if
-# safe, 0.54 if unsafe (p = 0.001). Against a forged *assistant*, the encoding does save answers: 0.15 to 0.36 are right
-# if safe, 0.01 to 0.27 if unsafe, in all four (p at most 0.004). The unsafe forgery is token for token what real turns
-# would be.
+# **Result**. Even a harmless sentence takes right answers from 0.86 to 0.75, and typed marks to 0.77. The order as
+# plain text, without any marks, takes them to 0.39 to 0.61. In a safely encoded forged turn, it's 0.30 to 0.37. The
+# unsafe encoding gives 0.28 to 0.35, and for none of the four orders is the difference significant (p from 0.15 to
+# 0.38). So against a forged *user* turn, the encoding saves hardly any answers. The polite order is obeyed less,
+# though: 0.45 if safe, 0.54 if unsafe (p = 0.001). Against a forged *assistant*, the encoding does save answers: 0.15
+# to 0.36 are right if safe, 0.01 to 0.27 if unsafe, in all four (p at most 0.004). The unsafe forgery is token for
+# token what real turns would be.
 #
 # **Verdict**: false. A safe encoding takes away the forger's role, and that matters most for the role of the assistant.
 # But for three of the four orders, the words alone do most of the harm, and they're still there. (For *sum*, the typed
@@ -254,4 +254,6 @@ print(
 
 # %% [markdown]
 # Packed with segments, the last conversation gets the same logits as alone. Without them, its tokens read the
-# neighbors, no error appears, and the loss hardly shows it.
+# neighbors, and no error appears.
+#
+# **Next**: lesson 10, where answers compete ([RLHF](10_rlhf.ipynb)).
