@@ -320,8 +320,8 @@ for name, each in exams.items():
 print(*(each.text for each in exams["yours"].answers[:5]), sep="\n")
 
 # %% [markdown]
-# Read the five answers. They're short and polite, they end by themselves, and a sum gets its steps. The *manner* is
-# there after 120 updates. Most of what they say is wrong.
+# Read the five answers. They're short and polite, and they end by themselves. Above, the sum got its steps. The *manner*
+# is there after 120 updates. Most of what they say is wrong.
 #
 # The finished model had 4,000 updates, of twice as many rows, with another optimizer, on 40,000 conversations. (Its
 # exam got easier, too: two families of questions were made simpler after we'd read the errors. On the earlier
@@ -367,8 +367,7 @@ print(*(repr(each.text) for each in broken_exam.answers[:6]), sep="\n")
 # %% [markdown]
 # ## Does it need the mask?
 #
-# The mask looks so reasonable that it's rarely tested. Same rows, same updates, but now every token counts, the user's
-# as well.
+# Same rows, same updates, but now every token counts, the user's as well.
 
 # %%
 masked = predict(
@@ -404,8 +403,8 @@ show(
 # questions hold short ones. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
 #
 # Is the difference in right answers luck? The same 200 questions went to both, so they're compared question by
-# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and larger updates. (In large models the answer is
-# open: [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where they're long
+# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and larger updates. (In large models,
+# [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where they're long
 # and the answers short, as here.)
 
 # %% [markdown]
