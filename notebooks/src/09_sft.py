@@ -320,8 +320,8 @@ for name, each in exams.items():
 print(*(each.text for each in exams["yours"].answers[:5]), sep="\n")
 
 # %% [markdown]
-# Read the five answers. They're short and polite, and they end by themselves. Above, the sum got its steps. The *manner*
-# is there after 120 updates. Most of what they say is wrong.
+# Read the five answers. They're short and polite, and they end by themselves. Above, the sum got its steps. The
+# *manner* is there after 120 updates. Most of what they say is wrong.
 #
 # The finished model had 4,000 updates, of twice as many rows, with another optimizer, on 40,000 conversations. (Its
 # exam got easier, too: two families of questions were made simpler after we'd read the errors. On the earlier
