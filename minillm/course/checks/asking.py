@@ -5,6 +5,7 @@ the border of the sandbox; all grading happens outside. In a learner's own noteb
 learners can deceive the check there.
 """
 
+import copy
 import dis
 import inspect
 import os
@@ -14,10 +15,11 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 from warnings import catch_warnings
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import _tensor, _tensor_str
@@ -32,11 +34,13 @@ ALLOWED = ("torch.autograd.grad_mode.", "minillm.course.checks.time_limit.")  # 
 class Reply:
     """The outcome of one call: a plain value, an error, or both.
 
-    The error is in `trouble`, as the end of a sentence.
+    The error is in `trouble`, as the end of a sentence. `kept` names an argument whose default value holds what earlier
+    calls left in it, if that changes the outcome.
     """
 
     value: Any = None
     trouble: str | None = None
+    kept: str | None = None
 
 
 class OutOfTime(BaseException):  # not an Exception, which an answer may catch
@@ -64,7 +68,54 @@ def ask(
     """
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
-    return [_reply(answer, call, forbidden, fresh, file) for call in calls]
+    unused = _UNUSED.setdefault(answer, _defaults(answer)) if type(answer) is FunctionType else {}
+    replies = []
+    for call in calls:
+        replies.append(_reply(answer, call, forbidden, fresh, file))
+        for name in [name for name, value in unused.items() if _changed(value, _defaults(answer, copies=False)[name])]:
+            other = _reply(_with_default(answer, name, unused[name]), call, forbidden, fresh, file)
+            if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
+                replies[-1] = replace(replies[-1], kept=name)
+    return replies
+
+
+MUTABLE = (list, dict, set, bytearray)
+_UNUSED: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # defaults when they were first seen
+
+
+def _defaults(function: FunctionType, copies: bool = True) -> dict[str, Any]:
+    """The default values of a function that can change from call to call, by the names of the arguments."""
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    values = dict(zip(reversed(positional), reversed(function.__defaults__ or ()), strict=False))
+    values |= function.__kwdefaults__ or {}
+    found = {name: value for name, value in values.items() if isinstance(value, MUTABLE)}
+    try:
+        return copy.deepcopy(found) if copies else found
+    except Exception:  # something in it that cannot be copied
+        return {}
+
+
+def _with_default(function: FunctionType, name: str, value: Any) -> FunctionType:
+    """The same function with a fresh default value of one argument."""
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    values, only = list(function.__defaults__ or ()), dict(function.__kwdefaults__ or {})
+    if name in only:
+        only[name] = copy.deepcopy(value)
+    else:
+        values[positional.index(name) - len(positional)] = copy.deepcopy(value)
+    other = FunctionType(
+        function.__code__, function.__globals__, function.__name__, tuple(values), function.__closure__
+    )
+    other.__kwdefaults__ = only
+    return other
+
+
+def _changed(one: Any, other: Any) -> bool:
+    try:
+        one, other = (plain(list(each) if isinstance(each, set) else each) for each in (one, other))
+    except Refused:
+        return True
+    return difference(one, other) is not None
 
 
 def _reply(answer: Any, call: Call, forbidden: Sequence[str], fresh: bool, file: str | None) -> Reply:

@@ -98,7 +98,7 @@ def steps(request: dict[str, Any]) -> Iterator[tuple[str, Any]]:
             replies = ask(module.__dict__[function], calls, forbidden, fresh)
         else:
             replies = [Reply(trouble="is not defined in the notebook")] * len(calls)
-        yield name, [(reply.value, reply.trouble) for reply in replies]
+        yield name, [(reply.value, reply.trouble, reply.kept) for reply in replies]
 
 
 def run(name: str, source: str, names: dict[str, Any], flags: int = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT) -> str | None:

@@ -262,12 +262,16 @@ def _result(message: bytes | str, step: Any, n_calls: int | None) -> Any:
             raise forged
         if n_calls is None:
             return None if result is None else printable(result)
-        replies = [Reply(plain(value), None if trouble is None else printable(trouble)) for value, trouble in result]
+        replies = [Reply(plain(value), *map(_words, about)) for value, *about in result]
     except (ValueError, TypeError):
         raise forged from None
     if len(replies) != n_calls:
         raise forged
     return replies
+
+
+def _words(text: Any) -> str | None:
+    return None if text is None else printable(text)
 
 
 def _kill(process: subprocess.Popen) -> None:

@@ -106,9 +106,9 @@ class Probe:
             return _call_failure(function, *troubled[0]) if troubled else None
         named = next((each for each in self.mistakes if not _differs(_outputs(each.answer, calls), got)), None)
         sentence, hint, *shown_by = (
-            (named.sentence, named.hint)
-            if named
-            else _explanation(self.otherwise, calls, right, got)
+            _kept(replies, wrong)
+            or (named and (named.sentence, named.hint))
+            or _explanation(self.otherwise, calls, right, got)
             or _explanation(self._likeness, calls, right, got)
             or _explanation(self.at_last, calls, right, got)
             or (f"The result {differences[wrong[0]]}.", DEFAULT_HINT)
@@ -118,13 +118,16 @@ class Probe:
         seen = f"{call} gave {gave}; right is {wanted}."
         if SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
             seen = f"in {call} the result {differences[first]}."
-        return Failure(sentence + ("" if named else self._which(wrong)), seen, hint, plain(calls[first]))
+        certain = named or _kept(replies, wrong)
+        return Failure(sentence + ("" if certain else self._which(wrong)), seen, hint, plain(calls[first]))
 
     def _failure_to_answer(
         self, function: str, call: Call, reply: Reply, calls: list[Call], replies: Sequence[Reply]
     ) -> Failure:
         """The error of a call, the kinds of input that bring it, and the known mistake that others show."""
         failure = _call_failure(function, call, reply)
+        if kept := _kept([reply], [0]):
+            return replace(failure, sentence=f"{failure.sentence} {kept[0]}", hint=kept[1])
         same = [index for index, other in enumerate(replies) if _cause(other) == _cause(reply)]
         failing, fine = self._split_kinds(same)
         if failing and fine:
@@ -181,6 +184,16 @@ class Probe:
         others = [kind for kind in dict.fromkeys(self.kinds) if kind not in ours]
         listed = ", ".join(ours[:MAX_KINDS]) + (" and others" if len(ours) > MAX_KINDS else "")
         return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"
+
+
+def _kept(replies: Sequence[Reply], indices: Sequence[int]) -> tuple[str, str, int] | None:
+    """What is said where the default value of an argument holds what earlier calls left in it."""
+    for index in indices:
+        if name := replies[index].kept:
+            sentence = f"`{name}` still holds what earlier calls have put into it, and that changes the result."
+            hint = f"A default value is made once, with the function: write `{name}=None`, and make a new one inside."
+            return sentence, hint, index
+    return None
 
 
 def _call_failure(function: str, call: Call, reply: Reply) -> Failure:

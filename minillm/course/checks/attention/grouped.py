@@ -140,6 +140,14 @@ SAME = [
         "Fill them with minus infinity before the softmax.",
         partial(_grouped, hidden=0.0),
     ),
+    *(
+        Mistake(
+            "Hidden scores are set to a finite number, and a visible score may be lower.",
+            "Fill them with minus infinity before the softmax.",
+            partial(_grouped, hidden=hidden),
+        )
+        for hidden in (-1.0, -10.0, -100.0)
+    ),
     Mistake(
         "The softmax runs over the queries and not over the keys.",
         "The weights of one query add up to 1: `softmax(-1)`.",
@@ -166,6 +174,11 @@ SAME = [
 ]
 
 whole_text = question.probe("a whole text", _whole_text, _leak, same=SAME)
+whole_text.mistake(
+    "Each query sees one position too many, the one after its own.",
+    "Query t of a whole text sees the keys 0 to t: `tril()` without a number.",
+    lambda query, key, value: _grouped(query, key, value, diagonal=1),
+)
 whole_text.mistake(
     "Each query is hidden from its own key.",
     "Query t of a whole text sees the keys 0 to t, its own included.",

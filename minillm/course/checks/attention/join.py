@@ -103,6 +103,11 @@ ordinary.mistake(
     partial(_mixed, weigh=lambda a, b: (a - b).sigmoid()),
 )
 ordinary.mistake(
+    "Only the part with the larger total counts.",
+    "Both parts count, each in proportion to its sum of powers.",
+    partial(_mixed, weigh=lambda a, b: (b > a).float()),
+)
+ordinary.mistake(
     "The logarithms are added, which multiplies the sums.",
     "The common sum is e^total_a + e^total_b; return the logarithm of that.",
     _with_total(lambda a, b: a + b),

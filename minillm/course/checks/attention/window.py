@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE
+from minillm.course.checks.demands import same_kind
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 
@@ -69,9 +70,29 @@ def _first_wrong_cell(calls: list[Call], right: list[Any], got: list[Any]) -> tu
     return None
 
 
+def _block(T: int, S: int, window: int) -> Tensor:
+    return torch.arange(S - T, S)[:, None] // window
+
+
 question = Question("04.3", "A window, and a sink", window_mask, forbidden=READY_MADE)
 
-whole_text = question.probe("a window in a whole text", _whole_text, _first_wrong_cell)
+
+def _boolean(right: Any, got: Any) -> str | None:
+    """The integers 0 and 1 where True and False are asked for: `masked_fill` and `~` fail with them, or mislead."""
+    return "is made of 0 and 1, and True and False are asked for" if same_kind(right, as_tensor(got)) else None
+
+
+whole_text = question.probe("a window in a whole text", _whole_text, _first_wrong_cell, demand=_boolean)
+whole_text.mistake(
+    "The window ends at the end of the text for all queries.",
+    "Each query has its own window: the last positions up to its own.",
+    lambda T, S, window, sinks: _mask(T, S, S, 0) & (torch.arange(S) >= S - window),
+)
+whole_text.mistake(
+    "The text is cut into blocks, and a query sees only its own block.",
+    "The window moves with the query: the distance `query - key` is less than the window.",
+    lambda T, S, window, sinks: _mask(T, S, S, 0) & (_block(T, S, window) == torch.arange(S) // window),
+)
 whole_text.mistake(
     "The window is one position too wide.",
     "A window of 2 is the token itself and one before it: the distance is less than the window.",
@@ -108,7 +129,7 @@ whole_text.mistake(
     lambda T, S, window, sinks: window_mask(T, S, window, sinks).T,
 )
 
-with_sinks = question.probe("the first tokens stay visible", _with_sinks, _first_wrong_cell)
+with_sinks = question.probe("the first tokens stay visible", _with_sinks, _first_wrong_cell, demand=_boolean)
 with_sinks.mistake(
     "A sink is seen by queries in front of it.",
     "A sink lifts the window, not the causal mask: position 0 must not see position 1.",
@@ -140,7 +161,7 @@ with_sinks.mistake(
     lambda T, S, window, sinks: _mask(T, S, window, 0),
 )
 
-last_queries = question.probe("the last queries of a longer text", _with_past, _first_wrong_cell)
+last_queries = question.probe("the last queries of a longer text", _with_past, _first_wrong_cell, demand=_boolean)
 last_queries.mistake(
     "The queries are counted from 0, but they are the last T of S positions.",
     "With a cache, query 0 stands at position S - T.",

@@ -12,7 +12,15 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
-from minillm.course.checks.embeddings.terms import Tables, averaged_noise, last_only, nearly_sure, which_row, with_rows
+from minillm.course.checks.embeddings.terms import (
+    Tables,
+    averaged_noise,
+    first_draws,
+    last_only,
+    nearly_sure,
+    which_row,
+    with_rows,
+)
 from minillm.course.checks.question import Question
 
 
@@ -238,6 +246,13 @@ def _pair_by_pair(E, U, words, contexts, noise, rate):
     for n in range(len(words)):
         E, U = step(E, U, words[n : n + 1], contexts[n : n + 1], noise[n : n + 1], rate)
     return E, U
+
+
+repeated_words.mistake(
+    "Noise that is drawn twice for a pair counts once.",
+    "The loss has one term for each draw: the same word drawn twice counts twice.",
+    partial(_step, mask=first_draws),
+)
 
 
 hits = question.probe(

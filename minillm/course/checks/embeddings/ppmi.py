@@ -239,6 +239,11 @@ flattened.mistake(
     partial(_ppmi, context=lambda counts, power: _shares(counts.sum(0)) ** power),
 )
 flattened.mistake(
+    "The flattened sums are divided by the plain total, so they do not add up to 1.",
+    "After the power, divide by the sum of what came out: `seen / seen.sum()`.",
+    partial(_ppmi, context=lambda counts, power: counts.sum(0) ** power / counts.sum()),
+)
+flattened.mistake(
     "The power is taken of the words' shares, not of the context's.",
     "Only the context, the sum over axis 0, is flattened.",
     partial(

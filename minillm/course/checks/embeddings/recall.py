@@ -94,6 +94,24 @@ def _call(rng: random.Random, V: int, C: int, k: int, noise: float, keep: int | 
             return table, compressed, k
 
 
+def _alone(rng: random.Random) -> Call:
+    """Tables with a row whose cosines with all others are below 0, and which finds its nearest neighbor."""
+    while True:
+        table, compressed, k = _call(rng, 6, 3, 1, 0.1)
+        table[0], compressed[0] = -table[1:].mean(0), -compressed[1:].mean(0)
+        far = all(_cosines(rows)[0].max() < -0.05 for rows in (table, compressed))
+        if (
+            far
+            and _fine(table, compressed)
+            and _recall(table, compressed, k, scores=_with_zeros) != recall(table, compressed, k)
+        ):
+            return table, compressed, k
+
+
+def _with_zeros(rows: Tensor) -> Tensor:
+    return _cosines(rows).fill_diagonal_(0.0)
+
+
 def _nearest(rng: random.Random) -> list[Call]:
     example = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.2, 1.0], [0.0, 1.0]])
     other = torch.tensor([[1.0, 0.0], [1.0, 0.5], [0.7, 1.0], [-0.2, 1.0]])
@@ -101,6 +119,7 @@ def _nearest(rng: random.Random) -> list[Call]:
     return [
         (example, other, 1),
         (same[0], same[0].clone(), 1),
+        _alone(rng),
         *(_call(rng, V, 3, 1, 0.3) for V in (5, 8, 9, 12)),
     ]
 
@@ -111,7 +130,7 @@ def _several(rng: random.Random) -> list[Call]:
     return [*calls, *fewer, _call(rng, 6, 3, 5, 0.5)]
 
 
-NEAREST = ("the example", "the table itself", *["tables with noise"] * 4)
+NEAREST = ("the example", "the table itself", "a row far from all others", *["tables with noise"] * 4)
 SEVERAL = (*["tables with noise"] * 3, *["fewer columns"] * 3, "k = V - 1")
 
 
@@ -159,6 +178,11 @@ nearest.mistake(
     "The lists have k + 1 rows.",
     "If you leave the row itself out, ask `topk` for k.",
     partial(_recall, more=1, share=lambda hits, k: hits.sum(1) / (k + 1)),
+)
+nearest.mistake(
+    "The diagonal is set to 0, so a row that is far from all others is its own neighbor.",
+    "Cosines may all be below 0. Put minus infinity on the diagonal.",
+    partial(_recall, scores=_with_zeros),
 )
 nearest.mistake(
     "Cosines are compared without their sign.",

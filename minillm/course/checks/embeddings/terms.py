@@ -122,3 +122,10 @@ def nearly_sure(rng: random.Random) -> Call:
     E[ids[0]] = torch.tensor([4.0, 0.0])
     U[ids[1:5], 0] = torch.tensor([rng.randint(16, 19) / 10 * sign for sign in (1, 1, -1, -1)])
     return E, U, *map(torch.tensor, ([ids[0]], [ids[rng.choice((1, 3))]], [[ids[2], ids[4]]])), 0.5
+
+
+def first_draws(words: Tensor, contexts: Tensor, noise: Tensor) -> Tensor:
+    """True where a word is drawn for the first time for its pair, and isn't its context."""
+    return ((noise[:, :, None] == noise[:, None]).int().argmax(-1) == torch.arange(noise.shape[1])) & (
+        noise != contexts[:, None]
+    )

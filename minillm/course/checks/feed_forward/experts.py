@@ -210,6 +210,11 @@ several_experts.mistake(
     partial(_mixed, weigh=w.in_another_order),
 )
 several_experts.mistake(
+    "The weights are divided by their norm: their squares sum to 1, not the weights.",
+    "Divide the chosen weights by their sum.",
+    partial(_mixed, weigh=w.of_norm_1),
+)
+several_experts.mistake(
     "A second softmax is taken of what is a softmax already.",
     "One is enough. To make the chosen weights sum to 1, divide them by their sum.",
     partial(_mixed, weigh=w.again),

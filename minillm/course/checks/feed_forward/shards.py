@@ -192,11 +192,42 @@ EQUAL_SHARES = "The matrices of `down` are taken", "All GPUs use"  # mistakes th
 
 more_gpus = question.probe(
     "more GPUs, with unequal shards",
-    lambda rng: _shards(rng, (1, 2, (1, 1, 1)), (3, 4, (2, 1)), (2, 4, (2, 2, 2, 2)), (3, 6, (5, 4, 4)), (2, 3, (4,))),
+    lambda rng: _shards(
+        rng,
+        (1, 2, (1, 1, 1)),
+        (3, 4, (2, 1)),
+        (2, 4, (2, 2, 2, 2)),
+        (3, 6, (5, 4, 4)),
+        (2, 3, (1, 3)),
+        (3, 4, (2, 5, 1)),
+        (2, 3, (4,)),
+    ),
     _weights_of_shards,
     same=[mistake for mistake in two_gpus.mistakes if not mistake.sentence.startswith(EQUAL_SHARES)],
-    kinds=("three GPUs", "unequal shards", "four GPUs", "three unequal shards", "a single GPU"),
+    kinds=(
+        "three GPUs",
+        "unequal shards",
+        "four GPUs",
+        "three unequal shards",
+        *["a later shard is larger"] * 2,
+        "a single GPU",
+    ),
 )
+
+
+def _as_many_as_the_first(x, gate_up, down, *, up):
+    n = len(gate_up[0]) // 2
+    shards = [(own, min(n, len(own) // 2)) for own in gate_up]
+    cut = [torch.cat([own[:m], up(own, m)]) for own, m in shards]
+    return _by_shards(x, cut, [own[:, :n] for own in down])
+
+
+for _up in (lambda own, n: own.chunk(2)[1][:n], lambda own, n: own[n : 2 * n], lambda own, n: own[-n:]):
+    more_gpus.mistake(
+        "Every GPU is taken to hold no more neurons than the first.",
+        "Each GPU has its own number of neurons: `own.chunk(2)`, or `len(own) // 2` inside the loop.",
+        partial(_as_many_as_the_first, up=_up),
+    )
 
 
 def _two_gpus(both: Tensor) -> tuple[Tensor, Tensor]:

@@ -53,6 +53,12 @@ def of_one_sum(scores: Tensor, k: int, renormalize: bool) -> Tensor:
     return own / own.sum() if renormalize else own
 
 
+def of_norm_1(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    """Divided by their norm, not by their sum."""
+    own = right_weights(scores, k, False)
+    return own / own.norm(dim=-1, keepdim=True) if renormalize else own
+
+
 def with_zeros(scores: Tensor, k: int, renormalize: bool) -> Tensor:
     """Zeros in place of the scores that are not chosen, and then a softmax."""
     return (scores * chosen(scores, k)).softmax(-1)

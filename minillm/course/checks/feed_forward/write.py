@@ -211,8 +211,8 @@ def _wrong_end(down, asked, answers, others):
 
 
 @with_others.mistake(
-    "The change is along the part of h that is orthogonal to the others, but it is divided by the whole h · h.",
-    "With v the orthogonal part, (missing · vᵀ) · h is missing times (v · h). Divide by that.",
+    "The change is projected off the others, or they are restored, after it was divided: the answer is not reached.",
+    "With v the part of h orthogonal to the others, (missing · vᵀ) · h is missing times (v · h). Divide by that.",
 )
 def _divided_by_the_whole(down, asked, answers, others):
     free = asked - asked @ torch.linalg.pinv(others) @ others

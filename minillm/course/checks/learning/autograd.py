@@ -27,14 +27,14 @@ def slopes(values: Slopes, steps: list[Step]) -> Slopes:
 
 
 def _slopes(
-    values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False, first=False
+    values, steps, *, local=None, add=True, once=False, order=-1, chain=True, all_ends=False, first=False, start=0.0
 ) -> Slopes:
     """The walk back by hand, with one thing done differently."""
     local = LOCAL | (local or {})
     found = forward(values, steps)
     used = {source for _, _, inputs in steps for source in inputs}
     sources = set(found) - used if all_ends else {steps[-1][0]}
-    slope = {name: float(name in sources) for name in found}
+    slope = {name: 1.0 if name in sources else start for name in found}
     for name, operation, inputs in steps[::order]:
         parts = dict(enumerate(local[operation](found[name], *(found[source] for source in inputs))))
         if once and inputs[0] == inputs[-1]:
@@ -140,6 +140,11 @@ used_once.mistake(
     "The walk goes from the front to the end.",
     "The slope is known at the last step only, so begin there: `reversed(steps)`.",
     partial(_slopes, order=1),
+)
+used_once.mistake(
+    "Every slope begins at 1, not only that of the last step.",
+    "Begin with 0 for every name, and with 1 for the last step.",
+    partial(_slopes, start=1.0),
 )
 used_once.mistake(
     "Only the given values have a slope; the steps are missing.",

@@ -141,6 +141,18 @@ def _only_in_front(slopes, shape):
     return slopes.sum(tuple(range(slopes.dim() - len(shape)))) if slopes.dim() > len(shape) else slopes
 
 
+stretched.mistake(
+    "Along an axis of size 1 only the first copy's slope is kept.",
+    "All copies were used, so the slopes of all of them count: `sum(axis, keepdim=True)`.",
+    lambda slopes, shape: _first(_only_in_front(slopes, shape), shape),
+)
+stretched.mistake(
+    "Along an axis of size 1 the slopes of the copies are averaged.",
+    "The gradients of all copies add up. Take the sum.",
+    lambda slopes, shape: _mean(_only_in_front(slopes, shape), shape),
+)
+
+
 @stretched.mistake(
     "The numbers are reshaped in the order of memory, and summed in blocks.",
     "That adds up numbers that are not copies of each other. Sum along an axis instead: `sum(axis)`.",

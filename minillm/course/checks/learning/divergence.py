@@ -76,7 +76,7 @@ def _extreme(rng: random.Random) -> list[Call]:
     both[0][1, 0] = both[1][1, 0] = -math.inf
     truth_only[0][1, 0] = -math.inf
     guess_only[1][1, 1] = -math.inf
-    unlikely[0][1, 0], unlikely[1][1, 0] = -60.0, -math.inf
+    unlikely[0][1, 0], unlikely[1][1, 0] = -150.0, -math.inf  # e to the -150 is 0 in float32, not in float64
     truth, guess = pair(8, 6)
     guess[::4, 1:] += 150
     truth[4::4, 0] += 150  # sure of something else
@@ -95,6 +95,8 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         hint = "Take each row's own largest logit off: `max(-1, keepdim=True)`, or `log_softmax(-1)`."
         words = f"Every kind of row is right by itself, but row {row} is {show(last[row])} beside rows of larger logits"
         return f"{words}: is one maximum taken of the whole batch?", hint
+    if capped := _cap(right, got):
+        return capped
     for kind, wanted, answer in zip(EXTREME, right, got, strict=True):
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
@@ -129,6 +131,21 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
                 if other.isnan():
                     return "The guess rules out what can happen, and the result is NaN instead of infinite.", hint
                 return f"The guess rules out what can happen, and yet the result is {show(other)}.", hint
+    return None
+
+
+def _cap(right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether no divergence, however large, comes out above a bound: that of a small number inside the logarithm."""
+    given = [as_tensor(answer) for answer in got]
+    if any(tensor is None or tensor.shape != wanted.shape for wanted, tensor in zip(right, given, strict=True)):
+        return None
+    wanted, gave = torch.cat(right), torch.cat([tensor.double() for tensor in given if tensor is not None])
+    ordinary = not any(difference(right[index], got[index]) for index in (0, 1, 3, 4))
+    cut = bool((wanted[wanted.isfinite()] > 2 * gave.max()).any()) and bool(wanted.isinf().any())
+    if ordinary and cut and bool(gave.isfinite().all()):
+        words = f"No divergence is above {gave.max():.4g} nats, however unlikely the token is for the guess"
+        hint = "A small number inside a logarithm bounds it: log(1e-9) is -21. Take both logarithms from `log_softmax`."
+        return f"{words}: is a small number added to the probabilities, or are they clamped?", hint
     return None
 
 

@@ -276,6 +276,12 @@ first_stay.mistake(
     partial(_moved, turns=_all_by_the_total),
 )
 
+first_stay.mistake(
+    "Only tokens that leave at the very beginning are counted: after a later gap no key is turned.",
+    "A key moves up by the number of *all* tokens that left before it.",
+    partial(_moved, turns=lambda keep: (-keep.int().argmax()).expand(len(keep))),
+)
+
 gaps = question.probe("gaps here and there", _here_and_there, _wrong_turns, kinds=GAPS)
 gaps.mistake(
     "All keys after the first gap are turned back by the same number of positions.",

@@ -196,6 +196,11 @@ one_pair.mistake(
     partial(_error, low_query=_exact),
 )
 one_pair.mistake(
+    "Only the query is rounded.",
+    "Both angles are computed in bfloat16, the query's and the key's.",
+    partial(_error, low=_exact, low_query=_rounded),
+)
+one_pair.mistake(
     "The scores are divided by sqrt(D).",
     "A score here is the plain dot product.",
     lambda *call: score_error(*call) / len(call[0]) ** 0.5,

@@ -198,3 +198,12 @@ without.mistake(
 )
 def _clamped(logits, targets, k):
     return accuracy(logits, targets.clamp_min(0), k)
+
+
+@without.mistake(
+    "It stops at the first row without a target; the rows after it are not counted.",
+    "Pass over such a row (`continue`), and go on with the next one.",
+)
+def _up_to_the_first(logits, targets, k):
+    n = next((row for row, target in enumerate(targets.tolist()) if target == IGNORED), len(targets))
+    return accuracy(logits[:n], targets[:n], k) if n else 0.0

@@ -227,6 +227,18 @@ def _left_out(texts, pad, side, max_length):
     return pad_batch(fitting, pad, side, max_length)
 
 
+too_long.mistake(
+    "T is the length of the longest text before the cut.",
+    "Cut all texts first, and then find the longest.",
+    lambda texts, pad, side, most: _pad_batch(texts, pad, side, most, width=lambda texts, most: max(map(len, texts))),
+)
+too_long.mistake(
+    "A text that is too short to be cut loses ids: `len(text) - max_length` is negative, and counts from the end.",
+    "`text[-max_length:]` is the whole text if it is shorter. Or start at `max(len(text) - max_length, 0)`.",
+    lambda texts, pad, side, most: pad_batch([text[len(text) - most :] for text in texts], pad, side, most),
+)
+
+
 @too_long.mistake("It is one id too short: max_length - 1 are kept.", "`text[-max_length:]` has max_length ids.")
 def _one_too_short(texts, pad, side, max_length):
     return pad_batch(

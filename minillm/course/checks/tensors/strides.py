@@ -137,6 +137,16 @@ views.mistake(
     lambda storage, shape, strides, offset: _read(storage, shape, _packed(shape, rows_first=False), offset),
 )
 views.mistake(
+    "Only the last axis moves the position; the axes before it are forgotten.",
+    "The axes add up: `positions = positions + ...` for each of them, not only for the last.",
+    lambda storage, shape, strides, offset: _read(storage, shape, (*[0] * len(strides[1:]), *strides[-1:]), offset),
+)
+views.mistake(
+    "Only the first axis moves the position; the axes after it are forgotten.",
+    "The axes add up: `positions = positions + ...` for each of them.",
+    lambda storage, shape, strides, offset: _read(storage, shape, (*strides[:1], *[0] * len(strides[1:])), offset),
+)
+views.mistake(
     "The strides are counted from 1: index i adds (i + 1) · stride.",
     "Element (0, 0) is storage[offset].",
     partial(_read, start=lambda offset, strides: offset + sum(strides)),

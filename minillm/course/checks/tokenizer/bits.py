@@ -191,6 +191,27 @@ def _unigram(train, text, vocab):
     return bits / _bytes(train, text, vocab)
 
 
+@one_byte.mistake(
+    "Every pair begins with the first token of the text: the token before never moves on.",
+    "At the end of the loop, the token that was second becomes the one before: `a = b`. Or use `pairwise(text)`.",
+)
+def _stuck(train, text, vocab):
+    begins = [text[0], *(id for later in text[1:] for id in (later, text[0]))]
+    rest = [
+        _measure(train, begins[2 * n : 2 * n + 2], vocab, first=False, per=lambda *_: 1) for n in range(len(text[1:]))
+    ]
+    return (math.log2(len(vocab)) + sum(rest)) / _bytes(train, text, vocab)
+
+
+@one_byte.mistake(
+    "The first token has the probability of its share of `train`, not 1/V.",
+    "There is no token before the first one. Its probability is 1/V, whatever `train` is.",
+)
+def _first_by_frequency(train, text, vocab):
+    share = (train.count(text[0]) + 1) / (len(train) + len(vocab))
+    return (_measure(train, text, vocab, first=False, per=lambda *_: 1) - math.log2(share)) / _bytes(train, text, vocab)
+
+
 anything = question.probe(
     "tokens of several bytes, and unseen pairs", _any, kinds=ANY, same=one_byte.mistakes[:3], at_last=_off_by
 )

@@ -30,9 +30,10 @@ def _best(
     *,
     score: Callable[[float], float] = lambda log_p: log_p,
     better: Callable[[float, float], bool] = lambda new, old: new > old,
+    longest: int | None = None,
 ) -> Pieces:
     """The best way to each position of the text, with one thing done differently."""
-    longest = max(map(len, log_probs), default=0)
+    longest = max(map(len, log_probs), default=0) if longest is None else longest
     best: dict[int, tuple[float, int]] = {0: (0.0, 0)}
     for end in range(1, len(text) + 1):
         for start in range(max(0, end - longest), end):
@@ -88,10 +89,15 @@ def _vocabulary(rng: random.Random, letters: str, n: int) -> LogProbs:
     return {piece: round(log_p, 4) for piece, log_p in log_probs.items()}
 
 
-def _call(rng: random.Random, letters: str, length: int, n: int) -> Call:
-    """A text of this length and a vocabulary, with one best segmentation by a margin."""
+def _call(rng: random.Random, letters: str, length: int, n: int, long_piece: int = 0) -> Call:
+    """A text of this length and a vocabulary, with one best segmentation by a margin.
+
+    With `long_piece`, the best segmentation has a piece of so many characters.
+    """
     while True:
         text, log_probs = "".join(rng.choices(letters, k=length)), _vocabulary(rng, letters, n)
+        if long_piece:
+            log_probs[text[3 : 3 + long_piece]] = -1.5
         ways = [_best(text, log_probs, better=lambda new, old, by=by: new > old + by) for by in (1e-4, -1e-4)]
         if ways[0] == ways[1]:
             return text, log_probs
@@ -105,6 +111,7 @@ def _short(rng: random.Random) -> list[Call]:
 
 def _long(rng: random.Random) -> list[Call]:
     words = [_call(rng, letters, length, 30) for letters in ("abcd", "aé 語") for length in (30, 60, 200)]
+    words += [_call(rng, "abcd", 100, 30, long_piece=n) for n in (8, 30, 90)]
     return [*words, ("a" * 60, {"a": -2.0, "aa": -3.1, "aaa": -4.6, "aaaa": -6.3})]
 
 
@@ -124,7 +131,7 @@ def _impossible(rng: random.Random) -> list[Call]:
 
 
 SHORT = ("the example", "a single character", *["short texts"] * 10)
-LONG = (*["texts of up to 200 characters"] * 6, "a letter that repeats 60 times")
+LONG = (*["texts of up to 200 characters"] * 6, *["a long piece"] * 3, "a letter that repeats 60 times")
 IMPOSSIBLE = (
     "an empty text",
     "an unknown character at the end",
@@ -136,6 +143,16 @@ IMPOSSIBLE = (
     "the text itself as a piece",
     "an improbable piece that is the only way",
 )
+
+
+def _only_short_ones(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether all results are the best of pieces up to some length."""
+    for longest in range(1, 90):
+        limited = [_best(text, log_probs, longest=longest) for text, log_probs in calls]
+        if difference(limited, got) is None:
+            hint = "A piece may be as long as the text. Try every start, or as far back as the longest piece."
+            return f"Only pieces of up to {longest} characters are tried.", hint
+    return None
 
 
 def _compare(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -219,7 +236,9 @@ def _reverse(text, log_probs):
     return None if found is None else found[::-1]
 
 
-long = question.probe("long texts", _long, demand=_none_is_right, kinds=LONG, same=short.mistakes[:2], at_last=_compare)
+long = question.probe(
+    "long texts", _long, _only_short_ones, short.mistakes[:2], demand=_none_is_right, kinds=LONG, at_last=_compare
+)
 
 impossible = question.probe(
     "texts that can't be made up, and an empty one",

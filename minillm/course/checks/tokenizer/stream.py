@@ -184,6 +184,24 @@ def _two_bytes_each(chunks):
     return shown
 
 
+def _by_the_mark(chunks: Chunks, hold: Callable[[str], int]) -> list[str]:
+    """All bytes decoded with the mark for what is incomplete, up to where `hold` says."""
+    shown, n = [], 0
+    for index in range(len(chunks)):
+        text = b"".join(chunks[: index + 1]).decode(errors="replace")
+        end = max(hold(text), n)
+        shown.append(text[n:end])
+        n = end
+    return shown
+
+
+for _hold in (lambda text: len(text.rstrip("\ufffd")), lambda text: 0 if text.endswith("\ufffd") else len(text)):
+    whole_characters.mistake(
+        "An incomplete character is known by the \ufffd that a decoder puts for it, but texts may hold one.",
+        "Look at the bytes: try to decode without the last 0, 1, 2, 3, or read the bits of the first byte.",
+        partial(_by_the_mark, hold=_hold),
+    )
+
 split_character = question.probe("a character in two pieces", _two_bytes, _what_is_shown, kinds=TWO)
 split_character.mistake(
     "Part of a character is shown as \ufffd.",

@@ -216,6 +216,16 @@ def _part_of_router(V, C, L, H, K, D, F, E, k):
     return total, active - L * (E - k) * C
 
 
+some_used.mistake(
+    "The experts that are not chosen are left out in one block only.",
+    "Each of the L blocks has its own experts: L · (E - k) of them are not used.",
+    lambda V, C, L, H, K, D, F, E, k: (
+        (total := mixture_parameters(V, C, L, H, K, D, F, E, k)[0]),
+        total - (E - k) * 3 * C * F,
+    ),
+)
+
+
 @some_used.mistake("The two counts are swapped.", "The total comes first.")
 def _swapped(*sizes):
     total, active = mixture_parameters(*sizes)

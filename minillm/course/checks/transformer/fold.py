@@ -23,9 +23,11 @@ from minillm.course.checks.transformer.folding import (
     READERS,
     Weights,
     as_well,
+    both_beginnings,
     fold,
     fold_with,
     models,
+    one_digit,
     relation,
     same_beginning,
     scale_columns,
@@ -175,6 +177,17 @@ own_head.mistake(
     "Compare the whole number, or include the dot after it in what you search for: `blocks.1.`.",
     same_beginning,
 )
+own_head.mistake(
+    "A block's norm is found by how its name begins, and `blocks.1` also begins `blocks.10`.",
+    "Compare the whole number, or include the dot after it in what you search for: `blocks.1.`.",
+    both_beginnings,
+)
+for norms_too in (True, False):
+    own_head.mistake(
+        "Blocks whose number has two digits are not folded.",
+        "Read the whole number of a block, `\\d+` in a pattern, or split the name at its dots.",
+        partial(one_digit, norms_too=norms_too),
+    )
 own_head.mistake(
     "Only the tensors that change are in the result.",
     "Return the whole state dictionary: begin with a copy, `dict(weights)`.",

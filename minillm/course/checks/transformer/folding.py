@@ -123,19 +123,19 @@ def relation(weights: Weights, name: str, tensor: Any) -> str | None:
         return f"{'ones' if difference(torch.ones_like(old), tensor) is None else 'zeros'}"
     if type(tensor) is not torch.Tensor or tensor.shape != old.shape:
         return f"of shape {tuple(tensor.shape)}" if type(tensor) is torch.Tensor else None
-    parts = "columns" if old.dim() > 1 else "numbers"
-    for norm in [
-        other for other in weights if other.endswith("norm.weight") and weights[other].shape == old.shape[-1:]
-    ]:
+    parts, found = "columns" if old.dim() > 1 else "numbers", []
+    own = f"{name.rpartition('.weight')[0].rpartition('.')[0]}_norm.weight" if name.startswith("blocks.") else FINAL
+    norms = [other for other in weights if other.endswith("norm.weight") and weights[other].shape == old.shape[-1:]]
+    for norm in sorted(norms, key=lambda other: other != own):
         g = weights[norm].double()
         results = {f"its {parts} times {norm!r}": old * g, f"its {parts} divided by {norm!r}": old / g}
         results[f"its {parts} times the square of {norm!r}"] = old * g * g
         if len(old) == len(g) and old.dim() > 1:
             results[f"its rows times {norm!r}"] = g[:, None] * old
-        for words, result in results.items():
-            if difference(result, tensor) is None:
-                return words
-    return None
+        found += [words for words, result in results.items() if difference(result, tensor) is None]
+        if norm == own and found:
+            return found[0]
+    return found[0] if len(found) == 1 else None  # two norms may explain the same numbers
 
 
 def scale_rows(matrix: Tensor, norm: Tensor) -> Tensor:
@@ -162,6 +162,24 @@ def same_beginning(weights: Weights) -> Weights:
         return [other for other in weights if other.startswith(block) and other.endswith(f".{part}.weight")][-1]
 
     return fold_with(weights, of=last)
+
+
+def both_beginnings(weights: Weights) -> Weights:
+    """Folded, and multiplied once more by the norms of all blocks whose number is the beginning of its own."""
+    folded = fold(weights)
+    for name in [name for name in weights if name.startswith("blocks.") and "_norm." in name]:
+        block, part = name.removesuffix(".weight").rsplit(".", 1)
+        for other in weights:
+            longer = other.startswith(block) and not other.startswith(f"{block}.")
+            if longer and other.endswith(tuple(f".{reader}.weight" for reader in READERS[part])):
+                folded[other] = scale_columns(folded[other], weights[name])
+    return folded
+
+
+def one_digit(weights: Weights, norms_too: bool) -> Weights:
+    """Folded, but for blocks from number 10 on; `norms_too` leaves their norms as they came in."""
+    late = {name: weight for name, weight in weights.items() if name.startswith("blocks.") and name[8] != "."}
+    return fold(weights) | {name: weight for name, weight in late.items() if norms_too or "_norm." not in name}
 
 
 def without(weights: Weights, part: str) -> Weights:
