@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from minillm.course.checks.demands import same_dtype, same_kind, whole_numbers
-from minillm.course.checks.facts import fact
+from minillm.course.checks.facts import FUNCTIONS, fact
 from minillm.course.checks.parts import fact_of_parts
 from minillm.course.checks.question import Question
 
@@ -78,6 +78,16 @@ def test_only_what_is_true_of_all_wrong_results_is_said():
     assert "other sign" in str(fact(["x"], calls, [RIGHT, other, RIGHT], [-RIGHT, -other, RIGHT]))
     assert fact(["x"], calls[:2], [RIGHT, other], [-RIGHT, 2 * other + RIGHT.sin()]) is None
     assert fact(["x"], calls[:1], [RIGHT], [RIGHT.sin() * torch.arange(12).view(3, 4)]) is None
+
+
+@pytest.mark.parametrize("right", [0.0, 1.0, -1.0, 0.5, 2.0, 7])
+@pytest.mark.parametrize("got", [0.0, 1.0, -1.0, 0.5, 4.0, 3, math.nan, math.inf])
+def test_nothing_is_made_of_one_number_that_fits_by_chance(right, got):
+    """A right 0 and a given 1 fit `1 minus` and `e to the power of`, and a given 1 is every argument that is 1."""
+    for one, other in ((right, got), (torch.tensor([right] * 2), torch.tensor([got] * 2))):
+        said = str(fact(["x"], [(got,), (got,)], [one, one], [other, other]))
+        assert not any(words in said for words in FUNCTIONS)
+        assert "as it came in" not in said
 
 
 def test_a_factor_of_single_numbers_needs_more_than_one_result():

@@ -68,6 +68,22 @@ def test_every_named_mistake_is_made_by_an_answer_on_file():
         assert named <= set(said[question.id]), named - set(said[question.id])
 
 
+@pytest.mark.parametrize("id", IDS)
+def test_every_named_mistake_has_a_near_miss_on_file(id):
+    """An answer that fails in the same probe, and of which the sentence is not said: it is not said of everything."""
+    failed: dict[str, list[str]] = {}  # by the name of the probe, what is said of the answers that fail in it
+    for answer in load_all():
+        if answer.question == id and answer.mistake:
+            result = judged(id, answer.function, 0)
+            failed.setdefault(result.probes[result.points], []).append(result.failure.sentence)
+    by_sentence: dict[str, list[str]] = {}
+    for probe in find(id).probes:
+        for mistake in probe.mistakes:
+            by_sentence.setdefault(mistake.sentence, []).extend(failed.get(probe.name, []))
+    missing = [words for words, said in by_sentence.items() if not any(words not in other for other in said)]
+    assert not missing
+
+
 def test_the_readme_counts_the_answers_on_file():
     text = (EXERCISES / "README.md").read_text(encoding="utf-8").replace("\n", " ")
     assert f"{len(ALL)} questions: {len(WRONG)} of {len(WRONG)} wrong answers are rejected" in text
@@ -322,6 +338,46 @@ def test_an_input_that_was_changed_is_noticed_and_the_next_call_gets_a_fresh_one
 
     reply = ask(eats, [({(1, 2): 3},), ({(1, 2): 3},)])
     assert [one.trouble for one in reply] == ["changed the input that it was given; work on a copy"] * 2
+
+
+def test_a_default_that_holds_what_earlier_calls_left_is_named_if_it_changes_the_result():
+    def total(numbers, seen=[]):  # noqa: B006
+        seen.extend(numbers)
+        return sum(seen)
+
+    def by_name(numbers, *, seen={}):  # noqa: B006
+        seen[len(seen)] = sum(numbers)
+        return sum(seen.values())
+
+    def breaks(numbers, seen=set()):  # noqa: B006
+        if seen:
+            raise ValueError
+        seen.update(numbers)
+        return sum(numbers)
+
+    calls = [([1, 2],), ([3],), ([4],)]
+    for answer in (total, by_name, breaks):
+        assert [one.kept for one in ask(answer, calls)] == [None, "seen", "seen"]
+        assert [one.kept for one in ask(answer, calls)] == ["seen"] * 3  # of the call before the first, too
+        probe = Probe("sum", lambda rng: calls, sum)
+        assert "`seen` still holds what earlier calls" in probe.grade("sum", calls, ask(answer, calls)).sentence
+
+
+def test_a_default_that_changes_no_result_is_not_named():
+    def squared(number, known={}):  # noqa: B006
+        if number not in known:
+            known[number] = number**2
+        return known[number]
+
+    def wrong(number, known={}):  # noqa: B006
+        known[number] = True
+        return number + 1
+
+    calls = [(2,), (3,), (2,), (3,)]
+    for answer in (squared, wrong):
+        assert [one.kept for one in ask(answer, calls)] == [None] * 4
+    failure = Probe("squares", lambda rng: calls, lambda number: number**2).grade("f", calls, ask(wrong, calls))
+    assert "earlier calls" not in failure.sentence
 
 
 def test_a_gradient_that_is_left_in_the_input_is_noticed():

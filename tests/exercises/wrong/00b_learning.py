@@ -99,9 +99,9 @@ def ready_made(truth, guess):
 
 @right("00b.1")
 def by_log_sum_exp(truth, guess):
-    weights = truth.softmax(-1)
+    weights = truth.double().softmax(-1)
     possible = weights > 0
-    gap = (truth - guess).masked_fill(~possible, 0.0)
+    gap = (truth.double() - guess).masked_fill(~possible, 0.0)
     return (weights * gap).sum(-1) - truth.logsumexp(-1) + guess.logsumexp(-1)
 
 
@@ -750,13 +750,19 @@ def tanh_by_its_formula(values, steps):
     return tape(values, steps)
 
 
+@wrong("00b.1", "rounded to 0 in float32, and 0 times infinity is NaN")
+def in_float32(truth, guess):
+    log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
+    return torch.where(log_p == -math.inf, 0.0, log_p.exp() * (log_p - log_q)).sum(-1)
+
+
 @wrong("00b.1", "is one maximum taken of the whole batch?")
 def one_largest_logit(truth, guess):
     def logs(z):
         z = z - z.max()
         return z - z.exp().sum(-1, keepdim=True).log()
 
-    log_p, log_q = logs(truth), logs(guess)
+    log_p, log_q = logs(truth.double()), logs(guess.double())
     return torch.where(truth == -math.inf, 0.0, log_p.exp() * (log_p - log_q)).sum(-1)
 
 

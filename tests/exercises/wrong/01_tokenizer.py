@@ -315,7 +315,7 @@ def by_what_can_be_decoded(chunks):
     return shown
 
 
-@wrong("01.4", "a � of the text's own")
+@wrong("01.4", "is known by the �")
 def the_mark_stripped(chunks):
     shown, before = [], ""
     for n in range(1, len(chunks) + 1):

@@ -210,7 +210,7 @@ def one_too_few(query, key, value):
     return attended(query, shared(key, query), shared(value, query), S - T - 1).nan_to_num()
 
 
-@wrong("04.2", "which comes after it")
+@wrong("04.2", "one position too many")
 def one_too_many(query, key, value):
     return attended(query, shared(key, query), shared(value, query), 1)
 
@@ -385,7 +385,7 @@ def by_triangles(T, S, window, sinks):
     causal = np.tri(T, S, S - T)
     near = causal - np.tri(T, S, S - T - window)
     near[:, :sinks] = causal[:, :sinks]
-    return near.astype(np.int64)
+    return near.astype(bool)
 
 
 @right("04.3")
@@ -394,7 +394,7 @@ def row_by_row_of_ranges(T, S, window, sinks):
     for row, position in zip(mask, range(S - T, S), strict=True):
         row[: min(sinks, position + 1)] = 1
         row[max(0, position - window + 1) : position + 1] = 1
-    return mask
+    return mask.bool()
 
 
 @wrong("04.3", "Rows and columns have changed places")

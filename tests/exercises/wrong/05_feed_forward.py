@@ -206,7 +206,7 @@ def two_by_name(x, gate_up, down):
     return fired(x, gate, up) @ torch.cat(down, 1).T
 
 
-@wrong("05.2", "The result")
+@wrong("05.2", "no more neurons than the first")
 def shares_of_the_first(x, gate_up, down):
     half = len(gate_up[0]) // 2  # as if all cards held as many
     gate = torch.cat([both[:half] for both in gate_up])
@@ -565,7 +565,7 @@ def all_from_the_old_matrix(down, asked, answers, others):
     return down + change
 
 
-@wrong("05.4", "divided by the whole h · h")
+@wrong("05.4", "projected off the others, or they are restored")
 def divided_by_the_whole_question(down, asked, answers, others):
     free = torch.stack([without_the_others(key, others) for key in asked])
     return down + (answers - asked @ down.T).T @ (free / (asked * asked).sum(1, keepdim=True))

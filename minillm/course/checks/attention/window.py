@@ -10,7 +10,6 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.attention.common import READY_MADE
-from minillm.course.checks.demands import same_kind
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 
@@ -79,7 +78,9 @@ question = Question("04.3", "A window, and a sink", window_mask, forbidden=READY
 
 def _boolean(right: Any, got: Any) -> str | None:
     """The integers 0 and 1 where True and False are asked for: `masked_fill` and `~` fail with them, or mislead."""
-    return "is made of 0 and 1, and True and False are asked for" if same_kind(right, as_tensor(got)) else None
+    rows = [row.tolist() if type(row) is Tensor else row for row in got]
+    numbers = [cell for row in rows for cell in row]
+    return None if all(type(cell) is bool for cell in numbers) else "is made of 0 and 1, not of False and True"
 
 
 whole_text = question.probe("a window in a whole text", _whole_text, _first_wrong_cell, demand=_boolean)

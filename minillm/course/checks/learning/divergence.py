@@ -123,7 +123,10 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             if cost.isinf() and not other.isinf():
                 hint = "Where the guess has minus infinity and the truth has not, the result is infinite. Leave it so."
                 if kind == EXTREME[6]:
-                    hint = "Ask `log_p > -torch.inf`, or `log_p.exp() > 0`: however unlikely, it can happen."
+                    if other.isnan():
+                        hint = "Compute in float64, where e to the -300 is not yet 0."
+                        return "A small probability is rounded to 0 in float32, and 0 times infinity is NaN.", hint
+                    hint = "Ask `log_p > -torch.inf`: in float32, `log_p.exp()` is 0 below e to the -104."
                     return (
                         f"A small probability is taken for 0: the guess rules it out, and the result is {show(other)}.",
                         hint,
