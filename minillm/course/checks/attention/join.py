@@ -4,6 +4,7 @@ FlashAttention (Dao et al. 2022) makes this step between blocks of keys, ring at
 machines.
 """
 
+import math
 import random
 from collections.abc import Callable
 from functools import partial
@@ -118,6 +119,11 @@ ordinary.mistake(
     _with_total(torch.maximum),
 )
 ordinary.mistake(
+    "The maximum that was subtracted is missing in the total.",
+    "The logarithm of the smaller powers is too small by what was subtracted: add it back.",
+    _with_total(lambda a, b: torch.logaddexp(a, b) - torch.maximum(a, b)),
+)
+ordinary.mistake(
     "The common total is the sum itself, not its logarithm.",
     "Return it as it came in, as a logarithm, so that a third part can be joined.",
     _with_total(lambda a, b: a.exp() + b.exp()),
@@ -134,6 +140,19 @@ def _powers(out_a, total_a, out_b, total_b):
     a, b = total_a.exp(), total_b.exp()
     return (a[:, None] * out_a + b[:, None] * out_b) / (a + b)[:, None], (a + b).log()
 
+
+def _clamped(out_a, total_a, out_b, total_b, *, most, least):
+    a, b = (total.double().clamp(least, most) for total in (total_a, total_b))
+    return join(out_a, a.float(), out_b, b.float())
+
+
+for _most in (50.0, 80.0, 88.0, 100.0):
+    for _least in (-math.inf, -_most):
+        large_scores.mistake(
+            "The totals are cut before the powers are taken, so that larger ones count alike.",
+            "Subtract the larger of the two totals from both instead; their ratio does not change.",
+            partial(_clamped, most=_most, least=_least),
+        )
 
 nothing_visible = question.probe("a part in which nothing is visible", _hidden_parts)
 

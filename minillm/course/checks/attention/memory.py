@@ -100,8 +100,8 @@ one_text.mistake(
     partial(_count, token_bytes=2),
 )
 one_text.mistake(
-    "The keys of a token are counted d_model wide, as if every query head had a key of its own.",
-    "Queries are used once and dropped. A layer keeps only `n_kv_heads` keys and as many values per token.",
+    "The keys of a token are counted d_model wide: as if every query head had a key, or as if K heads shared d_model.",
+    "D is d_model / n_heads, also for keys and values, and a layer keeps only `n_kv_heads` keys and values per token.",
     lambda model, memory, n_texts: _count(model, memory, n_texts, width=model["d_model"]),
 )
 one_text.mistake(

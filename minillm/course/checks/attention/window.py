@@ -152,6 +152,11 @@ with_sinks.mistake(
     lambda T, S, window, sinks: _mask(T, S, max(window - sinks, 0), sinks),
 )
 with_sinks.mistake(
+    "The sinks are taken out of the window: it is too narrow by their number.",
+    "The window holds `window` positions, and the sinks come on top of them.",
+    lambda T, S, window, sinks: _mask(T, S, max(window - sinks, 1), sinks),
+)
+with_sinks.mistake(
     "The first position is the only sink, whatever `sinks` is.",
     "`sinks` is how many tokens stay visible: the positions 0 to sinks - 1.",
     lambda T, S, window, sinks: _mask(T, S, window, min(sinks, 1)),

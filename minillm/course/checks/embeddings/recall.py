@@ -165,6 +165,11 @@ nearest.mistake(
     partial(_recall, scores=_dots),
 )
 nearest.mistake(
+    "The columns are divided by their norms, not the rows.",
+    "A cosine needs rows of norm 1: `rows / rows.norm(dim=-1, keepdim=True)`.",
+    partial(_recall, scores=lambda rows: _dots(rows / rows.norm(dim=0, keepdim=True))),
+)
+nearest.mistake(
     "Distances are compared, not cosines.",
     "Divide each row by its norm first.",
     partial(_recall, scores=_distances),

@@ -205,6 +205,11 @@ several_experts.mistake(
 )
 
 several_experts.mistake(
+    "Of the chosen experts only the last one's output is kept.",
+    "The outputs are added: `out = out + ...`, not `out = ...`.",
+    partial(_mixed, weigh=w.only_the_last),
+)
+several_experts.mistake(
     "The weights are in another order than the experts that they are given to.",
     "The first weight of `topk` belongs to the first index of `topk`, which may be 3.",
     partial(_mixed, weigh=w.in_another_order),

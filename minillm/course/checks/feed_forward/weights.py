@@ -53,6 +53,12 @@ def of_one_sum(scores: Tensor, k: int, renormalize: bool) -> Tensor:
     return own / own.sum() if renormalize else own
 
 
+def only_the_last(scores: Tensor, k: int, renormalize: bool) -> Tensor:
+    """The right weight of the last of the chosen experts, by size, and 0 for all others."""
+    own = right_weights(scores, k, renormalize)
+    return own * (chosen(scores, k) & ~chosen(scores, k - 1))
+
+
 def of_norm_1(scores: Tensor, k: int, renormalize: bool) -> Tensor:
     """Divided by their norm, not by their sum."""
     own = right_weights(scores, k, False)

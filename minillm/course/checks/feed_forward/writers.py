@@ -131,6 +131,13 @@ one_word.mistake(
     partial(_firing, fire=lambda gate, up: gate * up),
 )
 one_word.mistake(
+    "The activations are averaged over the positions: all positions get the same.",
+    "Each position has its own activations, (T, F). Keep the axis of the positions.",
+    lambda x, gate, up, down, words: (
+        contributions(x, gate, up, down, words).mean(0, keepdim=True).expand(len(x), -1, -1)
+    ),
+)
+one_word.mistake(
     "Gate and up are swapped.",
     "SiLU is applied to the *gate* only.",
     partial(_firing, fire=lambda gate, up: F.silu(up) * gate),

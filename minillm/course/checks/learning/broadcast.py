@@ -146,6 +146,18 @@ stretched.mistake(
     "All copies were used, so the slopes of all of them count: `sum(axis, keepdim=True)`.",
     lambda slopes, shape: _first(_only_in_front(slopes, shape), shape),
 )
+
+
+@stretched.mistake(
+    "Only the first axis of size 1 is summed.",
+    "Go through all axes of `shape`: a loop without `break`.",
+)
+def _first_axis_of_one(slopes, shape):
+    slopes = _only_in_front(slopes, shape)
+    axes = [axis for axis, size in enumerate(shape) if size == 1 and slopes.shape[axis] > 1]
+    return slopes.sum(axes[0], keepdim=True) if axes else slopes
+
+
 stretched.mistake(
     "Along an axis of size 1 the slopes of the copies are averaged.",
     "The gradients of all copies add up. Take the sum.",

@@ -101,7 +101,7 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         answer = as_tensor(answer)
         if answer is None or answer.shape != wanted.shape:
             return None
-        for cost, other in zip(wanted, answer.to(wanted.dtype), strict=True):
+        for cost, other in zip(wanted.double(), answer.double(), strict=True):
             if not difference(cost, other):
                 continue
             if kind in EXTREME[:2]:
@@ -120,6 +120,9 @@ def _where(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
             if kind in EXTREME[3:5] and other.isinf():
                 hint = "What never happens adds nothing. Put 0 where the *truth* has probability 0."
                 return "A token that the truth rules out adds something, and it should add nothing.", hint
+            if cost.isinf() and other.isfinite() and other.abs() > 1e30:
+                hint = "Replace the NaN, not the infinity: `nan_to_num` changes both."
+                return "Infinity was made a large, finite number.", hint
             if cost.isinf() and not other.isinf():
                 hint = "Where the guess has minus infinity and the truth has not, the result is infinite. Leave it so."
                 if kind == EXTREME[6]:

@@ -206,6 +206,11 @@ two_layers.mistake(
     lambda layers, x, y, rate: step(layers, x, y, -rate),
 )
 two_layers.mistake(
+    "The rate is multiplied in twice: into the slopes, and into the step.",
+    "Only the step has the rate: `old - rate * slope`.",
+    lambda layers, x, y, rate: step(layers, x, y, rate**2),
+)
+two_layers.mistake(
     "Every row of `y` is taken to add up to 1.",
     "A row weighs what its `y` adds up to, so its slope is p · y.sum(1, keepdim=True) - y.",
     partial(_step, weigh=lambda y: 1.0),

@@ -37,14 +37,22 @@ def rotate_pairs(x: Float[Tensor, "H T D"], positions: Int[Tensor, "T"], theta: 
 
 
 def _turn(
-    x, positions, theta, *, repeat=lambda angles: angles.repeat_interleave(2, 1), step=2, sign=1.0, first_sign=-1.0
+    x,
+    positions,
+    theta,
+    *,
+    repeat=lambda angles: angles.repeat_interleave(2, 1),
+    step=2,
+    sign=1.0,
+    first_sign=-1.0,
+    of=None,
 ) -> Tensor:
     """The rotation by a table of angles, with one thing done differently."""
     D = x.shape[-1]
     angles = sign * positions[:, None] * theta ** (-step * torch.arange(D // 2) / D)
-    angles = repeat(angles)
+    cosines, sines = (part(angles) for part in of or (repeat, repeat))
     crossed = torch.stack((first_sign * x[..., 1::2], x[..., ::2]), -1).flatten(-2)
-    return x * angles.cos() + crossed * angles.sin()
+    return x * cosines.cos() + crossed * sines.sin()
 
 
 WHOLE = "a token at position 0", "one head", "one pair", "heads of 8 numbers", "several heads"
@@ -141,6 +149,14 @@ from_start.mistake(
     "The table must hold each angle twice in a row, like the pairs in x: a, a, b, b. Print both.",
     partial(_turn, repeat=lambda angles: angles.repeat(1, 2)),
 )
+for _at, _name in enumerate(("cosines", "sines")):
+    _tables = [lambda angles: angles.repeat_interleave(2, 1)] * 2
+    _tables[_at] = lambda angles: angles.repeat(1, 2)
+    from_start.mistake(
+        f"The {_name} still come from a table for halves; only the other table is mended.",
+        "Both tables must hold each angle twice in a row, like the pairs in x: a, a, b, b.",
+        partial(_turn, of=_tables),
+    )
 from_start.mistake(
     "It is a rotation now, but of halves: pair i is made of i and i + D/2.",
     "These weights were trained with neighbors. Fix the table, not the pairs.",

@@ -221,6 +221,11 @@ anything.mistake(
     partial(_measure, per=lambda train, text, vocab: len(text)),
 )
 anything.mistake(
+    "The length is the mean length of the vocabulary's tokens, times the tokens of the text.",
+    "Each id of `text` stands for `len(vocab[id])` bytes. Add these up.",
+    partial(_measure, per=lambda train, text, vocab: sum(map(len, vocab)) / len(vocab) * len(text)),
+)
+anything.mistake(
     "It is bits per character, not per byte.",
     "'é' is two bytes. Add up `len(vocab[id])`, and don't decode.",
     partial(_measure, per=lambda train, text, vocab: len(b"".join(vocab[id] for id in text).decode(errors="replace"))),

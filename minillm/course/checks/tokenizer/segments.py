@@ -106,7 +106,8 @@ def _call(rng: random.Random, letters: str, length: int, n: int, long_piece: int
 def _short(rng: random.Random) -> list[Call]:
     example = {"a": -3.0, "b": -3.0, "ab": -2.0, "aba": -2.5}
     words = [_call(rng, "abc", length, 12) for length in (3, 4, 5, 5, 6, 6, 7, 7, 8, 8)]
-    return [("abab", example), ("a", example), *words]
+    few = {"ab": -2.0, "c": -1.0, "abc": -6.0, "bc": -2.5, "a": -4.0}  # no "b"
+    return [("abab", example), ("a", example), ("abc", few), *words]
 
 
 def _long(rng: random.Random) -> list[Call]:
@@ -130,7 +131,7 @@ def _impossible(rng: random.Random) -> list[Call]:
     ]
 
 
-SHORT = ("the example", "a single character", *["short texts"] * 10)
+SHORT = ("the example", "a single character", "a letter that is no piece", *["short texts"] * 10)
 LONG = (*["texts of up to 200 characters"] * 6, *["a long piece"] * 3, "a letter that repeats 60 times")
 IMPOSSIBLE = (
     "an empty text",
@@ -226,6 +227,21 @@ short.mistake(
     "The probability of a segmentation is the product of all its pieces: compare sums.",
     _mean,
 )
+
+
+@short.mistake(
+    "The start is stored even where its total is not better: the way back follows the last start that fits.",
+    "Store the start only where its total is larger, together with the total.",
+)
+def _last_start(text, log_probs):
+    pieces, end = [], len(text)
+    while end:
+        fitting = [n for n in range(end) if text[n:end] in log_probs and segment(text[:n], log_probs) is not None]
+        if not fitting:
+            return None
+        pieces.append(text[fitting[-1] : end])
+        end = fitting[-1]
+    return pieces[::-1]
 
 
 @short.mistake(
