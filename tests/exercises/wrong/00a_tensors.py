@@ -1,5 +1,6 @@
 """Answers to exercise 00a as learners write them."""
 
+import itertools
 from itertools import product
 
 import numpy as np
@@ -435,3 +436,214 @@ def by_meshgrid(storage, shape, strides, offset):
     if not axes:
         return storage[offset].clone()
     return storage[offset + sum(torch.meshgrid(*axes, indexing="ij"))]
+
+
+# From the text alone, before the checks were read
+
+@wrong("00a.1", "Every row is still compared with the targets of all rows: (B, 1) against (B,) is (B, B)")
+def any_rows_target(logits, targets, k):
+    top = logits.topk(k).indices
+    known = targets != -100
+    return torch.isin(top[known], targets[known]).any(-1).float().mean().item()
+
+
+@wrong("00a.1", "-100 is taken for a token")
+def clamped_to_zero(logits, targets, k):
+    top = logits.topk(k).indices
+    return (top == targets.clamp_min(0)[:, None]).any(-1).float().mean().item()
+
+
+@wrong("00a.1", "The hits are divided by k as well: the mean runs over (B, k)")
+def mean_over_candidates_again(logits, targets, k):
+    known = targets != -100
+    return (logits[known].topk(k).indices == targets[known][:, None]).float().mean().item()
+
+
+@wrong("00a.1", "`seen` still holds what earlier calls have put into it, and that changes the result")
+def running_total(logits, targets, k, seen=[0, 0]):  # noqa: B006
+    for row, target in zip(logits, targets.tolist(), strict=True):
+        if target != -100:
+            seen[0] += target in row.topk(k).indices.tolist()
+            seen[1] += 1
+    return seen[0] / seen[1]
+
+
+@wrong("00a.1", "It stops at the first row without a target; the rows after it are not counted")
+def stops_at_the_first_gap(logits, targets, k):
+    hits = rows = 0
+    for row, target in zip(logits, targets.tolist(), strict=True):
+        if target == -100:
+            break
+        hits += target in row.topk(k).indices.tolist()
+        rows += 1
+    return hits / max(rows, 1)
+
+
+@wrong("00a.1", "rows with a target count as hits, and")
+def strictly_above_the_kth(logits, targets, k):
+    known = targets != -100
+    rows, ids = logits[known], targets[known]
+    least = rows.topk(k).values[:, -1]
+    return (rows.gather(1, ids[:, None])[:, 0] > least).float().mean().item()
+
+
+@right("00a.1")
+def by_rank_in_numpy(logits, targets, k):
+    rows, ids = logits.double().numpy(), targets.numpy()
+    ranks = [(row > row[id]).sum() for row, id in zip(rows, ids, strict=True) if id >= 0]
+    return np.mean([rank < k for rank in ranks])
+
+
+@wrong("00a.2", "A token that equals `pad` is masked out")
+def mask_by_pad(texts, pad, side, max_length):
+    texts = [text[-max_length:] for text in texts]
+    T = max(map(len, texts))
+    rows = [[pad] * (T - len(t)) + t if side == "left" else t + [pad] * (T - len(t)) for t in texts]
+    ids = torch.tensor(rows)
+    return ids, ids != pad
+
+
+@wrong("00a.2", "The batch is max_length wide, though all texts are shorter")
+def as_wide_as_allowed(texts, pad, side, max_length):
+    ids = torch.full((len(texts), max_length), pad)
+    mask = torch.zeros(len(texts), max_length, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        text = text[-max_length:]
+        at = max_length - len(text) if side == "left" else 0
+        ids[row, at : at + len(text)] = torch.tensor(text, dtype=torch.long)
+        mask[row, at : at + len(text)] = True
+    return ids, mask
+
+
+@wrong("00a.2", "A text that is too short to be cut loses ids: `len(text) - max_length` is negative, and")
+def cut_from_a_negative_start(texts, pad, side, max_length):
+    texts = [text[len(text) - max_length :] for text in texts]
+    T = max(map(len, texts))
+    filled = [[pad] * (T - len(t)) for t in texts]
+    marks = [[False] * (T - len(t)) for t in texts]
+    if side == "left":
+        ids = [f + t for f, t in zip(filled, texts, strict=True)]
+        mask = [m + [True] * len(t) for m, t in zip(marks, texts, strict=True)]
+    else:
+        ids = [t + f for f, t in zip(filled, texts, strict=True)]
+        mask = [[True] * len(t) + m for m, t in zip(marks, texts, strict=True)]
+    return torch.tensor(ids, dtype=torch.long), torch.tensor(mask, dtype=torch.bool)
+
+
+@wrong("00a.2", "`kept` still holds what earlier calls have put into it, and that changes the result")
+def rows_of_earlier_calls(texts, pad, side, max_length, kept=[]):  # noqa: B006
+    kept.extend(text[-max_length:] for text in texts)
+    T = max(map(len, kept))
+    left = side == "left"
+    ids = [[pad] * (T - len(t)) * left + t + [pad] * (T - len(t)) * (not left) for t in kept]
+    mask = [[False] * (T - len(t)) * left + [True] * len(t) + [False] * (T - len(t)) * (not left) for t in kept]
+    return torch.tensor(ids), torch.tensor(mask)
+
+
+@wrong("00a.2", "T is the length of the longest text before the cut")
+def width_before_the_cut(texts, pad, side, max_length):
+    T = max(len(text) for text in texts)
+    ids, mask = torch.full((len(texts), T), pad), torch.zeros(len(texts), T, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        text = text[-max_length:]
+        if text:
+            part = slice(T - len(text), T) if side == "left" else slice(0, len(text))
+            ids[row, part] = torch.tensor(text)
+            mask[row, part] = True
+    return ids, mask
+
+
+@wrong("00a.2", "Empty texts have no row")
+def empty_texts_dropped(texts, pad, side, max_length):
+    texts = [text[-max_length:] for text in texts if text]
+    T = max(map(len, texts))
+    lengths = torch.tensor([len(text) for text in texts])[:, None]
+    mask = torch.arange(T) >= T - lengths if side == "left" else torch.arange(T) < lengths
+    ids = torch.full((len(texts), T), pad)
+    ids[mask] = torch.tensor([id for text in texts for id in text])
+    return ids, mask
+
+
+@right("00a.2")
+def by_masked_assignment_in_numpy(texts, pad, side, max_length):
+    lengths = np.array([min(len(text), max_length) for text in texts])
+    column = np.arange(lengths.max())
+    mask = column[None] < lengths[:, None]
+    if side == "left":
+        mask = mask[:, ::-1]
+    ids = np.full(mask.shape, pad)
+    ids[mask] = [id for text in texts for id in text[-max_length:]]
+    return ids, np.ascontiguousarray(mask)
+
+
+@wrong("00a.3", "The strides are taken in reverse order")
+def strides_backwards(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, reversed(strides), strict=True):
+        positions = positions[..., None] + torch.arange(size) * stride
+    return storage[positions]
+
+
+@wrong("00a.3", "The strides are ignored: the storage is read in its own order")
+def one_after_the_other(storage, shape, strides, offset):
+    n = 1
+    for size in shape:
+        n *= size
+    n = min(n, len(storage) - offset)
+    read = storage[offset : offset + n]
+    total = 1
+    for size in shape:
+        total *= size
+    return read.repeat(total // max(len(read), 1) + 1)[:total].view(shape)
+
+
+@wrong("00a.3", "The offset is added once per axis")
+def offset_for_every_axis(storage, shape, strides, offset):
+    positions = torch.tensor(0)
+    for size, stride in zip(shape, strides, strict=True):
+        positions = positions[..., None] + offset + torch.arange(size) * stride
+    return storage[positions % len(storage)]
+
+
+@wrong("00a.3", "A stride of 0 is treated as 1")
+def no_stride_of_zero(storage, shape, strides, offset):
+    positions = torch.tensor(offset)
+    for size, stride in zip(shape, strides, strict=True):
+        positions = positions[..., None] + torch.arange(size) * (stride or 1)
+    return storage[positions.clamp_max(len(storage) - 1)]
+
+
+@wrong("00a.3", "Only the first axis moves the position; the axes after it are forgotten")
+def only_the_first_axis(storage, shape, strides, offset):
+    out = torch.zeros(shape, dtype=storage.dtype)
+    for i in range(shape[0] if shape else 0):
+        out[i] = storage[offset + i * strides[0]]
+    return out if shape else storage[offset]
+
+
+@wrong("00a.3", "Only the last axis moves the position; the axes before it are forgotten")
+def only_the_last_axis(storage, shape, strides, offset):
+    positions = torch.full(shape, offset)
+    for axis, (size, stride) in enumerate(zip(shape, strides, strict=True)):
+        step = (torch.arange(size) * stride).view([-1] + [1] * (len(shape) - axis - 1))
+        positions = torch.full(shape, offset) + step
+    return storage[positions]
+
+
+@wrong("00a.3", "The result is a tensor of torch.float32, and torch.int64 is asked for")
+def always_floats(storage, shape, strides, offset):
+    out = torch.zeros(shape)
+    for index in itertools.product(*map(range, shape)):
+        out[index] = storage[offset + sum(i * s for i, s in zip(index, strides, strict=True))]
+    return out
+
+
+@right("00a.3")
+def recursive_stack(storage, shape, strides, offset):
+    if not shape:
+        return storage[offset].clone()
+    if shape[0] == 0:
+        return storage.new_zeros(shape)
+    return torch.stack(
+        [recursive_stack(storage, shape[1:], strides[1:], offset + i * strides[0]) for i in range(shape[0])]
+    )

@@ -841,3 +841,243 @@ def by_masks(table, compressed, k):
         return torch.zeros_like(cosines).scatter_(1, cosines.topk(k).indices, 1.0)
 
     return (mask(table) * mask(compressed)).sum() / (k * len(table))
+
+
+# From the text alone, before the checks were read
+
+def near_again(rows, k, diagonal=-math.inf):
+    rows = rows / rows.norm(dim=-1, keepdim=True)
+    return (rows @ rows.T).fill_diagonal_(diagonal).topk(k).indices
+
+
+def share(a, b):
+    return (a[:, :, None] == b[:, None, :]).any(-1).float().mean().item()
+
+
+@wrong("02.1", "The diagonal is set to 0, so a row that is far from all others is its own neighbor")
+def own_cosine_of_zero(table, compressed, k):
+    return share(near_again(table, k, 0.0), near_again(compressed, k, 0.0))
+
+
+@wrong("02.1", "The result is 0")
+def itself_in_the_compressed(table, compressed, k):
+    return share(near_again(table, k), near_again(compressed, k, 1.0))
+
+
+@wrong("02.1", "The common neighbors are divided by those in either list (Jaccard)")
+def over_the_union(table, compressed, k):
+    pairs = zip(near_again(table, k).tolist(), near_again(compressed, k).tolist(), strict=True)
+    return sum(len({*a} & {*b}) / len({*a} | {*b}) for a, b in pairs) / len(table)
+
+
+@wrong("02.1", "A row counts in full if one of its neighbors is found")
+def any_neighbor_will_do(table, compressed, k):
+    a, b = near_again(table, k), near_again(compressed, k)
+    return (a[:, :, None] == b[:, None, :]).any(-1).any(-1).float().mean().item()
+
+
+@wrong("02.1", "Cosines are compared without their sign")
+def opposite_is_near(table, compressed, k):
+    def close(rows):
+        rows = rows / rows.norm(dim=-1, keepdim=True)
+        return (rows @ rows.T).abs().fill_diagonal_(-1).topk(k).indices
+
+    return share(close(table), close(compressed))
+
+
+@wrong("02.1", "The columns are divided by their norms, not the rows")
+def columns_normalized(table, compressed, k):
+    def close(rows):
+        rows = rows / rows.norm(dim=0, keepdim=True)
+        return (rows @ rows.T).fill_diagonal_(-math.inf).topk(k).indices
+
+    return share(close(table), close(compressed))
+
+
+@right("02.1")
+def with_distances_of_unit_rows(table, compressed, k):
+    def close(rows):
+        rows = rows.double().numpy()
+        rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        apart = ((rows[:, None] - rows[None]) ** 2).sum(-1)
+        np.fill_diagonal(apart, np.inf)
+        return [set(order[:k]) for order in np.argsort(apart, axis=1).tolist()]
+
+    return float(np.mean([len(a & b) / k for a, b in zip(close(table), close(compressed), strict=True)]))
+
+
+@wrong("02.2", "Infinity or NaN at the padding reaches the slopes; what is there does not count. It is")
+def padding_times_zero(ids, upstream, pad):
+    rows = ids[ids != pad].unique()
+    weighted = (upstream * (ids != pad)[..., None]).flatten(0, 1)
+    return rows, (rows[:, None] == ids.flatten()).float() @ weighted
+
+
+@wrong("02.2", "An id whose slopes add up to 0 has no row")
+def zero_rows_dropped(ids, upstream, pad):
+    real = ids != pad
+    rows, row_of = ids[real].unique(return_inverse=True)
+    slopes = torch.zeros(len(rows), upstream.shape[-1]).index_add_(0, row_of, upstream[real])
+    used = slopes.abs().sum(-1) > 0
+    return rows[used], slopes[used]
+
+
+@wrong("02.2", "Padding at the end is left out; before a token it gets a gradient")
+def padding_at_the_end_only_again(ids, upstream, pad):
+    found = {}
+    for text, slopes in zip(ids.tolist(), upstream, strict=True):
+        end = len(text)
+        while end and text[end - 1] == pad:
+            end -= 1
+        for id, slope in zip(text[:end], slopes, strict=False):
+            found[id] = found.get(id, 0) + slope
+    rows = sorted(found)
+    return torch.tensor(rows), torch.stack([found[id] for id in rows])
+
+
+@wrong("02.2", ", has a row")
+def padding_is_zero(ids, upstream, pad):
+    real = ids != 0
+    rows, row_of = ids[real].unique(return_inverse=True)
+    return rows, torch.zeros(len(rows), upstream.shape[-1]).index_add_(0, row_of, upstream[real])
+
+
+@wrong("02.2", "The slopes of an id are averaged")
+def averaged_over_occurrences(ids, upstream, pad):
+    real = ids != pad
+    rows, row_of, n = ids[real].unique(return_inverse=True, return_counts=True)
+    slopes = torch.zeros(len(rows), upstream.shape[-1]).index_add_(0, row_of, upstream[real])
+    return rows, slopes / n[:, None]
+
+
+@wrong("02.2", "Of an id that occurs several times only the last position counts")
+def once_per_text(ids, upstream, pad):
+    total = {}
+    for text, slopes in zip(ids.tolist(), upstream, strict=True):
+        here = {id: slope for id, slope in zip(text, slopes, strict=True) if id != pad}
+        for id, slope in here.items():
+            total[id] = total.get(id, 0) + slope
+    rows = sorted(total)
+    return torch.tensor(rows), torch.stack([total[id] for id in rows])
+
+
+@right("02.2")
+def with_a_dictionary_of_lists(ids, upstream, pad):
+    found = {}
+    for id, slope in zip(ids.flatten().tolist(), upstream.double().flatten(0, 1).numpy(), strict=True):
+        if id != pad:
+            found.setdefault(id, []).append(slope)
+    return np.array(sorted(found)), np.stack([np.sum(found[id], axis=0) for id in sorted(found)])
+
+
+@wrong("02.3", "The flattened sums are divided by the plain total, so they do not add up to 1")
+def power_over_the_plain_total(counts, power):
+    q = counts.sum(0) ** power / counts.sum()
+    p = counts.sum(1, keepdim=True) / counts.sum()
+    return (counts / counts.sum() / (p * q)).log().clamp_min(0).nan_to_num(posinf=0)
+
+
+@wrong("02.3", "The counts are flattened before the columns are added up")
+def power_of_the_counts(counts, power):
+    seen = (counts**power).sum(0)
+    q = seen / seen.sum()
+    p = counts.sum(1, keepdim=True) / counts.sum()
+    return (counts / counts.sum() / (p * q)).log().clamp_min(0).nan_to_num(posinf=0)
+
+
+@wrong("02.3", "One is added to every count")
+def add_one(counts, power):
+    n = counts + 1
+    seen = n.sum(0) ** power
+    return (n / n.sum() / (n.sum(1, keepdim=True) / n.sum() * seen / seen.sum())).log().clamp_min(0)
+
+
+@wrong("02.3", "The power is taken of the words' shares, not of the context's")
+def power_of_the_words(counts, power):
+    seen = counts.sum(1, keepdim=True) ** power
+    p, q = seen / seen.sum(), counts.sum(0) / counts.sum()
+    return (counts / counts.sum() / (p * q)).log().clamp_min(0).nan_to_num(posinf=0)
+
+
+@wrong("02.3", "Pairs that occur less often than by chance count like those that occur more often")
+def absolute_pmi(counts, power):
+    seen = counts.sum(0) ** power
+    q, p = seen / seen.sum(), counts.sum(1, keepdim=True) / counts.sum()
+    pmi = (counts / counts.sum() / (p * q)).log()
+    return torch.where(pmi.isfinite(), pmi.abs(), 0.0)
+
+
+@wrong("02.3", "The result is in bits")
+def ppmi_in_bits(counts, power):
+    seen = counts.sum(0) ** power
+    q, p = seen / seen.sum(), counts.sum(1, keepdim=True) / counts.sum()
+    return (counts / counts.sum() / (p * q)).log2().clamp_min(0).nan_to_num(posinf=0)
+
+
+@right("02.3")
+def from_conditional_shares(counts, power):
+    n = counts.double().numpy()
+    seen = n.sum(0) ** power
+    out = np.zeros(n.shape)
+    for w, v in zip(*np.nonzero(n), strict=True):
+        out[w, v] = max(0.0, math.log(n[w, v]) - math.log(n[w].sum()) - math.log(seen[v]) + math.log(seen.sum()))
+    return out
+
+
+def sgns(E, U, words, contexts, noise, rate, left_out, weights=1.0, only_context=False):
+    choices = torch.cat((contexts[:, None], noise), 1)
+    e, u = E[words], U[choices]
+    slope = torch.sigmoid((u * e[:, None]).sum(-1))
+    slope[:, 0] -= 1
+    slope[:, 1:] = slope[:, 1:].masked_fill(left_out, 0.0) * weights
+    own = slope[:, :1, None] * u[:, :1] if only_context else slope[..., None] * u
+    changed = E.index_add(0, words, own.sum(1), alpha=-rate)
+    return changed, U.index_add(0, choices.flatten(), (slope[..., None] * e[:, None]).flatten(0, 1), alpha=-rate)
+
+
+@wrong("02.4", "Noise that is the context of another pair is left out")
+def context_of_any_pair(E, U, words, contexts, noise, rate):
+    return sgns(E, U, words, contexts, noise, rate, torch.isin(noise, contexts))
+
+
+@wrong("02.4", "Noise that equals the word, not its context, is left out")
+def noise_like_the_word(E, U, words, contexts, noise, rate):
+    return sgns(E, U, words, contexts, noise, rate, noise == words[:, None])
+
+
+@wrong("02.4", "Noise that is drawn twice for a pair counts once")
+def repeated_noise_once(E, U, words, contexts, noise, rate):
+    again = torch.zeros_like(noise, dtype=torch.bool)
+    for j in range(1, noise.shape[1]):
+        again[:, j] = (noise[:, :j] == noise[:, j : j + 1]).any(-1)
+    return sgns(E, U, words, contexts, noise, rate, again | (noise == contexts[:, None]))
+
+
+@wrong("02.4", "In E, the part of the noise is missing")
+def words_feel_no_noise(E, U, words, contexts, noise, rate):
+    return sgns(E, U, words, contexts, noise, rate, noise == contexts[:, None], only_context=True)
+
+
+@wrong("02.4", "In both tables, the part of the noise is averaged over the draws")
+def mean_over_the_noise(E, U, words, contexts, noise, rate):
+    return sgns(E, U, words, contexts, noise, rate, noise == contexts[:, None], weights=1 / noise.shape[1])
+
+
+@wrong("02.4", "The pairs are worked on one after the other")
+def pair_after_pair(E, U, words, contexts, noise, rate):
+    for n in range(len(words)):
+        one = slice(n, n + 1)
+        E, U = sgns(E, U, words[one], contexts[one], noise[one], rate, noise[one] == contexts[one, None])
+    return E, U
+
+
+@right("02.4")
+def loops_in_numpy(E, U, words, contexts, noise, rate):
+    old_e, old_u = E.double().numpy(), U.double().numpy()
+    new_e, new_u = old_e.copy(), old_u.copy()
+    for w, c, draws in zip(words.tolist(), contexts.tolist(), noise.tolist(), strict=True):
+        for id, real in [(c, 1.0), *((draw, 0.0) for draw in draws if draw != c)]:
+            slope = 0.5 * (1 + math.tanh(old_e[w] @ old_u[id] / 2)) - real
+            new_e[w] -= rate * slope * old_u[id]
+            new_u[id] -= rate * slope * old_e[w]
+    return torch.from_numpy(new_e).float(), torch.from_numpy(new_u).float()

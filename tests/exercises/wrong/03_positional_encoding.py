@@ -81,7 +81,7 @@ def base_by_heart(x, positions, theta=1e4):
     return complex_plane(x, positions, 1e4)
 
 
-@wrong("03.2", "that is not a rotation")
+@wrong("03.2", "The cosines still come from a table for halves")
 def sine_of_neighbors_cosine_of_halves(x, positions, theta):
     angles = angles_of(positions, theta, x.shape[-1])
     return x * angles.cos().repeat(1, 2) + crossed(x) * angles.sin().repeat_interleave(2, -1)
@@ -787,3 +787,267 @@ def position_by_position(query, key, positions, distance, theta):
                 total += sign * (q * cmath.exp(1j * angles[0]) * (k * cmath.exp(1j * angles[1])).conjugate()).real
         errors.append(total)
     return errors
+
+
+# From the text alone, before the checks were read
+
+def turned(x, angles):
+    a, b = x.chunk(2, -1)
+    cos, sin = angles.cos(), angles.sin()
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+
+def frequencies_of(D, theta):
+    return theta ** (-torch.arange(0, D, 2) / D)
+
+
+def angles_in(positions, D, theta, dtype):
+    return (positions.to(dtype)[:, None] * frequencies_of(D, theta).to(dtype)).float()
+
+
+@wrong("03.1", "The key's position is the position minus the rounded distance, both in bfloat16")
+def subtracted_after_rounding_again(query, key, positions, distance, theta):
+    def score(dtype):
+        at = positions.to(dtype)
+        q = turned(query, angles_in(at, len(query), theta, dtype))
+        return (q * turned(key, angles_in(at - distance, len(query), theta, dtype))).sum(-1)
+
+    return score(torch.bfloat16) - score(torch.float32)
+
+
+@wrong("03.1", "Only the product is rounded")
+def only_the_product_rounded(query, key, positions, distance, theta):
+    def angles(at, rounded):
+        exact = angles_in(at, len(query), theta, torch.float32)
+        return exact.bfloat16().float() if rounded else exact
+
+    def score(rounded):
+        return (turned(query, angles(positions, rounded)) * turned(key, angles(positions - distance, rounded))).sum(-1)
+
+    return score(True) - score(False)
+
+
+@wrong("03.1", "Only the query is rounded")
+def exact_key(query, key, positions, distance, theta):
+    k = turned(key, angles_in(positions - distance, len(key), theta, torch.float32))
+    low, exact = (
+        turned(query, angles_in(positions, len(query), theta, dtype)) for dtype in (torch.bfloat16, torch.float32)
+    )
+    return ((low - exact) * k).sum(-1)
+
+
+@wrong("03.1", "Cosine and sine are rounded, too")
+def cosines_rounded_too(query, key, positions, distance, theta):
+    def rotate(x, at, dtype):
+        angles = at.to(dtype)[:, None] * frequencies_of(len(x), theta).to(dtype)
+        a, b = x.chunk(2)
+        cos, sin = angles.cos().float(), angles.sin().float()
+        return torch.cat([a * cos - b * sin, a * sin + b * cos], -1)
+
+    def score(dtype):
+        return (rotate(query, positions, dtype) * rotate(key, positions - distance, dtype)).sum(-1)
+
+    return score(torch.bfloat16) - score(torch.float32)
+
+
+def error_of(query, key, positions, distance, theta, dtype=torch.bfloat16):
+    def score(dtype):
+        q = turned(query, angles_in(positions, len(query), theta, dtype))
+        return (q * turned(key, angles_in(positions - distance, len(key), theta, dtype))).sum(-1)
+
+    return score(dtype) - score(torch.float32)
+
+
+@wrong("03.1", "It is the absolute value of the error")
+def size_of_the_error(query, key, positions, distance, theta):
+    return error_of(query, key, positions, distance, theta).abs()
+
+
+@wrong("03.1", "float16 is used, not bfloat16")
+def the_other_sixteen_bits(query, key, positions, distance, theta):
+    return error_of(query, key, positions, distance, theta, torch.float16)
+
+
+@right("03.1")
+def with_complex_numbers(query, key, positions, distance, theta):
+    half = len(query) // 2
+    pairs = torch.complex(query[:half].double(), query[half:].double()).conj()
+    pairs = pairs * torch.complex(key[:half].double(), key[half:].double())
+    f = theta ** (-torch.arange(half) * 2 / len(query))
+    before = positions - distance
+
+    def rounded(at):
+        return (at.bfloat16()[:, None] * f.bfloat16()[None]).double()
+
+    low = rounded(before) - rounded(positions)
+    exact = (before.float()[:, None] * f).double() - (positions.float()[:, None] * f).double()
+    return ((torch.polar(torch.ones_like(low), low) - torch.polar(torch.ones_like(exact), exact)) * pairs).real.sum(1)
+
+
+@wrong("03.2", "The second number of a pair is computed from the first one after that was turned")
+def from_the_rotated_first(x, positions, theta):
+    angles = positions[:, None] * frequencies_of(x.shape[-1], theta)
+    out = x.clone()
+    out[..., 0::2] = out[..., 0::2] * angles.cos() - out[..., 1::2] * angles.sin()
+    out[..., 1::2] = out[..., 0::2] * angles.sin() + out[..., 1::2] * angles.cos()
+    return out
+
+
+@wrong("03.2", "The sines still come from a table for halves; only the other table is mended")
+def sines_for_halves(x, positions, theta):
+    angles = positions[:, None] * frequencies_of(x.shape[-1], theta)
+    sin, cos = torch.cat((angles, angles), -1).sin(), angles.repeat_interleave(2, -1).cos()
+    return x * cos + torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2) * sin
+
+
+@wrong("03.2", "The cosines still come from a table for halves; only the other table is mended")
+def cosines_for_halves(x, positions, theta):
+    angles = positions[:, None] * frequencies_of(x.shape[-1], theta)
+    cos, sin = torch.cat((angles, angles), -1).cos(), angles.repeat_interleave(2, -1).sin()
+    return x * cos + torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2) * sin
+
+
+@wrong("03.2", "The pairs are turned correctly, but come back sorted: first numbers first, second")
+def not_in_the_same_columns(x, positions, theta):
+    angles = positions[:, None] * frequencies_of(x.shape[-1], theta)
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.cat((a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()), -1)
+
+
+def by_pairs(x, angles):
+    a, b = x[..., 0::2], x[..., 1::2]
+    return torch.stack((a * angles.cos() - b * angles.sin(), a * angles.sin() + b * angles.cos()), -1).flatten(-2)
+
+
+@wrong("03.2", "The vectors at position 6 (row 0) are turned as if they were at position 0")
+def counted_from_the_first(x, positions, theta):
+    return by_pairs(x, (positions - positions[0])[:, None] * frequencies_of(x.shape[-1], theta))
+
+
+@wrong("03.2", "The pairs turn too fast: the exponent is -i/D and not -2i/D")
+def half_the_exponent(x, positions, theta):
+    D = x.shape[-1]
+    return by_pairs(x, positions[:, None] * theta ** (-torch.arange(D // 2) / D))
+
+
+@wrong("03.2", "At position 1, pair 1 is turned by 0.100098, nearly right (0.1), as if an angle had")
+def angles_in_bfloat16(x, positions, theta):
+    return by_pairs(x, angles_in(positions, x.shape[-1], theta, torch.bfloat16))
+
+
+@right("03.2")
+def complex_in_numpy(x, positions, theta):
+    pairs = x.double().numpy().reshape(*x.shape[:-1], -1, 2)
+    numbers = pairs[..., 0] + 1j * pairs[..., 1]
+    D = x.shape[-1]
+    for i in range(D // 2):
+        for t, position in enumerate(positions.tolist()):
+            numbers[:, t, i] *= cmath.exp(1j * position * float(theta) ** (-2 * i / D))
+    return np.stack((numbers.real, numbers.imag), -1).reshape(x.shape)
+
+
+def split_heads(weight, D):
+    return weight.reshape(-1, D // 2, 2, weight.shape[-1]).transpose(1, 2).reshape(weight.shape)
+
+
+@wrong("03.3", "The query rows are sorted in pieces of 4; a head has 8 rows")
+def width_from_the_columns(query_weight, key_weight, n_heads, n_kv_heads):
+    D = query_weight.shape[1] // n_heads
+    return split_heads(query_weight, D), split_heads(key_weight, D)
+
+
+@wrong("03.3", "The second numbers of the pairs come first")
+def odd_rows_first_again(query_weight, key_weight, n_heads, n_kv_heads):
+    def convert(weight, heads):
+        rows = weight.unflatten(0, (heads, -1))
+        return torch.cat((rows[:, 1::2], rows[:, 0::2]), 1).flatten(0, 1)
+
+    return convert(query_weight, n_heads), convert(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "It is the inverse: it turns halves into neighbors")
+def from_halves_to_pairs(query_weight, key_weight, n_heads, n_kv_heads):
+    def convert(weight, heads):
+        D = len(weight) // heads
+        return weight.view(heads, 2, D // 2, -1).transpose(1, 2).reshape(weight.shape)
+
+    return convert(query_weight, n_heads), convert(key_weight, n_kv_heads)
+
+
+@wrong("03.3", "Key heads are repeated until there are as many as query heads")
+def keys_repeated(query_weight, key_weight, n_heads, n_kv_heads):
+    D = len(query_weight) // n_heads
+    keys = key_weight.view(n_kv_heads, D, -1).repeat_interleave(n_heads // n_kv_heads, 0).flatten(0, 1)
+    return split_heads(query_weight, D), split_heads(keys, D)
+
+
+@wrong("03.3", "The columns are sorted, and not the rows")
+def columns_reordered(query_weight, key_weight, n_heads, n_kv_heads):
+    order = torch.cat((torch.arange(0, query_weight.shape[1], 2), torch.arange(1, query_weight.shape[1], 2)))
+    return query_weight[:, order], key_weight[:, order]
+
+
+@wrong("03.3", "All rows are sorted as if they were one head")
+def whole_matrix_split(query_weight, key_weight, n_heads, n_kv_heads):
+    return tuple(torch.cat((weight[0::2], weight[1::2])) for weight in (query_weight, key_weight))
+
+
+@right("03.3")
+def by_a_list_of_rows(query_weight, key_weight, n_heads, n_kv_heads):
+    def convert(weight, heads):
+        rows, D = weight.numpy(), len(weight) // heads
+        order = [h * D + 2 * (r % (D // 2)) + r // (D // 2) for h in range(heads) for r in range(D)]
+        return rows[order]
+
+    return [convert(query_weight, n_heads), convert(key_weight, n_kv_heads)]
+
+
+@wrong("03.4", "What comes before the gap is turned back with the rest")
+def moved_by_all_removed(keys, values, keep, theta):
+    by = torch.full((int(keep.sum()), 1), -float((~keep).sum()))
+    return turned(keys[keep], by * frequencies_of(keys.shape[1], theta)), values[keep]
+
+
+@wrong("03.4", "The keys are turned back to position 0, all of them")
+def all_at_position_zero(keys, values, keep, theta):
+    by = -keep.nonzero().float()
+    return turned(keys[keep], by * frequencies_of(keys.shape[1], theta)), values[keep]
+
+
+@wrong("03.4", "Every key is one position too far along: the one from position 1 is turned by 0; right")
+def counted_from_one(keys, values, keep, theta):
+    by = (keep.cumsum(0) - torch.arange(len(keep)))[keep][:, None]
+    return turned(keys[keep], by * frequencies_of(keys.shape[1], theta)), values[keep]
+
+
+@wrong("03.4", "The values are turned, too")
+def values_rotated_too(keys, values, keep, theta):
+    by = (keep.cumsum(0) - 1 - torch.arange(len(keep)))[keep][:, None]
+    angles = by * frequencies_of(keys.shape[1], theta)
+    return turned(keys[keep], angles), turned(values[keep], angles)
+
+
+@wrong("03.4", "Only tokens that leave at the very beginning are counted: after a later gap no key is")
+def only_the_first_gap(keys, values, keep, theta):
+    first = int(keep.int().argmax())
+    by = torch.full((int(keep.sum()), 1), -float(first))
+    return turned(keys[keep], by * frequencies_of(keys.shape[1], theta)), values[keep]
+
+
+@wrong("03.4", "Neighbors are turned, but these keys are made of halves")
+def pairs_of_neighbors(keys, values, keep, theta):
+    by = (keep.cumsum(0) - 1 - torch.arange(len(keep)))[keep][:, None]
+    return by_pairs(keys[keep], by * frequencies_of(keys.shape[1], theta)), values[keep]
+
+
+@right("03.4")
+def token_by_token(keys, values, keep, theta):
+    half, rows, kept = keys.shape[1] // 2, [], []
+    for old, (key, value) in enumerate(zip(keys.double(), values, strict=True)):
+        if keep[old]:
+            for i in range(half):
+                turn = cmath.exp(1j * (len(rows) - old) * theta ** (-i / half)) * complex(key[i], key[i + half])
+                key[i], key[i + half] = turn.real, turn.imag
+            rows.append(key)
+            kept.append(value)
+    return torch.stack(rows).float(), torch.stack(kept)

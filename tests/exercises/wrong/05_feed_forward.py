@@ -896,3 +896,234 @@ def pushed_twice(down, asked, answers, others):
 def first_fact_only(down, asked, answers, others):
     free = asked[0] - torch.linalg.pinv(torch.cat((asked[1:], others))) @ (torch.cat((asked[1:], others)) @ asked[0])
     return down + torch.outer(answers[0] - down @ asked[0], free) / (free @ free)
+
+
+# From the text alone, before the checks were read
+
+@wrong("05.1", "Gate and up are swapped")
+def silu_of_up(x, gate, up, down, words):
+    hidden = (x @ gate.T) * F.silu(x @ up.T)
+    return hidden[:, :, None] * (words @ down).T
+
+
+@wrong("05.1", "The gate goes through another activation than SiLU")
+def sigmoid_gate(x, gate, up, down, words):
+    hidden = torch.sigmoid(x @ gate.T) * (x @ up.T)
+    return hidden[:, :, None] * (words @ down).T
+
+
+@wrong("05.1", "The rows of `words` or the columns of `down` are divided by their norms: these are")
+def cosine_of_the_words(x, gate, up, down, words):
+    hidden = F.silu(x @ gate.T) * (x @ up.T)
+    return hidden[:, :, None] * (F.normalize(words, dim=-1) @ down).T
+
+
+@wrong("05.1", "The activations are averaged over the positions: all positions get the same")
+def averaged_over_positions(x, gate, up, down, words):
+    hidden = (F.silu(x @ gate.T) * (x @ up.T)).mean(0, keepdim=True).expand(len(x), -1)
+    return hidden[:, :, None] * (words @ down).T
+
+
+@wrong("05.1", "The result is the right one with 0 in place of all negative numbers")
+def only_what_raises(x, gate, up, down, words):
+    hidden = F.silu(x @ gate.T) * (x @ up.T)
+    return (hidden[:, :, None] * (words @ down).T).relu()
+
+
+@wrong("05.1", "The axes come out as (T, V, F)")
+def tokens_before_neurons(x, gate, up, down, words):
+    hidden = F.silu(x @ gate.T) * (x @ up.T)
+    return hidden[:, None, :] * (words @ down)
+
+
+@right("05.1")
+def neuron_by_neuron(x, gate, up, down, words):
+    x, gate, up, down, words = (part.double().numpy() for part in (x, gate, up, down, words))
+    out = np.zeros((len(x), len(gate), len(words)))
+    for f in range(len(gate)):
+        z = x @ gate[f]
+        write = np.outer(z / (1 + np.exp(-z)) * (x @ up[f]), down[:, f])
+        out[:, f] = write @ words.T
+    return out
+
+
+def swiglu(x, gate, up, down):
+    return (F.silu(x @ gate.T) * (x @ up.T)) @ down.T
+
+
+@wrong("05.2", "Every GPU is taken to hold no more neurons than the first")
+def cut_as_the_first(x, gate_up, down):
+    n = len(gate_up[0]) // 2
+    gate = torch.cat([own[: min(n, len(own) // 2)] for own in gate_up])
+    up = torch.cat([own[len(own) - min(n, len(own) // 2) :] for own in gate_up])
+    own_down = torch.cat([part[:, : min(n, part.shape[1])] for part in down], 1)
+    return swiglu(x, gate, up, own_down)
+
+
+@wrong("05.2", "Only the last GPU is used")
+def only_the_last_gpu(x, gate_up, down):
+    for own, own_down in zip(gate_up, down, strict=True):
+        out = swiglu(x, *own.chunk(2), own_down)
+    return out
+
+
+@wrong("05.2", "`total` still holds what earlier calls have put into it, and that changes the result")
+def sum_of_earlier_calls(x, gate_up, down, total={}):  # noqa: B006
+    for own, own_down in zip(gate_up, down, strict=True):
+        part = swiglu(x, *own.chunk(2), own_down)
+        total[part.shape] = total.get(part.shape, 0) + part
+    return total[x.shape].clone()
+
+
+@wrong("05.2", "The result is the right one plus `x`")
+def with_the_residual(x, gate_up, down):
+    return x + sum(swiglu(x, *own.chunk(2), own_down) for own, own_down in zip(gate_up, down, strict=True))
+
+
+@wrong("05.2", "The GPUs' outputs are averaged")
+def mean_of_the_gpus(x, gate_up, down):
+    parts = [swiglu(x, *own.chunk(2), own_down) for own, own_down in zip(gate_up, down, strict=True)]
+    return torch.stack(parts).mean(0)
+
+
+@wrong("05.2", "Every other row is taken for gate, as if gate and up alternated")
+def rows_alternate(x, gate_up, down):
+    return sum(swiglu(x, own[0::2], own[1::2], own_down) for own, own_down in zip(gate_up, down, strict=True))
+
+
+@right("05.2")
+def one_joined_layer(x, gate_up, down):
+    halves = [own.double().numpy().reshape(2, -1, own.shape[1]) for own in gate_up]
+    gate, up = (np.concatenate([half[part] for half in halves]) for part in (0, 1))
+    z = x.double().numpy() @ gate.T
+    hidden = z / (1 + np.exp(-z)) * (x.double().numpy() @ up.T)
+    return hidden @ np.concatenate([own.double().numpy() for own in down], axis=1).T
+
+
+def mixed_again(x, weights, gate, up, down):
+    return sum(weights[:, e, None] * swiglu(x, gate[e], up[e], down[e]) for e in range(len(gate)))
+
+
+def chosen_only(weights, k):
+    top, chosen = weights.topk(k)
+    return torch.zeros_like(weights).scatter(-1, chosen, top)
+
+
+@wrong("05.3", "The experts are chosen once for all tokens together")
+def the_same_experts_for_all(x, router, gate, up, down, k, renormalize):
+    probs = (x @ router.T).softmax(-1)
+    weights = torch.zeros_like(probs)
+    chosen = probs.mean(0).topk(k).indices
+    weights[:, chosen] = probs[:, chosen]
+    return mixed_again(x, weights / weights.sum(-1, keepdim=True) if renormalize else weights, gate, up, down)
+
+
+@wrong("05.3", "Of the chosen experts only the last one's output is kept")
+def the_last_chosen_expert(x, router, gate, up, down, k, renormalize):
+    top, chosen = (x @ router.T).softmax(-1).topk(k)
+    if renormalize:
+        top = top / top.sum(-1, keepdim=True)
+    out = torch.zeros_like(x)
+    for t in range(len(x)):
+        for weight, e in zip(top[t], chosen[t].tolist(), strict=True):
+            out[t] = weight * swiglu(x[t : t + 1], gate[e], up[e], down[e])[0]
+    return out
+
+
+@wrong("05.3", "The weights are divided by their norm: their squares sum to 1, not the weights")
+def norm_of_one(x, router, gate, up, down, k, renormalize):
+    weights = chosen_only((x @ router.T).softmax(-1), k)
+    return mixed_again(x, F.normalize(weights, dim=-1) if renormalize else weights, gate, up, down)
+
+
+@wrong("05.3", "The powers of the scores overflow: e to the 200 is too large for 32 bits")
+def exponentials_as_they_are(x, router, gate, up, down, k, renormalize):
+    e = (x @ router.T).exp()
+    weights = chosen_only(e, k)
+    return mixed_again(x, weights / (weights if renormalize else e).sum(-1, keepdim=True), gate, up, down)
+
+
+@wrong("05.3", "Where `renormalize` is True, the one expert has its weight in the softmax over all: it")
+def the_other_way_round(x, router, gate, up, down, k, renormalize):
+    weights = chosen_only((x @ router.T).softmax(-1), k)
+    return mixed_again(x, weights if renormalize else weights / weights.sum(-1, keepdim=True), gate, up, down)
+
+
+@wrong("05.3", "The chosen experts all have the same weight")
+def equal_weights(x, router, gate, up, down, k, renormalize):
+    probs = (x @ router.T).softmax(-1)
+    return mixed_again(x, (chosen_only(probs, k) > 0).float() / k, gate, up, down)
+
+
+@right("05.3")
+def token_by_token(x, router, gate, up, down, k, renormalize):
+    out = []
+    for row in x.double():
+        scores = (router.double() @ row).tolist()
+        best = sorted(range(len(scores)), key=scores.__getitem__)[-k:]
+        top = max(scores)
+        total = sum(math.exp(scores[e] - top) for e in (best if renormalize else range(len(scores))))
+        parts = [down[e].double() @ (F.silu(gate[e].double() @ row) * (up[e].double() @ row)) for e in best]
+        out.append(sum(math.exp(scores[e] - top) / total * part for e, part in zip(best, parts, strict=True)))
+    return torch.stack(out)
+
+
+@wrong("05.4", "The old matrix is lost: the result holds only the new fact")
+def smallest_matrix(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    wanted = torch.cat((answers.double(), others.double() @ down.double().T))
+    return (torch.linalg.pinv(questions) @ wanted).T.float()
+
+
+@wrong("05.4", "The answers to the other questions become 0")
+def others_answered_with_zero(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    wanted = torch.cat((answers, torch.zeros(len(others), len(down)))).double()
+    missing = wanted - questions @ down.double().T
+    return (down.double() + (torch.linalg.pinv(questions) @ missing).T).float()
+
+
+@wrong("05.4", "The change is projected off the others, or they are restored, after it was divided: the")
+def asked_then_others(down, asked, answers, others):
+    new = down.double()
+    for questions, wanted in ((asked.double(), answers.double()), (others.double(), others.double() @ down.double().T)):
+        if len(questions):
+            new = new + (torch.linalg.pinv(questions) @ (wanted - questions @ new.T)).T
+    return new.float()
+
+
+@wrong("05.4", "of the way to the new answer: its answer is")
+def with_ridge(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    missing = torch.cat((answers.double(), others.double() @ down.double().T)) - questions @ down.double().T
+    gram = questions @ questions.T + 0.1 * torch.eye(len(questions)).double()
+    return (down.double() + (questions.T @ torch.linalg.solve(gram, missing)).T).float()
+
+
+@wrong("05.4", "The facts are written one after the other, and each changes those before it")
+def one_fact_after_the_other(down, asked, answers, others):
+    new = down.double()
+    for h, answer in zip(asked.double(), answers.double(), strict=True):
+        if len(others):
+            basis = torch.linalg.qr(others.double().T).Q
+            direction = h - basis @ (basis.T @ h)
+        else:
+            direction = h
+        new = new + torch.outer(answer - new @ h, direction) / (direction @ h)
+    return new.float()
+
+
+@wrong("05.4", "The outer product is divided by the question's norm once instead of twice")
+def divided_by_the_norm(down, asked, answers, others):
+    questions = torch.cat((asked, others)).double()
+    missing = torch.cat((answers.double(), others.double() @ down.double().T)) - questions @ down.double().T
+    change = torch.linalg.pinv(questions / questions.norm(dim=-1, keepdim=True)) @ missing
+    return (down.double() + change.T).float()
+
+
+@right("05.4")
+def by_the_gram_matrix(down, asked, answers, others):
+    H, D = np.concatenate((asked, others)).astype(float), down.double().numpy()
+    missing = np.zeros((len(H), len(D)))
+    missing[: len(asked)] = answers.double().numpy() - asked.double().numpy() @ D.T
+    return D + (H.T @ np.linalg.solve(H @ H.T, missing)).T

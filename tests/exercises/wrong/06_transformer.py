@@ -1061,3 +1061,336 @@ def the_last_that_begins_so(weights, after):
             if name.startswith(f"blocks.{number}"):
                 mixed[f"blocks.{number}.{name.split('.', 2)[2]}"] = tensor
     return one_by_one_from_the_back(mixed, after)
+
+
+# From the text alone, before the checks were read
+
+def count(V, C, L, H, K, D, F, experts, columns, norms=2, routers=None):
+    block = 2 * C * H * D + 2 * C * K * D + norms * C + experts * 3 * C * F
+    return 2 * V * C + L * block + C + C * columns * (L if routers is None else routers)
+
+
+@wrong("06.1", "The active count has 1 · C too many and 1 · V · C too few")
+def one_row_of_the_embedding(V, C, L, H, K, D, F, E, k):
+    return count(V, C, L, H, K, D, F, E, E), count(V, C, L, H, K, D, F, k, E) - V * C + C
+
+
+@wrong("06.1", "There is one router for the whole model")
+def one_router_again(V, C, L, H, K, D, F, E, k):
+    return count(V, C, L, H, K, D, F, E, E, routers=1), count(V, C, L, H, K, D, F, k, E, routers=1)
+
+
+@wrong("06.1", "The experts that are not chosen are left out in one block only")
+def unchosen_of_one_block(V, C, L, H, K, D, F, E, k):
+    total = count(V, C, L, H, K, D, F, E, E)
+    return total, total - (E - k) * 3 * C * F
+
+
+@wrong("06.1", "The total count has 1 · C · L too few and 1 · C · k · L too many")
+def a_norm_per_expert(V, C, L, H, K, D, F, E, k):
+    return count(V, C, L, H, K, D, F, E, E, norms=1 + E), count(V, C, L, H, K, D, F, k, E, norms=1 + k)
+
+
+@wrong("06.1", "Of the router only the chosen experts' scores are counted as active")
+def columns_of_the_chosen(V, C, L, H, K, D, F, E, k):
+    return count(V, C, L, H, K, D, F, E, E), count(V, C, L, H, K, D, F, k, k)
+
+
+@wrong("06.1", "The size of a head is taken as C / H")
+def head_size_from_the_width(V, C, L, H, K, D, F, E, k):
+    D = C // H
+    return count(V, C, L, H, K, D, F, E, E), count(V, C, L, H, K, D, F, k, E)
+
+
+@right("06.1")
+def by_listing_shapes(vocab_size, d_model, n_layers, n_heads, n_kv_heads, d_head, d_ff, n_experts, n_chosen):
+    once = [(vocab_size, d_model)] * 2 + [(d_model,)]
+    block = [(d_model,)] * 2 + [(d_model, n_experts)]
+    block += [(n_heads * d_head, d_model)] * 2 + [(n_kv_heads * d_head, d_model)] * 2
+    expert = int(np.prod((3, d_model, d_ff), dtype=object))
+
+    def size(shapes):
+        return sum(int(np.prod(shape, dtype=object)) for shape in shapes)
+
+    rest = size(once) + n_layers * size(block)
+    return [rest + n_layers * n * expert for n in (n_experts, n_chosen)]
+
+
+READERS = {
+    "attention_norm": ("attention.query", "attention.key", "attention.value"),
+    "feedforward_norm": ("feedforward.gate", "feedforward.up"),
+}
+
+
+def times(matrix, norm):
+    return (matrix.float() * norm.float()).to(matrix.dtype)
+
+
+def folded_by(weights, norm_of):
+    """`norm_of(name)`: the name of the norm that a matrix reads, or None."""
+    new = {}
+    for name, weight in weights.items():
+        if name.endswith("norm.weight"):
+            new[name] = torch.ones_like(weight)
+        else:
+            norm = norm_of(name)
+            new[name] = times(weight, weights[norm]) if norm in weights else weight.clone()
+    if "head.weight" not in weights:
+        new["head.weight"] = times(weights["embedding.weight"], weights["final_norm.weight"])
+    return new
+
+
+def own_norm(name):
+    if name == "head.weight":
+        return "final_norm.weight"
+    for norm, readers in READERS.items():
+        for reader in readers:
+            if name.endswith(f".{reader}.weight"):
+                return name.replace(f"{reader}.weight", f"{norm}.weight")
+    return None
+
+
+@wrong("06.2", "A block's norm is found by how its name begins, and `blocks.1` also begins `blocks.10`")
+def names_by_their_beginning(weights):
+    new = folded_by(weights, lambda name: "final_norm.weight" if name == "head.weight" else None)
+    for norm, readers in READERS.items():
+        for name in weights:
+            if name.endswith(f".{norm}.weight"):
+                block = name.removesuffix(f".{norm}.weight")
+                for other in weights:
+                    if other.startswith(block) and any(other.endswith(f".{reader}.weight") for reader in readers):
+                        new[other] = times(new[other], weights[name])
+    return new
+
+
+@wrong("06.2", "'blocks.0.attention.query.bias' is its numbers times 'blocks.0.attention_norm.weight';")
+def biases_folded_too(weights):
+    new = folded_by(weights, own_norm)
+    for name, weight in weights.items():
+        norm = own_norm(name.removesuffix("bias") + "weight") if name.endswith(".bias") else None
+        if norm in weights:
+            size = min(len(weight), len(weights[norm]))
+            new[name] = weight.clone()
+            new[name][:size] = times(weight[:size], weights[norm][:size])
+    return new
+
+
+@wrong("06.2", "The result has no tensor of torch.bfloat16 at ['blocks.0.attention.query.weight']. It")
+def dtype_of_the_product(weights):
+    new = folded_by(weights, own_norm)
+    for name in weights:
+        if own_norm(name) in weights:
+            new[name] = weights[name] * weights[own_norm(name)]
+    if "head.weight" not in weights:
+        new["head.weight"] = weights["embedding.weight"] * weights["final_norm.weight"]
+    return new
+
+
+@wrong("06.2", "The norms are gone from the state dictionary")
+def norms_removed_again(weights):
+    return {name: weight for name, weight in folded_by(weights, own_norm).items() if "norm" not in name}
+
+
+@wrong("06.2", "Blocks whose number has two digits are not folded")
+def one_digit(weights):
+    new = folded_by(weights, lambda name: own_norm(name) if re.match(r"blocks\.\d\.|head", name) else None)
+    return new
+
+
+@wrong("06.2", "The weights of the final norm are lost: it is 1, and the head is as before")
+def head_not_folded(weights):
+    new = folded_by(weights, lambda name: None if name == "head.weight" else own_norm(name))
+    if "head.weight" not in weights:
+        new["head.weight"] = weights["embedding.weight"].clone()
+    return new
+
+
+@right("06.2")
+def by_parts_of_the_name(weights):
+    new = {name: weight.clone() for name, weight in weights.items()}
+    new.setdefault("head.weight", weights["embedding.weight"].clone())
+    for name in weights:
+        match = re.fullmatch(r"(?:blocks\.(\d+)\.)?(attention|feedforward|final)_norm\.weight", name)
+        if match is None:
+            continue
+        block, part = match.groups()
+        targets = {"final": ["head"], "attention": ["query", "key", "value"], "feedforward": ["gate", "up"]}[part]
+        for target in targets:
+            full = "head.weight" if part == "final" else f"blocks.{block}.{part}.{target}.weight"
+            if full in new:
+                new[full] = torch.einsum("ij,j->ij", new[full].double(), weights[name].double()).to(new[full].dtype)
+        new[name] = weights[name] ** 0
+    return new
+
+
+WRITERS = ("attention.output.", "feedforward.down.")
+
+
+def deeper(weights, number_of, copy_of, silent=lambda rest, weight: rest.startswith(WRITERS)):
+    """`number_of(n)`: the new number; `copy_of(n)`: that of its copy, or None."""
+    new = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            new[name] = weight.clone()
+            continue
+        _, number, rest = name.split(".", 2)
+        new[f"blocks.{number_of(int(number))}.{rest}"] = weight.clone()
+        copy = copy_of(int(number))
+        if copy is not None:
+            new[f"blocks.{copy}.{rest}"] = torch.zeros_like(weight) if silent(rest, weight) else weight.clone()
+    return new
+
+
+def plain_number(after):
+    return lambda n: n + sum(other < n for other in after)
+
+
+def plain_copy_again(after):
+    return lambda n: n + sum(other < n for other in after) + 1 if n in after else None
+
+
+@wrong("06.3", "A block's tensors are found by how their names begin, and `blocks.1` begins")
+def found_by_the_beginning(weights, after):
+    new = {name: weight.clone() for name, weight in weights.items() if not name.startswith("blocks.")}
+    n_blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    at = 0
+    for number in range(n_blocks):
+        for copy in range(1 + (number in after)):
+            for name, weight in weights.items():
+                if name.startswith(f"blocks.{number}"):
+                    rest = name.split(".", 2)[2]
+                    silent = copy and rest.startswith(WRITERS)
+                    new[f"blocks.{at}.{rest}"] = torch.zeros_like(weight) if silent else weight.clone()
+            at += 1
+    return new
+
+
+@wrong("06.3", "After the first copy is inserted, the numbers in `after` no longer mean the same blocks")
+def in_the_given_order(weights, after):
+    n_blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    order = [(number, False) for number in range(n_blocks)]
+    for number in after:
+        order.insert(number + 1, (order[number][0], True))
+    new = {name: weight.clone() for name, weight in weights.items() if not name.startswith("blocks.")}
+    for at, (number, silent) in enumerate(order):
+        for name, weight in weights.items():
+            if name.startswith(f"blocks.{number}."):
+                rest = name.split(".", 2)[2]
+                zero = silent and rest.startswith(WRITERS)
+                new[f"blocks.{at}.{rest}"] = torch.zeros_like(weight) if zero else weight.clone()
+    return new
+
+
+@wrong("06.3", "The biases of the copy still write")
+def biases_still_write(weights, after):
+    names = ("attention.output.weight", "feedforward.down.weight")
+    return deeper(weights, plain_number(after), plain_copy_again(after), lambda rest, _: rest in names)
+
+
+@wrong("06.3", "Only the copy's attention is silent; its feed-forward layer still writes")
+def only_attention_is_silent(weights, after):
+    return deeper(weights, plain_number(after), plain_copy_again(after), lambda rest, _: rest.startswith("attention.output."))
+
+
+@wrong("06.3", "The copies come after the last block")
+def copies_at_the_end(weights, after):
+    n_blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    order = sorted(after)
+    return deeper(weights, lambda n: n, lambda n: n_blocks + order.index(n) if n in after else None)
+
+
+@wrong("06.3", "The block itself is silent, and its copy after it writes")
+def copy_before_its_block(weights, after):
+    return deeper(
+        weights,
+        lambda n: n + sum(other <= n for other in after),
+        lambda n: n + sum(other < n for other in after) if n in after else None,
+    )
+
+
+@right("06.3")
+def block_by_block_again(weights, after):
+    parts, blocks = {}, {}
+    for name in sorted(weights):
+        match = re.fullmatch(r"blocks\.(\d+)\.(.+)", name)
+        if match:
+            blocks.setdefault(int(match[1]), {})[match[2]] = weights[name]
+        else:
+            parts[name] = weights[name].clone()
+    at = 0
+    for number in sorted(blocks):
+        for silent in [False, True][: 1 + after.count(number)]:
+            for rest, weight in blocks[number].items():
+                keep = 0 if silent and re.match(r"attention\.output|feedforward\.down", rest) else 1
+                parts[f"blocks.{at}.{rest}"] = weight * keep
+            at += 1
+    return parts
+
+
+def writes_of(heads, output_weight):
+    return torch.einsum("chd,hd->hc", output_weight.unflatten(1, heads.shape), heads)
+
+
+def centered(x):
+    return x - x.mean(-1, keepdim=True)
+
+
+def root(x, eps=1e-5):
+    return (x.square().mean() + eps).sqrt()
+
+
+@wrong("06.4", "The norm's eps is left out")
+def larger_of_root_and_eps(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        rows, stream = centered(rows), centered(stream)
+    return rows * norm_weight @ direction / stream.square().mean().sqrt().clamp_min(1e-5)
+
+
+@wrong("06.4", "The standard deviation divides by C - 1")
+def unbiased_variance(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        return centered(rows) * norm_weight @ direction / (stream.var() + 1e-5).sqrt()
+    return rows * norm_weight @ direction / root(stream)
+
+
+@wrong("06.4", "The stream's mean is subtracted from every row")
+def mean_of_the_stream_again(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        rows, stream = rows - stream.mean(), centered(stream)
+    return rows * norm_weight @ direction / root(stream)
+
+
+@wrong("06.4", "The norm's weights are multiplied in before the mean is subtracted")
+def direction_centered(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        direction, stream = centered(direction), centered(stream)
+    return rows * norm_weight @ direction / root(stream)
+
+
+@wrong("06.4", "The mean is over the heads, not over each row's own numbers")
+def mean_over_the_heads(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        rows, stream = rows - rows.mean(0), centered(stream)
+    return rows * norm_weight @ direction / root(stream)
+
+
+@wrong("06.4", "The rows are centered, but divided by the stream's root mean square")
+def rms_of_the_uncentered_stream(heads, output_weight, stream, norm, norm_weight, direction):
+    rows = writes_of(heads, output_weight)
+    if norm == "layernorm":
+        rows = centered(rows)
+    return rows * norm_weight @ direction / root(stream)
+
+
+@right("06.4")
+def head_by_head_without_one(heads, output_weight, stream, norm, norm_weight, direction):
+    H, D = heads.shape
+    W, s, g = (part.double().numpy() for part in (output_weight, stream, norm_weight * direction))
+    scale = ((s - s.mean() * (norm == "layernorm")) ** 2).mean() + 1e-5
+    reader = (g - g.mean() * (norm == "layernorm")) / scale**0.5
+    return [float(reader @ W[:, h * D : (h + 1) * D] @ heads[h].double().numpy()) for h in range(H)]

@@ -202,11 +202,12 @@ short.mistake(
     "The longest piece may leave a rest that is expensive. Compare totals of whole segmentations.",
     partial(_greedy, choose=lambda fitting: fitting[-1], from_the_end=True),
 )
-short.mistake(
-    "It finds the fewest pieces, whatever their probabilities.",
-    "Two probable pieces may have a higher total than an improbable one.",
-    partial(_best, score=lambda log_p: -1.0),
-)
+for _decides in (0.0, 1e-6):  # a tie is left to the order, or to the probabilities
+    short.mistake(
+        "It finds the fewest pieces, whatever their probabilities.",
+        "Two probable pieces may have a higher total than an improbable one.",
+        partial(_best, score=lambda log_p, weight=_decides: weight * log_p - 1.0),
+    )
 short.mistake(
     "It finds the least probable segmentation.",
     "Log-probabilities are below 0, and the best total is the largest, the one nearest to 0.",
