@@ -318,6 +318,19 @@ def test_a_probe_whose_mistake_cannot_be_told_from_the_right_answer_is_refused()
         probe.calls(random.Random(0))
 
 
+def test_a_mistake_is_named_only_if_it_explains_all_draws():
+    def answer(number):
+        return number + 6
+
+    squared = Mistake("It is the square.", "Twice is a sum.", lambda number: number**2)
+    probe = Probe("twice", lambda rng: [(3,)], lambda number: 2 * number, [squared])
+    draws = [(calls, ask(answer, calls)) for calls in ([(3,)], [(4,)])]
+    assert probe.grade("twice", *draws[0]).sentence == squared.sentence
+    assert squared.sentence not in probe.grade("twice", *draws[0], draws).sentence
+    draws[1] = draws[1][0], ask(squared.answer, draws[1][0])
+    assert probe.grade("twice", *draws[0], draws).sentence == squared.sentence
+
+
 def test_an_unknown_question_names_those_that_there_are():
     with pytest.raises(ValueError, match=r"no question is called '99.1'; there are 00a.1, 00a.2"):
         check("99.1", print)

@@ -21,6 +21,7 @@ DEFAULT_HINT = "Open the next hint of the question, and try your function on thi
 
 Answer = Callable[..., Any]  # a function like the one that a learner writes
 Draw = Callable[[random.Random], list[Call]]
+Answered = tuple[list[Call], Sequence[Reply]]  # the calls of a draw, with their replies
 # a sentence and a hint, and the index of the first call that shows it, where that is not the first wrong one; or None
 Explanation = tuple[str, str] | tuple[str, str, int]
 Explain = Callable[[list[Call], list[Any], list[Any]], Explanation | None]
@@ -87,10 +88,13 @@ class Probe:
                 return calls
         raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
 
-    def grade(self, function: str, calls: list[Call], replies: Sequence[Reply]) -> Failure | None:
+    def grade(
+        self, function: str, calls: list[Call], replies: Sequence[Reply], draws: Sequence[Answered] = ()
+    ) -> Failure | None:
         """Compare the replies to these calls with the right ones; None if all are right.
 
-        `function` is the name of the learner's function, for the message.
+        `function` is the name of the learner's function, for the message. `draws` are all calls with their replies: a
+        known mistake is named only if it explains all of them.
         """
         troubled = [pair for pair in zip(calls, replies, strict=True) if pair[1].trouble is not None]
         for call, reply in troubled:
@@ -105,6 +109,7 @@ class Probe:
         if not wrong:
             return _call_failure(function, *troubled[0]) if troubled else None
         named = next((each for each in self.mistakes if not _differs(_outputs(each.answer, calls), got)), None)
+        named = named if named and _explains(named, draws) else None
         sentence, hint, *shown_by = (
             _kept(replies, wrong)
             or (named and (named.sentence, named.hint))
@@ -184,6 +189,12 @@ class Probe:
         others = [kind for kind in dict.fromkeys(self.kinds) if kind not in ours]
         listed = ", ".join(ours[:MAX_KINDS]) + (" and others" if len(ours) > MAX_KINDS else "")
         return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"
+
+
+def _explains(mistake: Mistake, draws: Sequence[Answered]) -> bool:
+    """Whether a mistake gives the results of all draws, apart from errors."""
+    pairs = [pair for calls, replies in draws for pair in zip(calls, replies, strict=True) if pair[1].trouble is None]
+    return all(_same(mistake.answer(*call), reply.value) for call, reply in pairs)
 
 
 def _kept(replies: Sequence[Reply], indices: Sequence[int]) -> tuple[str, str, int] | None:

@@ -130,5 +130,6 @@ class Question:
     def _first_failure(self, probe: Probe, draws: list[list[Call]], replies: Sequence[Reply]) -> Failure | None:
         """What is wrong in the first draw in which anything is."""
         left = iter(replies)
-        graded = (probe.grade(self.function, calls, [*islice(left, len(calls))]) for calls in draws)
+        answered = [(calls, [*islice(left, len(calls))]) for calls in draws]
+        graded = (probe.grade(self.function, calls, given, answered) for calls, given in answered)
         return next(filter(None, graded), None)
