@@ -89,7 +89,7 @@ def _changed(
 
 def _square(rng: random.Random) -> list[Call]:
     """Square and wide, with the usual five rounds."""
-    small: Call = (torch.tensor([[3.0, 0.0], [0.0, 0.5]]), 5)
+    small: Call = (torch.tensor([[3.0, 1.0], [0.0, 0.5]]), 5)
     return [small, (numbers(rng, 2, 3), 5), (numbers(rng, 3, 3, scale=0.2), 5), (numbers(rng, 2, 5, scale=20.0), 5)]
 
 
@@ -127,8 +127,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "NaN for a matrix of zeros.", hint, index
         if not tensor.isfinite().all() or tensor.abs().max() > EXPLODED:
             hint = (
-                "Is M divided by the norm of all its entries before the loop, is b negative, and is each product a "
-                "matrix product?"
+                "Is M divided by the norm of all its entries before the loop? Is b negative? Are all products matrix "
+                "products, and all three terms made from the same X?"
             )
             return "The numbers explode: a round makes singular values above 1.3 larger and larger.", hint, index
     return None
@@ -213,6 +213,11 @@ square.mistake(
     "X is multiplied from the right: X A, with A = X Xᵀ.",
     "A X: A stands on the left.",
     lambda M, steps: _from_the_right(M, steps),
+)
+tall.mistake(
+    "The result is scaled by √(rows / columns).",
+    "Muon scales later, in its update. Return X as it is.",
+    lambda M, steps: (M.shape[0] / M.shape[1]) ** 0.5 * orthogonalize(M, steps),
 )
 rounds.mistake(
     "There are five rounds, whatever `steps` says.",

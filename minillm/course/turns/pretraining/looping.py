@@ -1,7 +1,6 @@
-"""08.train: the training loop. Probes run it on a model of three numbers, with plain gradient descent."""
+"""08.train: the training loop. Probes run it on a model of three numbers, with momentum."""
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,6 +11,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Answer, Explanation
 from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.pretraining.looping_variants import by_hand, mistaken, scaled
 from minillm.course.turns.pretraining.spies import TOLD, Batches, Schedule, Spy, loss_of
 
 
@@ -35,10 +35,9 @@ def _with_a_spy(thing: Any) -> Answer:
 
     def answer(start: Tensor, batches: list[Tensor], _loss: str, _optimizer: str, rates: list[float]) -> Any:
         model = Spy(start)
-        optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
         with torch.enable_grad():
-            losses = thing(model, Batches(batches), loss_of, optimizer, Schedule(rates))
-        return losses, model.w.detach().clone()
+            losses = thing(model, Batches(batches), loss_of, model.optimizer(), Schedule(rates))
+        return losses, model.weights().detach()
 
     return answer
 
@@ -85,57 +84,6 @@ turn = Turn(
 )
 
 
-def _run(
-    start: Tensor,
-    batches: list[Tensor],
-    _loss: str,
-    _optimizer: str,
-    rates: list[float],
-    *,
-    order: str = "rate zero loss backward clip step",
-    rate: Callable[[int], int] = lambda step: step,
-    clip: Callable[[Any], Any] = lambda parameters: clip_grad_norm_(parameters, 1.0),
-    kept: Callable[[list[Any], int], Any] = lambda losses, n: losses,
-    up_to: Callable[[int], int] = lambda n: n,
-    once: str = "",
-) -> tuple[Any, Tensor]:
-    """The loop with its parts in this order; a part that isn't named is left out, one in `once` runs before it."""
-    model = Spy(start)
-    optimizer, schedule = torch.optim.SGD(model.parameters(), lr=0.5), Schedule(rates)
-    losses: list[Any] = []
-    now: Tensor | None = None
-
-    def do(part: str, step: int, batch: Tensor) -> None:
-        nonlocal now
-        if part == "rate":
-            optimizer.param_groups[0]["lr"] = schedule(rate(step))
-        elif part == "zero":
-            optimizer.zero_grad()
-        elif part == "loss":
-            now = loss_of(model, batch)
-            losses.append(now.item())
-        elif part == "again":
-            losses[-1] = loss_of(model, batch).item()
-        elif part == "backward" and now is not None:
-            now.backward()
-        elif part == "clip" and model.w.grad is not None:
-            clip(model.parameters())
-        elif part == "step":
-            optimizer.step()
-
-    with torch.enable_grad():
-        for part in once.split():
-            do(part, 0, batches[0])
-        for step, batch in enumerate(batches[: up_to(len(batches))]):
-            for part in order.split():
-                do(part, step, batch)
-    return kept(losses, len(batches)), model.w.detach().clone()
-
-
-def _mistaken(**changed: Any) -> Answer:
-    return lambda *call: _run(*call, **changed)
-
-
 def _draw(rng: random.Random, counts: tuple[int, ...], scale: float) -> list[Call]:
     """Batches away from the start, with rates that differ; `scale` decides whether gradients are clipped."""
     generator = torch.Generator().manual_seed(rng.getrandbits(63))
@@ -158,8 +106,8 @@ def _steep(rng: random.Random) -> list[Call]:
 
 
 def _one(rng: random.Random) -> list[Call]:
-    """One batch, and none."""
-    return [*_draw(rng, (1,), 0.15), (torch.tensor([0.5, -0.5, 1.0]), [], *TOLD, [])]
+    """One batch."""
+    return _draw(rng, (1, 1), 0.15)
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -211,84 +159,94 @@ small = turn.probe("gentle gradients", _small, _tensors, demand=_numbers)
 small.mistake(
     "The gradients of all batches add up: nothing clears them.",
     "`optimizer.zero_grad()` once per batch, before `backward`.",
-    _mistaken(order="rate loss backward clip step"),
+    mistaken(order="rate loss backward clip step"),
 )
 small.mistake(
     "The step comes before `backward`: each update uses the gradient of the batch before.",
     "Loss, backward, then step.",
-    _mistaken(order="rate step zero loss backward clip"),
+    mistaken(order="rate step zero loss backward clip"),
 )
 small.mistake(
     "The rate is set after the step: each update uses the rate of the one before.",
     "Set the rate before `optimizer.step()`.",
-    _mistaken(order="zero loss backward clip step rate"),
+    mistaken(order="zero loss backward clip step rate"),
 )
 small.mistake(
     "The rate is never set: the optimizer keeps the one that it was made with.",
     '`group["lr"] = schedule(step)` for each group of `optimizer.param_groups`, in every round. Nobody reads an '
     "attribute `optimizer.lr`.",
-    _mistaken(order="zero loss backward clip step"),
+    mistaken(order="zero loss backward clip step"),
+)
+small.mistake(
+    "Only the first group's rate is set.",
+    'The optimizer has several: `for group in optimizer.param_groups: group["lr"] = ...`.',
+    mistaken(groups=1),
+)
+small.mistake(
+    "The whole update runs once per group.",
+    "Only the line that sets the rate belongs into the loop over the groups. Move the rest one level out.",
+    mistaken(order="first zero loss backward clip step second zero over backward clip step"),
+)
+small.mistake(
+    "The schedule's rate is multiplied by the old one.",
+    '`group["lr"] = schedule(step)`: the schedule gives the whole rate.',
+    mistaken(rate_of=lambda old, new: old * new),
 )
 small.mistake(
     "The schedule is asked for step + 1.",
     "The first update is number 0.",
-    _mistaken(rate=lambda step: step + 1),
+    mistaken(rate=lambda step: step + 1),
 )
 small.mistake(
     "The schedule is asked for step 0 each time.",
     "Count the updates: `enumerate(batches)`.",
-    _mistaken(rate=lambda step: 0),
+    mistaken(rate=lambda step: 0),
 )
 small.mistake(
     "The losses are those after each step.",
     "Keep the loss that was computed for the update: it costs nothing more.",
-    _mistaken(order="rate zero loss backward clip step again"),
+    mistaken(order="rate zero loss backward clip step again"),
+)
+small.mistake(
+    "The weights follow the bare gradient: the optimizer doesn't step.",
+    "`optimizer.step()` makes the step. It knows momentum, or AdamW's means.",
+    by_hand,
 )
 small.mistake(
     "Each batch is used for two steps.",
     "One `optimizer.step()` per batch.",
-    _mistaken(order="rate zero loss backward clip step step"),
+    mistaken(order="rate zero loss backward clip step step"),
 )
 small.mistake(
     "`backward` runs twice per batch, so each gradient counts twice.",
     "Call it once.",
-    lambda *call: _twice(*call),
+    mistaken(order="rate zero loss backward double clip step"),
 )
 small.mistake(
     "The last batch isn't used.",
     "Use every batch that comes.",
-    _mistaken(up_to=lambda n: n - 1, kept=lambda losses, n: [*losses, 0.0]),
+    mistaken(up_to=lambda n: n - 1, kept=lambda losses, n: [*losses, 0.0]),
 )
 
 steep = turn.probe("steep gradients", _steep, _tensors, demand=_numbers)
 steep.mistake(
     "Gradients aren't clipped.",
     "`clip_grad_norm_(model.parameters(), 1.0)` between `backward` and the step.",
-    _mistaken(order="rate zero loss backward step"),
+    mistaken(order="rate zero loss backward step"),
 )
 steep.mistake(
     "Each number of the gradient is clipped by itself, which changes its direction.",
     "`clip_grad_norm_` scales all of it by one factor: the norm, not the values.",
-    _mistaken(clip=lambda parameters: torch.nn.utils.clip_grad_value_(parameters, 1.0)),
+    mistaken(clip=lambda parameters: torch.nn.utils.clip_grad_value_(parameters, 1.0)),
+)
+steep.mistake(
+    "Each parameter is clipped by itself.",
+    "One norm for all of them: `clip_grad_norm_(model.parameters(), 1.0)`.",
+    mistaken(clip=lambda parameters: [clip_grad_norm_([each], 1.0) for each in parameters]),
 )
 steep.mistake(
     "Every gradient is scaled to norm 1, even one that is shorter.",
     "Only those whose norm is above 1.",
-    lambda *call: _run(*call, clip=_scaled),
+    mistaken(clip=scaled),
 )
-one = turn.probe("one batch, and none", _one, _tensors, demand=_numbers)
-
-
-def _scaled(parameters: Any) -> None:
-    for parameter in parameters:
-        parameter.grad /= parameter.grad.norm()
-
-
-def _twice(
-    start: Tensor, batches: list[Tensor], _loss: str, _optimizer: str, rates: list[float]
-) -> tuple[list[float], Tensor]:
-    w, losses = start.clone(), []
-    for batch, rate in zip(batches, rates, strict=True):
-        losses.append(0.5 * (w - batch).square().sum().item())
-        w = w - 2 * rate * (w - batch)
-    return losses, w
+one = turn.probe("one batch", _one, _tensors, demand=_numbers)

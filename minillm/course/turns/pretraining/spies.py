@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-TOLD = ("half the squared distance to the batch", "SGD, made with lr 0.5")
+TOLD = ("half the squared distance to the batch", "SGD, momentum 0.5, lr 0.5 at first; two groups of weights: 1 and 2")
 
 
 class Batches:
@@ -25,21 +26,30 @@ class Batches:
 
 
 class Spy(nn.Module):
-    """The model of the probes: three numbers that should become those of the batches."""
+    """The model of the probes: three numbers, in two parameters, that should become those of the batches."""
 
     def __init__(self, start: Tensor):
         super().__init__()
-        self.w = nn.Parameter(start.clone())
+        self.first, self.rest = (nn.Parameter(part.clone()) for part in (start[:1], start[1:]))
+
+    def weights(self) -> Tensor:
+        """The three numbers, as one tensor (3,)."""
+        return torch.cat([self.first, self.rest])
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        """One group per parameter, as a real run has; with momentum, so that no step by hand gives the same."""
+        groups = [{"params": [self.first]}, {"params": [self.rest]}]
+        return torch.optim.SGD(groups, lr=0.5, momentum=0.5)
 
     def forward(self, *_: Any) -> Tensor:
         raise TypeError("`loss(model, batch)` calls the model: give it the model itself")
 
 
-def loss_of(model: nn.Module, batch: Tensor) -> Tensor:
+def loss_of(model: Any, batch: Tensor) -> Tensor:
     """A quadratic: half the squared distance from the batch."""
-    if not isinstance(model, nn.Module):
+    if not isinstance(model, Spy):
         raise TypeError(f"`loss` takes the model and a batch; its first argument is a {type(model).__name__}")
-    return 0.5 * (model.get_parameter("w") - batch).square().sum()
+    return 0.5 * (model.weights() - batch).square().sum()
 
 
 class Schedule:

@@ -5,7 +5,6 @@ The first edition of AdamW, Kingma & Ba's Adam (2015, algorithm 1), has the same
 
 import itertools
 import random
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.pretraining.stepping_variants import changed
 
 
 def adamw_step(w, g, m, v, step, lr, decay, beta1=0.9, beta2=0.95, eps=1e-8):
@@ -62,33 +62,6 @@ turn = Turn(
     ),
     parts=("w", "m", "v"),
 )
-
-Step = Callable[..., Any]
-
-
-def _changed(
-    *,
-    gradient: Callable[[Tensor, Tensor, float], Tensor] = lambda w, g, decay: g,
-    means: Callable[..., tuple[Tensor, Tensor]] = lambda m, v, g, b1, b2: (
-        b1 * m + (1 - b1) * g,
-        b2 * v + (1 - b2) * g**2,
-    ),
-    corrected: Callable[..., tuple[Tensor, Tensor]] = lambda m, v, step, b1, b2: (
-        m / (1 - b1**step),
-        v / (1 - b2**step),
-    ),
-    ratio: Callable[[Tensor, Tensor, float], Tensor] = lambda m_hat, v_hat, eps: m_hat / (v_hat.sqrt() + eps),
-    moved: Callable[..., Tensor] = lambda w, ratio, lr, decay: w - lr * (ratio + decay * w),
-    kept: Callable[..., Any] = lambda w, m, v, m_hat, v_hat: (w, m, v),
-) -> Step:
-    """The step with one thing done differently."""
-
-    def step(w, g, m, v, step, lr, decay, beta1, beta2, eps):
-        new_m, new_v = means(m, v, gradient(w, g, decay), beta1, beta2)
-        m_hat, v_hat = corrected(new_m, new_v, step, beta1, beta2)
-        return kept(moved(w, ratio(m_hat, v_hat, eps), lr, decay), new_m, new_v, m_hat, v_hat)
-
-    return step
 
 
 def _call(rng: random.Random, shape: tuple[int, ...], step: int, first: bool = False, **changed: Any) -> Call:
@@ -145,6 +118,10 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     return None
 
 
+def _as_the_first(m: Tensor, v: Tensor, step: int, b1: float, b2: float) -> tuple[Tensor, Tensor]:
+    return m / (1 - b1), v / (1 - b2)
+
+
 first = turn.probe("the first step", _first, _form, demand=same_kind)
 later = turn.probe("later steps", _later, _form, demand=same_kind)
 still = turn.probe("a visible eps, and no gradient", _still, _form, demand=same_kind)
@@ -153,62 +130,77 @@ OUTSIDE = "AdamW keeps it apart: subtract lr · decay · w from the weights. In 
 first.mistake(
     "The decay is added to the gradient: that's Adam with L2, and not AdamW.",
     OUTSIDE,
-    _changed(gradient=lambda w, g, decay: g + decay * w, moved=lambda w, ratio, lr, decay: w - lr * ratio),
+    changed(gradient=lambda w, g, decay: g + decay * w, moved=lambda w, ratio, lr, decay: w - lr * ratio),
 )
 first.mistake(
     "The means are not corrected for having begun at 0.",
     "Divide m by 1 - beta1^step and v by 1 - beta2^step before the step, under other names.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m, v)),
+    changed(corrected=lambda m, v, step, b1, b2: (m, v)),
 )
 first.mistake(
     "The correction uses step + 1.",
     "`step` counts from 1 already.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1 ** (step + 1)), v / (1 - b2 ** (step + 1)))),
+    changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1 ** (step + 1)), v / (1 - b2 ** (step + 1)))),
 )
 first.mistake(
     "The root is missing: m is divided by v.",
     "Divide by the root of v, plus eps.",
-    _changed(ratio=lambda m, v, eps: m / (v + eps)),
+    changed(ratio=lambda m, v, eps: m / (v + eps)),
 )
 first.mistake(
     "The decay isn't used.",
     "Each weight also moves towards 0, by lr · decay · w.",
-    _changed(moved=lambda w, ratio, lr, decay: w - lr * ratio),
+    changed(moved=lambda w, ratio, lr, decay: w - lr * ratio),
 )
 first.mistake(
     "The decay isn't multiplied by the rate.",
     "`lr` multiplies both: the step and decay · w.",
-    _changed(moved=lambda w, ratio, lr, decay: w - decay * w - lr * ratio),
+    changed(moved=lambda w, ratio, lr, decay: w - decay * w - lr * ratio),
 )
 first.mistake(
     "The decay acts after the step, on the new weights.",
     "Use the old `w` in the decay, or shrink the weights before the step.",
-    _changed(moved=lambda w, ratio, lr, decay: (w - lr * ratio) * (1 - lr * decay)),
+    changed(moved=lambda w, ratio, lr, decay: (w - lr * ratio) * (1 - lr * decay)),
 )
 first.mistake(
     "The step goes uphill: the loss would rise.",
     "A gradient says where the loss rises. Subtract the step.",
-    _changed(moved=lambda w, ratio, lr, decay: w + lr * ratio - lr * decay * w),
+    changed(moved=lambda w, ratio, lr, decay: w + lr * ratio - lr * decay * w),
+)
+first.mistake(
+    "Step and decay are both added: the loss would rise, and the weights grow.",
+    "Subtract both.",
+    changed(moved=lambda w, ratio, lr, decay: w + lr * (ratio + decay * w)),
+)
+first.mistake(
+    "The decay pushes the weights away from 0.",
+    "Subtract lr · decay · w, as you subtract the step.",
+    changed(moved=lambda w, ratio, lr, decay: w - lr * (ratio - decay * w)),
+)
+first.mistake(
+    "v is a mean of m², not of g².",
+    "Square the gradient, `g`.",
+    changed(means=lambda m, v, g, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * (b1 * m + (1 - b1) * g) ** 2)),
 )
 first.mistake(
     "v is the mean of the gradients' sizes, not of their squares.",
     "Square `g` in v: its root is taken later.",
-    _changed(means=lambda m, v, g, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g.abs())),
+    changed(means=lambda m, v, g, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g.abs())),
 )
 first.mistake(
     "v is a mean of the gradients, not of their squares.",
     "Square `g` in v.",
-    _changed(means=lambda m, v, g, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g)),
+    changed(means=lambda m, v, g, b1, b2: (b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g)),
 )
 first.mistake(
     "The old means get 1 - beta, and the new gradient beta: the other way around.",
     "Most of a running mean is old: beta times the old one, plus 1 - beta times what is new.",
-    _changed(means=lambda m, v, g, b1, b2: ((1 - b1) * m + b1 * g, (1 - b2) * v + b2 * g**2)),
+    changed(means=lambda m, v, g, b1, b2: ((1 - b1) * m + b1 * g, (1 - b2) * v + b2 * g**2)),
 )
 first.mistake(
     "beta1 and beta2 are swapped.",
     "beta1 belongs to m, and beta2 to v.",
-    _changed(
+    changed(
         means=lambda m, v, g, b1, b2: (b2 * m + (1 - b2) * g, b1 * v + (1 - b1) * g**2),
         corrected=lambda m, v, step, b1, b2: (m / (1 - b2**step), v / (1 - b1**step)),
     ),
@@ -216,7 +208,7 @@ first.mistake(
 first.mistake(
     "v's beta is 0.999, whatever the argument says.",
     "Use `beta2`.",
-    _changed(
+    changed(
         means=lambda m, v, g, b1, b2: (0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2),
         corrected=lambda m, v, step, b1, b2: (m / (1 - 0.9**step), v / (1 - 0.999**step)),
     ),
@@ -224,17 +216,17 @@ first.mistake(
 first.mistake(
     "The corrected m and v become the new means.",
     "Keep the uncorrected means, as the next step starts from them; give the corrected ones other names.",
-    _changed(kept=lambda w, m, v, m_hat, v_hat: (w, m_hat, v_hat)),
+    changed(kept=lambda w, m, v, m_hat, v_hat: (w, m_hat, v_hat)),
 )
 first.mistake(
     "Only v is corrected.",
     "m began at 0, too: divide it by 1 - beta1^step.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m, v / (1 - b2**step))),
+    changed(corrected=lambda m, v, step, b1, b2: (m, v / (1 - b2**step))),
 )
 first.mistake(
     "Only m is corrected.",
     "v began at 0, too: divide it by 1 - beta2^step.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1**step), v)),
+    changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1**step), v)),
 )
 first.mistake(
     "The step is made with the old m and v: this step's gradient doesn't reach it.",
@@ -254,22 +246,31 @@ first.mistake(
         beta2 * v + (1 - beta2) * g**2,
     ),
 )
+first.mistake(
+    "Without parentheses, m / 1 - beta1^step is m, minus a power of beta1.",
+    "`m / (1 - beta1**step)`, and the same for v.",
+    changed(corrected=lambda m, v, step, b1, b2: (m - b1**step, v - b2**step)),
+)
 later.mistake(
     "The correction multiplies beta by the step, in place of beta to the power of the step.",
     "`beta1**step`.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1 * step), v / (1 - b2 * step))),
+    changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1 * step), v / (1 - b2 * step))),
 )
 later.mistake(
     "The correction is that of the first step, whatever `step` is.",
     "Divide by 1 - beta^step, with `beta1**step`.",
-    _changed(corrected=lambda m, v, step, b1, b2: (m / (1 - b1), v / (1 - b2))),
+    changed(corrected=_as_the_first),
 )
 later.mistake(
     "The old means are forgotten: only this gradient counts.",
     "beta times the old mean, plus 1 - beta times what is new.",
-    _changed(means=lambda m, v, g, b1, b2: ((1 - b1) * g, (1 - b2) * g**2)),
+    changed(means=lambda m, v, g, b1, b2: ((1 - b1) * g, (1 - b2) * g**2)),
 )
-
+later.mistake(
+    "`m`, `v` and `step` are ignored: each step is a first one, as of an optimizer that was just made.",
+    "Compute the new means from the old ones, as in point 1.",
+    changed(means=lambda m, v, g, b1, b2: ((1 - b1) * g, (1 - b2) * g**2), corrected=_as_the_first),
+)
 later.mistake(
     "The gradient is divided by the root of v, and m isn't used.",
     "The step is m over the root of v, both corrected.",
@@ -283,15 +284,15 @@ later.mistake(
 still.mistake(
     "eps is inside the root.",
     "Add it after the root: √v + eps.",
-    _changed(ratio=lambda m, v, eps: m / (v + eps).sqrt()),
+    changed(ratio=lambda m, v, eps: m / (v + eps).sqrt()),
 )
 still.mistake(
     "eps is missing: where a gradient was always 0, that's 0 / 0.",
     "Add `eps` to the root.",
-    _changed(ratio=lambda m, v, eps: m / v.sqrt()),
+    changed(ratio=lambda m, v, eps: m / v.sqrt()),
 )
 still.mistake(
     "eps is 1e-8, whatever the argument says.",
     "Use the argument `eps`.",
-    _changed(ratio=lambda m, v, eps: m / (v.sqrt() + 1e-8)),
+    changed(ratio=lambda m, v, eps: m / (v.sqrt() + 1e-8)),
 )
