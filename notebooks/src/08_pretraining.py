@@ -10,7 +10,7 @@
 # **You will write** the loss, two optimizers, and the training loop. Then you train a model from nothing while you
 # watch, and it writes.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 00b (gradient descent). Lesson 06 helps. Shift+Enter runs a cell.
+# **Time**: 75 minutes. **Before you start**: lesson 00b (gradient descent). Lesson 06 helps. Shift+Enter runs a cell.
 # At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
 
 # %%
@@ -50,9 +50,9 @@ best.answer(suspects.true_losses())
 # We gave each finished model new text, and measured its loss without the bug. The two that look best are worthless, and
 # the third one is right. By the end of this page you'll know what happened to each.
 #
-# Our texts are about Ottermere, an invented country. We wrote the program that writes them, so we know what no web page
-# can tell: the *floor*, the loss of a reader who knows all of Ottermere's rules. It's 0.36
-# [nats](../teaching/glossary.md#n) per token. Nobody can be better on average.
+# Our texts are about Ottermere, an invented country. We wrote the program that writes them, so we know a number that
+# nobody knows for text from the web: the *floor*, the loss of a reader who knows all of Ottermere's rules. It's 0.36
+# [nats](../teaching/glossary.md#n) per token. No model can do better on average.
 
 # %% [markdown]
 # ## A text is its own answer key
@@ -69,8 +69,9 @@ tokens, told = own_run.losses_of(base, "A rooster lives in the yard.")
 diagrams.next_tokens(tokens, told).show()
 
 # %% [markdown]
-# The loss at a position is -ln p, where p is the probability that the model gave to the token that came. Knowing
-# roosters makes *yard* cheap. All five runs above began near 7.6, before any update. This vocabulary has 2,048 tokens.
+# The loss at a position is -ln p, where p is the probability that the model gave to the token that came next. After *A
+# rooster lives in the*, the token *yard* costs almost nothing. All five runs above began near 7.6, before any update.
+# This vocabulary has 2,048 tokens.
 
 # %%
 nothing = predict(
@@ -91,7 +92,7 @@ print(f"ln 2,048 = {math.log(2048):.2f}, ln 50,257 = {math.log(50257):.2f}")
 #
 # `ids` is (T,): the tokens of a text. `logits` is (T, V): at position t, what the model says about position t + 1.
 # Return the mean of -ln p over the T - 1 positions that have a next token, as a tensor: training will follow its
-# gradient. Logits may be as large as 10,000, so a probability may be rounded to 0. Its logarithm may not.
+# gradient. Logits may be as large as 10,000, so a probability may round to 0. The loss must still be finite.
 
 
 # %%
@@ -120,7 +121,7 @@ with torch.no_grad():
         print(f"{who:9} {next_token_loss(model(row[None])[0], row):.2f} nats per token")
 
 # %% [markdown]
-# ## A step that forgets how steep it is
+# ## AdamW divides each gradient by its usual size
 #
 # Plain gradient descent steps by rate × gradient, with one rate for all weights. AdamW ([Loshchilov and Hutter
 # 2019](https://arxiv.org/abs/1711.05101)) keeps two running means per weight: m of its gradients g, and v of their
@@ -132,13 +133,13 @@ with torch.no_grad():
 # | 5, -5, 5, -5 | 0 | 5 | **0** |
 #
 # The first weight moves by a full step, though its gradient is tiny: it always points the same way. The second stays
-# where it is. Both means begin at 0 and are too small at first, which is corrected for. *Weight decay* pulls each
-# weight a little towards 0, apart from all that.
+# where it is. Both means start at 0, so they are too small at first, and a factor corrects that. *Weight decay* pulls
+# each weight a little towards 0. It acts on the weight directly, and passes through neither mean.
 
 # %% [markdown]
 # ### Your turn: a step of AdamW
 #
-# All four tensors have one shape, and `step` counts from 1. Return the new `w`, `m` and `v`, and leave the old ones as
+# All four tensors have the same shape, and `step` counts from 1. Return the new `w`, `m` and `v`, and leave the old ones as
 # they are.
 #
 # 1. m becomes beta1 · m + (1 - beta1) · g, and v becomes beta2 · v + (1 - beta2) · g².
@@ -179,7 +180,7 @@ for step, g in enumerate(([0.01, 5, 1], [0.01, -5, 0], [0.01, 5, 0]), start=1):
 print("three weights after three steps:", w)
 
 # %% [markdown]
-# ## All directions count the same
+# ## Muon makes all directions count the same
 #
 # AdamW looks at each number by itself. But most weights belong to matrices, and the gradient of a matrix has
 # directions. Its [singular values](../teaching/glossary.md#s) say how strong each is. Here's the gradient of one
@@ -197,9 +198,10 @@ share = (strength**2).cumsum(0) / (strength**2).sum()
 few.answer(int((share < 0.9).sum()) + 1)
 
 # %% [markdown]
-# A few directions drown out the rest. Muon ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) sets all
-# singular values to nearly 1 and keeps the directions. No decomposition is needed, only matrix products: a polynomial
-# in X Xᵀ acts on the singular values alone.
+# A few directions drown out the rest. This matrix is an extreme one: the values and outputs of attention need 2 to 4
+# directions, in all four blocks. Its queries and keys need 26 to 36, and the feed-forward layers 19 to 43. Muon
+# ([Jordan et al. 2024](https://kellerjordan.github.io/posts/muon/)) moves all singular values close to 1 and keeps the
+# directions. No decomposition is needed, only matrix products: a polynomial in X Xᵀ acts on the singular values alone.
 
 # %% [markdown]
 # ### Your turn: orthogonalize
@@ -248,7 +250,7 @@ show(
 )
 
 # %% [markdown]
-# The values end between 0.6 and 1.2, except for the weakest dozen, which began at nearly nothing. Muon is momentum,
+# "Alike" is generous. The values end between 0.6 and 1.2, and the weakest dozen, which began at nearly nothing, below. Muon is momentum,
 # then this, for the matrices inside the blocks. Embeddings, the output matrix and the norms stay with AdamW, as in the
 # original.
 
@@ -257,7 +259,7 @@ show(
 #
 # One update: clear the gradients, compute the loss, go backward, clip, step. *Clipping* scales the gradient down if its
 # norm is above 1, so that one strange batch can't throw the model off. The rate isn't constant: it climbs for 20
-# updates, while the running means know little, and falls to 0 over the last four fifths of the run.
+# updates, while the running means still rest on few gradients, and falls to 0 over the last four fifths of the run.
 
 # %% [markdown]
 # ### Your turn: the training loop
@@ -310,7 +312,7 @@ print(f"on new documents {muon.val_loss:.2f} nats, {muon.closed:.0%} of the way"
 # %% [markdown]
 # *Of the way* goes from the upper line to the floor. The upper one is a table of *bigrams*: how often each token
 # follows each other one, counted in the same texts. It's a dumb baseline, at 2.92 nats. A less dumb one counts
-# *5-grams*: what comes after these four tokens? (Contexts that are rare are mixed with shorter ones.)
+# *5-grams*: what comes after these four tokens? Where a context is rare, shorter ones are mixed in.
 
 # %%
 counting = predict_number("What do 5-grams pay per token of new text?", unit="nats")
@@ -344,13 +346,14 @@ control.answer(min(distances, key=distances.get))
 
 # %% [markdown]
 # Muon ends at 1.00, 0.96 and 0.98 on new documents, AdamW at 2.70, 3.07 and 2.70: same loss, same texts, same loop. Is
-# it the rate? We tried five for AdamW and four for Muon, a factor of eight each. The worst Muon (1.57) beats the best
-# AdamW. Counted 5-grams (1.11) lie in between, so Muon's lead over a table is 0.13 nats. But it's a sprint.
-# Given four times the updates, AdamW reaches 0.68 (one seed), and passes the table. GPT-3 and Llama 3 were trained with
-# Adam and AdamW. So this says who gets going faster, and no more.
+# it the rate? We tried five for AdamW and four for Muon, over a factor of eight each, one seed per rate. The worst Muon
+# (1.57) beats the best AdamW. Counted 5-grams (1.11) lie in between, so Muon's lead over a table is 0.13 nats. But it's
+# a sprint. Given four times the updates, and four times the documents, AdamW reaches 0.68 (one seed). We didn't count a
+# table on that many. GPT-3 and Llama 3 were trained with Adam and AdamW. So this says which optimizer gets going
+# faster, and no more.
 #
-# (The forward pass was the package's. Would your transformer from lesson 06 do? Yes: three updates give the same losses
-# to five digits, and take twice as long.)
+# The forward pass was the package's. Would your transformer from lesson 06 do? Yes: with QK-norm switched off in the
+# package's, three updates give the same losses to five digits. In 32 bits, yours takes twice as long.
 
 # %% [markdown]
 # ## Break it
@@ -384,10 +387,11 @@ suspects.show_suspects("The two that look best are the two that leak", named=Tru
 # %% [markdown]
 # At update 30, D has 3.13 and the right run 3.35: nothing to see. The answer stands one position ahead, but the model
 # has to learn to look there, and then its loss falls. So a healthy beginning proves little. A learns from the answers
-# of another row: which tokens are frequent, and no more. E is right, and a hundred times too slow.
+# of another row: which tokens are frequent, and little more. (A table of token frequencies pays 5.99.) E is right, and
+# a hundred times too slow.
 #
 # And the leaks aren't just useless. On new text they pay 22.7 and 11.8 nats per token (one run of each), where an
-# untrained model pays 7.6. They're sure, and wrong.
+# untrained model pays 7.6. They're confidently wrong.
 
 # %% [markdown]
 # ## You trained it
@@ -403,7 +407,7 @@ own_run.keep(muon)
 # **Verdict: true, with two catches.** The loss must be the right one: both leaks end at a training loss below 0.001,
 # and pay more for new text than a model that knows nothing. And *how* it goes down decides how far a run gets: 120
 # updates of Muon reach 76% of the way (3 seeds, 75 to 77%), of AdamW 4% (-6 to 9%), and counting 5-grams 71%. "Predict
-# the next token" is simple. Knowing that you're doing it isn't.
+# the next token" is simple. Making sure that your code does just that isn't.
 
 # %% [markdown]
 # > **Where the picture simplifies.** The world's texts come from a program, so the floor is known and the vocabulary is
@@ -428,7 +432,7 @@ own_run.keep(muon)
 # <details><summary>Open 1</summary>
 #
 # **(b)**. Knowing nothing costs ln 50,000 = 10.8 nats. (a) would need luck in a mean over thousands of tokens. (c)
-# can't be seen yet: an untrained model doesn't know that the answer stands in front of it.
+# can't show yet: an untrained model hasn't learned to look one position ahead.
 # </details>
 #
 # **2.** You multiply the loss by 10, and leave AdamW's rate as it was. What happens? (a) Steps ten times as long. (b)
@@ -440,13 +444,13 @@ own_run.keep(muon)
 # keeps the decay apart from the gradients.
 # </details>
 #
-# **3.** At half of its length your run has a loss of 1.2. A friend's run, half as long, had 0.9 at the same update, its
-# last. Whose is better? (a) The friend's. (b) Yours. (c) You can't tell yet.
+# **3.** Halfway through, your run has a loss of 1.2. A friend's run was half as long, so it ended at that update, with
+# 0.9. Whose is better? (a) The friend's. (b) Yours. (c) You can't tell yet.
 #
 # <details><summary>Open 3</summary>
 #
-# **(c)**. The friend's rate had fallen to 0, yours is still high, and its fall lowers the loss: see the end of your
-# curve. So neither (a) nor (b): compare finished runs with finished runs.
+# **(c)**. The friend's rate had fallen to 0, and yours is still high. Loss usually drops as the rate falls. So neither
+# (a) nor (b): compare finished runs with finished runs.
 # </details>
 #
 # **4.** Your training loss is below the floor. What do you do? (a) Publish. (b) Look for a leak. (c) Lower the rate.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 08 lab · What it learned: three experiments
 #
-# Predict the next token, and what comes out? A copying machine, an archive, a compressor? Three sayings, each told like
-# a short paper: the claim, what would refute it, the method, the controls, the result, the verdict. Guess before you
+# Predict the next token, and what comes out? A copying machine, an archive, a compressor? Three claims, each tested as
+# in a short paper: the claim, what would refute it, the method, the controls, the result, the verdict. Guess before you
 # look.
 #
 # **Time**: 40 minutes. **Before you start**: lesson 08, and lesson 04 for the first experiment.
@@ -28,8 +28,8 @@ from minillm.world import experiments
 #
 # **Claim**. "Attention lets a model look up what it has read." Say `q x 7 f ... q x 7`, and the next letter is *f*.
 # Olsson et al. (2022) found a circuit for that in models of two layers or more, which they call *induction heads*: a
-# head of the first layer looks one token back, and a head of the second one looks for the place *after* an earlier copy
-# of the present token. So two layers can do it, and one can't.
+# head of the first layer looks one token back, and a head of the second one looks for the position *after* an earlier
+# copy of the current token. So two layers can do it, and one can't.
 #
 # **Refuted if** one layer learns it too, or if two layers still copy when the heads that look one back are silenced.
 #
@@ -58,7 +58,7 @@ first.answer(round(fmean(run["end"] for run in one), 2))
 
 # %% [markdown]
 # One layer ends where *a letter seen so far* is, to 0.02 nats. So it learns which letters are in the row, and nothing
-# else? That's a nice story, and it has a nuisance size: the number of updates. Train three times as long:
+# else? That's a nice story. But somebody chose the number of updates. Train three times as long:
 
 # %%
 longer = results("induction")["300 updates"]
@@ -69,10 +69,10 @@ print(
 )
 
 # %% [markdown]
-# The story falls. With time, one layer learns the *distances*: the letter comes from 8 to 19 positions back, and any
-# of these will do. That's 2.09, to the second digit. At 100 updates it was on its way, and happened to pass the other
-# line. (With 16 letters, too, it ends below that line: 1.99 against 2.17.) What survives: one layer never finds the
-# letter itself, in 24 of 24 runs.
+# The story doesn't hold. With time, one layer learns the *distances*: the letter comes from 8 to 19 positions back, each
+# as likely as the others. That's 2.09, to the second digit. At 100 updates it was on its way, and happened to pass the
+# other line. With 16 letters, 100 updates end below that line (1.99 against 2.17), with 64 above it (2.81 against
+# 2.44). What survives: one layer never finds the letter itself, in 24 of 24 runs.
 
 # %%
 curves = {
@@ -113,11 +113,13 @@ for seed, run in enumerate(two):
 # %% [markdown]
 # **Result**. It rises to 0.15: nothing happens. Both heads look back alike, and one of them does all the work. Is that
 # a rule? No: in four of eight seeds one head alone matters, in two both share the work, and two models haven't quite
-# learned to copy yet. With 300 updates it's four of four. Silence *both*, and copying is gone in 24 of 24 models, in
-# all settings: each is worse than guessing.
+# learned to copy yet. With 300 updates it's four of four. Silence *both*, and 24 of 24 models, in all settings, are
+# worse than guessing. (Three of them, with more letters or longer rows, had hardly learned to copy.) Worse than
+# guessing means that more breaks than copying: the second layer gets inputs that it has never seen.
 #
 # **Verdict**. True, and the picture misleads. Two layers copy, one doesn't, and the first layer is needed. But where a
-# head *looks* doesn't say whether it *matters*: only taking it away does. (Lesson 04's lab finds the same in SmolLM2.)
+# head *looks* doesn't say whether it *matters*: you have to take it away to find out. (Lesson 04's lab finds the same
+# in SmolLM2.)
 
 # %% [markdown]
 # Train one yourself: your seed, your number of layers. (Ten seconds.) Then look where the second layer looks.
@@ -203,18 +205,17 @@ for who, model, some in (
 # ## 2. Memorizing: how often is often enough?
 #
 # **Claim**. "A language model is a lossy copy of its training text." Carlini et al. (2023) found that large models
-# recite mostly what stands in their training text many times.
+# recite mostly what occurs many times in their training text.
 #
-# **Refuted if** a document that is read once is recited as often as one that is never read isn't; or if the count makes
-# no difference.
+# **Refuted if** a document that is read once is recited no more often than one that is never read; or if the count
+# makes no difference.
 #
 # **Method**. Lesson 08's 120 updates with 84 new documents among the others, twelve each 0, 1, 2, 4, 8, 16 and 32 times
-# in *one* mixture, in random order. (The first edition of this course read 32 documents twenty times in a row, at the
-# end: that mixes *often* with *lately*.) The model reads 20 tokens and continues greedily. Are the next 20 all right?
+# in *one* mixture, in random order. (Repeating them at the end of the run would mix up *often* and *recently*.) The
+# model reads 20 tokens and continues greedily. Are the next 20 all right?
 #
-# **Controls**. Three runs, in which each group has another count: 36 documents per count, and a group that is never
-# read is the control of the same documents in another run. Where three runs give no control, no loss is told. Intervals
-# are of 90%.
+# **Controls**. Three runs, in which each group has another count: 36 documents per count. A fourth run reads none of
+# the 84. So each document is compared with itself, in a run that never read it. Intervals are 90%.
 
 # %%
 memory = results("memorization")["by count"]
@@ -260,17 +261,17 @@ show(
 )
 
 # %% [markdown]
-# **Result**. Read once, none of 36 comes back (at most 7% would, in the interval), and none of those never read. Then
-# one, one, three, ten, and 27 of 36 at 32 readings. The loss shows a trace sooner: -0.24 [-0.34, -0.14] nats after two
-# readings. After one it's -0.06 [-0.13, 0.01]: we can't tell. Is 20 tokens a strict test? With 10, three documents that
-# were *never* read are right, too, since texts of Ottermere share many phrases, and 28 of 36 at 32 readings.
+# **Result**. Read once, none of 36 comes back (the interval ends at 7%), and none of 120 that were never read. Then one,
+# one, three, ten, and 27 of 36 at 32 readings. The loss shows a trace much sooner: -0.08 [-0.13, -0.04] nats after a
+# single reading, -0.23 [-0.29, -0.17] after two. Is 20 tokens a strict test? With 10, nine of the 120 that were *never*
+# read are right, too: texts of Ottermere share many phrases. Of those read once it's six of 36, at 32 readings 28.
 #
-# **Verdict**. True for what is read often. A model recites by count. That's what large models do with licenses and
-# famous poems. What it read once, it doesn't give back, and in our runs the loss hardly tells.
+# **Verdict**. True for what is read often, and refuted for what is read once: none of that comes back here. But it
+# leaves a trace. The loss on a document is lower after one reading, though no continuation gives it away.
 
 # %% [markdown]
-# What does stay from texts that are read once is what *many* of them say. Ottermere has 465 facts, some told often and
-# some rarely. Each is asked as a choice among all values of its kind. (To guess would make 7 of 100 right.)
+# What stays from texts that are read once is what *many* of them say. Ottermere has 465 facts, some mentioned often and
+# some rarely. Each is asked as a choice among all values of its kind. (Guessing would get 7 of 100 right.)
 
 # %%
 probes = sorted(experiments.make("facts", "training").probes, key=lambda p: p.amount)
@@ -286,8 +287,8 @@ for name, third in zip(("rarely", "in between", "often"), thirds, strict=True):
     print(f"told {name:10}: {share:.2f} ± {error:.2f} known")
 
 # %% [markdown]
-# So facts need no recitation: each document is read once, and half of the rarest facts are known all the same, from
-# several documents. The often told ones are known more often, 0.75 ± 0.03 against 0.51 ± 0.04.
+# So a model can know a fact and recite no document. Half of the rarest third of the facts are known, and of the most
+# frequent third 0.75 ± 0.03.
 
 # %% [markdown]
 # ## 3. Compressing, with the cost of learning
@@ -301,7 +302,8 @@ for name, third in zip(("rarely", "in between", "often"), thirds, strict=True):
 # far, so the cost is the sum of the training losses: what the model pays for each batch *before* it has learned from
 # it. We did this for the text that the lesson's 120 updates read, 1.76 MB, with Muon, three seeds.
 #
-# **Controls**. zlib and xz. And tables that count, as they read, which token follows the last one to five.
+# **Controls**. zlib and xz. And tables that count, as they read, which token follows the last one to five. The model and
+# the tables also need the tokenizer, 7 kB of merges, which isn't counted here.
 
 # %%
 code = results("optimizers")["code"]
@@ -338,7 +340,7 @@ show(
 
 # %% [markdown]
 # **Result**. The model needs 216 kB (215 to 218), xz 207, and a table that counts the last four tokens 137. The network
-# is slow at the start: its first updates cost as much as guessing, and they are a large part of so short a text.
+# is slow at the start: the first 20 of its 120 updates cost over a third of the 216 kB.
 #
 # Does it pay in the long run? The course's base model read 9.7 MB, in 660 updates.
 
@@ -354,11 +356,11 @@ floors = fmean(each["at the floor"] / each["text"] for each in whole)
 print(f"at the floor {floors:.1%}")
 
 # %% [markdown]
-# **Verdict**. Yes, and a bad one at first. With the cost of learning, the network packs the long text into 5.2% of its
+# **Verdict**. True, but it's a bad one at first. With the cost of learning, the network packs the long text into 5.2% of its
 # size, where zlib stays at 27%: what it has learned is used for every later batch. In a sprint of 120 updates it loses
 # to a table of counts, by 80 kB, in all three seeds. (We didn't count five tokens over the long text, so we don't know
-# by how much the network wins there, or whether it does.) And as an *archive*, weights alone, it's useless: section 2
-# says what comes back.
+# by how much the network wins there, or whether it does.) As an *archive*, weights alone, it's useless: section 2 says
+# what comes back.
 
 # %% [markdown]
 # **Next**: the other lab, [what data does](08_pretraining_data_lab.ipynb), or lesson 09,
