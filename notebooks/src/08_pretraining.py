@@ -139,8 +139,8 @@ with torch.no_grad():
 # %% [markdown]
 # ### Your turn: a step of AdamW
 #
-# All four tensors have the same shape, and `step` counts from 1. Return the new `w`, `m` and `v`, and leave the old ones as
-# they are.
+# All four tensors have the same shape, and `step` counts from 1. Return the new `w`, `m` and `v`, and leave the old
+# ones as they are.
 #
 # 1. m becomes beta1 · m + (1 - beta1) · g, and v becomes beta2 · v + (1 - beta2) · g².
 # 2. Corrected, they are m / (1 - beta1^step) and v / (1 - beta2^step).
@@ -250,9 +250,9 @@ show(
 )
 
 # %% [markdown]
-# "Alike" is generous. The values end between 0.6 and 1.2, and the weakest dozen, which began at nearly nothing, below. Muon is momentum,
-# then this, for the matrices inside the blocks. Embeddings, the output matrix and the norms stay with AdamW, as in the
-# original.
+# "Alike" is generous. The values end between 0.6 and 1.2, and the weakest dozen, which began at nearly nothing, below.
+# Muon is momentum, then this, for the matrices inside the blocks. Embeddings, the output matrix and the norms stay with
+# AdamW, as in the original.
 
 # %% [markdown]
 # ## The loop

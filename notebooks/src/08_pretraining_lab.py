@@ -69,9 +69,9 @@ print(
 )
 
 # %% [markdown]
-# The story doesn't hold. With time, one layer learns the *distances*: the letter comes from 8 to 19 positions back, each
-# as likely as the others. That's 2.09, to the second digit. At 100 updates it was on its way, and happened to pass the
-# other line. With 16 letters, 100 updates end below that line (1.99 against 2.17), with 64 above it (2.81 against
+# The story doesn't hold. With time, one layer learns the *distances*: the letter comes from 8 to 19 positions back,
+# each as likely as the others. That's 2.09, to the second digit. At 100 updates it was on its way, and happened to pass
+# the other line. With 16 letters, 100 updates end below that line (1.99 against 2.17), with 64 above it (2.81 against
 # 2.44). What survives: one layer never finds the letter itself, in 24 of 24 runs.
 
 # %%
@@ -261,10 +261,11 @@ show(
 )
 
 # %% [markdown]
-# **Result**. Read once, none of 36 comes back (the interval ends at 7%), and none of 120 that were never read. Then one,
-# one, three, ten, and 27 of 36 at 32 readings. The loss shows a trace much sooner: -0.08 [-0.13, -0.04] nats after a
-# single reading, -0.23 [-0.29, -0.17] after two. Is 20 tokens a strict test? With 10, nine of the 120 that were *never*
-# read are right, too: texts of Ottermere share many phrases. Of those read once it's six of 36, at 32 readings 28.
+# **Result**. Read once, none of 36 comes back (the interval ends at 7%), and none of 120 that were never read. Then
+# one, one, three, ten, and 27 of 36 at 32 readings. The loss shows a trace much sooner: -0.08 [-0.13, -0.04] nats after
+# a single reading, -0.23 [-0.29, -0.17] after two. Is 20 tokens a strict test? With 10, nine of the 120 that were
+# *never* read are right, too: texts of Ottermere share many phrases. Of those read once it's six of 36, at 32 readings
+# 28.
 #
 # **Verdict**. True for what is read often, and refuted for what is read once: none of that comes back here. But it
 # leaves a trace. The loss on a document is lower after one reading, though no continuation gives it away.
@@ -302,8 +303,8 @@ for name, third in zip(("rarely", "in between", "often"), thirds, strict=True):
 # far, so the cost is the sum of the training losses: what the model pays for each batch *before* it has learned from
 # it. We did this for the text that the lesson's 120 updates read, 1.76 MB, with Muon, three seeds.
 #
-# **Controls**. zlib and xz. And tables that count, as they read, which token follows the last one to five. The model and
-# the tables also need the tokenizer, 7 kB of merges, which isn't counted here.
+# **Controls**. zlib and xz. And tables that count, as they read, which token follows the last one to five. The model
+# and the tables also need the tokenizer, 7 kB of merges, which isn't counted here.
 
 # %%
 code = results("optimizers")["code"]
@@ -356,11 +357,11 @@ floors = fmean(each["at the floor"] / each["text"] for each in whole)
 print(f"at the floor {floors:.1%}")
 
 # %% [markdown]
-# **Verdict**. True, but it's a bad one at first. With the cost of learning, the network packs the long text into 5.2% of its
-# size, where zlib stays at 27%: what it has learned is used for every later batch. In a sprint of 120 updates it loses
-# to a table of counts, by 80 kB, in all three seeds. (We didn't count five tokens over the long text, so we don't know
-# by how much the network wins there, or whether it does.) As an *archive*, weights alone, it's useless: section 2 says
-# what comes back.
+# **Verdict**. True, but it's a bad one at first. With the cost of learning, the network packs the long text into 5.2%
+# of its size, where zlib stays at 27%: what it has learned is used for every later batch. In a sprint of 120 updates it
+# loses to a table of counts, by 80 kB, in all three seeds. (We didn't count five tokens over the long text, so we don't
+# know by how much the network wins there, or whether it does.) As an *archive*, weights alone, it's useless: section 2
+# says what comes back.
 
 # %% [markdown]
 # **Next**: the other lab, [what data does](08_pretraining_data_lab.ipynb), or lesson 09,

@@ -67,10 +67,12 @@ def run(
 
 
 def mistaken(**changed: Any) -> Answer:
+    """The loop with these arguments of `run`."""
     return lambda *call: run(*call, **changed)
 
 
 def scaled(parameters: Any) -> None:
+    """Scale all gradients together to norm 1, even shorter ones."""
     gradients = [parameter.grad for parameter in parameters]
     norm = torch.cat(gradients).norm()
     for gradient in gradients:
@@ -78,6 +80,7 @@ def scaled(parameters: Any) -> None:
 
 
 def by_hand(start: Tensor, batches: list[Tensor], _loss: str, _optimizer: str, rates: list[float]) -> Any:
+    """Plain gradient descent, with no optimizer."""
     w, losses = start, []
     for batch, rate in zip(batches, rates, strict=True):
         losses.append(0.5 * (w - batch).square().sum().item())
