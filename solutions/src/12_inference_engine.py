@@ -134,9 +134,9 @@ for row, text in enumerate(texts):
 # in the texts as well.
 #
 # **Out**: three tensors. `ids` (B, T) with every text at the right end of its row. `positions` (B, T): a text's first
-# token stands at 0, wherever that is, and so does padding. `visible` (B, T, T), True where the first of two columns may
-# look at the second: its own text, itself and what came before. A column of padding sees itself alone, since softmax
-# over nothing is NaN.
+# token stands at 0, wherever that is, and so does padding. `visible` (B, T, T), True (or 1) where the first of two
+# columns may look at the second: its own text, itself and what came before. A column of padding sees itself alone,
+# since softmax over nothing is NaN.
 #
 # `left_padded([[7, 8], [0]], pad=0)`:
 #

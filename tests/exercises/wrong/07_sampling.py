@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-
 # 07.1 The log-probability of a sampled text
 
 
@@ -141,7 +140,7 @@ def zeros_for_the_removed(logits, ids, temperature, min_p):
     return taken((kept / temperature).log_softmax(-1), ids).sum().item()
 
 
-@wrong("07.1", "The sampler can't write this text, and the result is -8.333e+08.")
+@wrong("07.1", "Removed tokens have a large negative logit, not minus infinity")
 def a_large_number(logits, ids, temperature, min_p):
     kept = cut(logits, min_p).clamp_min(-1e9)
     return taken((kept / temperature).log_softmax(-1), ids).sum().item()
@@ -528,7 +527,7 @@ def without_negatives(logits, temperature, u):
     return (logits.clamp_min(0) + temperature[:, None] * gumbel(u)).argmax(-1)
 
 
-@wrong("07.2", "Only rows with temperature 0 are wrong")
+@wrong("07.2", "Small temperatures are raised to a smallest one")
 def nearly_zero(logits, temperature, u):
     return (logits / temperature.clamp_min(0.1)[:, None] + gumbel(u)).argmax(-1)
 
@@ -622,7 +621,7 @@ def second(logits, temperature, u):
     return (logits + temperature[:, None] * gumbel(u)).topk(2).indices[:, 1]
 
 
-@wrong("07.2", "3 is drawn in row 0, which is not a token")
+@wrong("07.2", "The ids are counted from 1.")
 def plus_one(logits, temperature, u):
     return (logits + temperature[:, None] * gumbel(u)).argmax(-1) + 1
 
@@ -1147,3 +1146,367 @@ def score_for_the_sum(log_p, start, end, width, steps, power):
         return new if new[0][0] == tokens else [(ids, total / len(ids) ** power) for ids, total in new]
 
     return search(divided, lambda t: t[1], steps, width)
+
+
+# Answers from the text alone
+
+
+@wrong("07.1", "The temperature comes first, and min-p after it.")
+def min_p_at_the_sampling_temperature(logits, ids, temperature, min_p):
+    scaled = logits / temperature
+    probs = scaled.softmax(-1)
+    scaled = scaled.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), -math.inf)
+    return scaled.log_softmax(-1).gather(-1, ids[:, None]).sum()
+
+
+@wrong("07.1", "After the cut, the probabilities are not normalized again.")
+def kept_but_not_renormalized(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    removed = probs < min_p * probs.max(-1, keepdim=True).values
+    log_p = (logits / temperature).log_softmax(-1).masked_fill(removed, -math.inf)
+    return log_p[torch.arange(len(ids)), ids].sum()
+
+
+@wrong("07.1", "`min_p` is taken as a probability, not as a share of the largest one.")
+def limit_without_the_largest(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    keep = probs >= min_p
+    masked = torch.where(keep, logits, -math.inf)
+    return (masked / temperature).log_softmax(-1).gather(1, ids.unsqueeze(1)).sum()
+
+
+@wrong("07.1", "The limit is the same in all rows: `min_p` times the largest probability of the whole")
+def one_limit_for_the_text(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    masked = logits.masked_fill(probs < min_p * probs.max(), -math.inf)
+    return (masked / temperature).log_softmax(-1).gather(1, ids[:, None]).sum()
+
+
+@wrong("07.1", "Removed tokens have a large negative logit, not minus infinity, so their log-probability")
+def a_large_negative_number(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    masked = logits.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), -1e9)
+    return (masked / temperature).log_softmax(-1).gather(-1, ids[:, None]).sum()
+
+
+@wrong("07.1", "Only the last token counts.")
+def only_the_last_one(logits, ids, temperature, min_p):
+    total = 0.0
+    for row, id in zip(logits, ids):
+        probs = row.softmax(-1)
+        row = row.masked_fill(probs < min_p * probs.max(), -math.inf)
+        total = (row / temperature).log_softmax(-1)[id]
+    return total
+
+
+@wrong("07.1", "A small number is added to each probability before the logarithm.")
+def log_with_an_epsilon(logits, ids, temperature, min_p):
+    probs = logits.softmax(-1)
+    masked = logits.masked_fill(probs < min_p * probs.amax(-1, keepdim=True), -math.inf)
+    q = (masked / temperature).softmax(-1).gather(-1, ids[:, None])
+    return (q + 1e-10).log().sum()
+
+
+@wrong("07.2", "The logits are multiplied by the temperature, or the noise is divided by it.")
+def noise_over_temperature(logits, temperature, u):
+    noise = -(-u.log()).log()
+    hot = (logits + noise / temperature[:, None]).argmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), hot)
+
+
+@wrong("07.2", "The noise is made of 1 - u.")
+def noise_of_the_rest(logits, temperature, u):
+    noise = -torch.log(-torch.log(1 - u))
+    hot = (logits + temperature[:, None] * noise).argmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), hot)
+
+
+@wrong("07.2", "If one text has temperature 0, all texts are decoded greedily.")
+def one_cold_row_for_all(logits, temperature, u):
+    if (temperature == 0).any():
+        return logits.argmax(-1)
+    return (logits / temperature[:, None] - torch.log(-torch.log(u))).argmax(-1)
+
+
+@wrong("07.2", "Small temperatures are taken for 0: there the noise is not used.")
+def cold_is_frozen(logits, temperature, u):
+    noise = -(-u.log()).log()
+    hot = (logits + temperature[:, None] * noise).argmax(-1)
+    return torch.where(temperature < 0.1, logits.argmax(-1), hot)
+
+
+@wrong("07.2", "u is kept above a number that is too large: all smaller ones get the same noise.")
+def clamped_too_far(logits, temperature, u):
+    u = u.clamp(min=0.05)
+    noise = -(-u.log()).log()
+    hot = (logits + temperature[:, None] * noise).argmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), hot)
+
+
+@wrong("07.2", "The noise is added to probabilities, after a softmax.")
+def probabilities_and_noise(logits, temperature, u):
+    q = (logits / temperature.clamp(min=1e-6)[:, None]).softmax(-1)
+    noise = -(-u.clamp(min=1e-20).log()).log()
+    hot = (q + noise).argmax(-1)
+    return torch.where(temperature == 0, logits.argmax(-1), hot)
+
+
+@wrong("07.2", "All rows use the temperature of the first.")
+def one_temperature_for_all(logits, temperature, u):
+    t = temperature[0].item()
+    if t == 0:
+        return logits.argmax(-1)
+    return (logits / t - (-u.log()).log()).argmax(-1)
+
+
+@wrong("07.2", "At temperature 0, a u of 0 gives 0 times an infinite noise: NaN, which argmax takes for")
+def product_at_zero(logits, temperature, u):
+    noise = -(-u.log()).log()
+    return (logits + temperature[:, None] * noise).argmax(-1)
+
+
+def _entropy(logits, t):
+    q = (logits.double() / t).softmax(-1)
+    return torch.special.entr(q).sum().item()
+
+
+@wrong("07.3", "is wanted. 100 is the end of your interval; the answer is outside of it.")
+def up_to_a_hundred(logits, entropy):
+    low, high = 1e-6, 100.0
+    for _ in range(100):
+        middle = (low + high) / 2
+        if _entropy(logits, middle) < entropy:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+@wrong("07.3", "The entropy is measured in bits, not in nats.")
+def entropy_in_bits(logits, entropy):
+    low, high = 1e-8, 1e8
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _entropy(logits, middle) / math.log(2) < entropy else (low, middle)
+    return math.sqrt(low * high)
+
+
+@wrong("07.3", "This is 1 over the temperature.")
+def inverse(logits, entropy):
+    low, high = 1e-8, 1e8
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        q = (logits.double() * middle).softmax(-1)
+        if torch.special.entr(q).sum() > entropy:
+            low = middle
+        else:
+            high = middle
+    return middle
+
+
+@wrong("07.3", "It is nearly right: the right temperature to 4 digits after the point, rounded or from a")
+def rounded(logits, entropy):
+    low, high = 1e-8, 1e8
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _entropy(logits, middle) < entropy else (low, middle)
+    return round(middle, 4)
+
+
+@wrong("07.3", "Removed tokens come back: their logit is taken as 0.")
+def removed_are_zero(logits, entropy):
+    logits = torch.nan_to_num(logits, neginf=0.0)
+    low, high = 1e-8, 1e8
+    for _ in range(200):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if _entropy(logits, middle) < entropy else (low, middle)
+    return middle
+
+
+@wrong("07.3", "is wanted. It is nearly right: the search ends too early, or its steps are too large.")
+def soon_content(logits, entropy):
+    low, high = 1e-8, 1e8
+    while True:
+        middle = math.sqrt(low * high)
+        found = _entropy(logits, middle)
+        if abs(found - entropy) < 0.01:
+            return middle
+        low, high = (middle, high) if found < entropy else (low, middle)
+
+
+@wrong("07.4", "The start counts as a token.")
+def start_counted(log_p, start, end, width, steps, power):
+    beam = [([start], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if len(text) > 1 and text[-1] == end:
+                new.append((text, total))
+                continue
+            new += [([*text, t], total + log_p[text[-1], t].item()) for t in range(len(log_p))]
+        beam = sorted(new, key=lambda b: b[1] / len(b[0]) ** power, reverse=True)[:width]
+    return beam[0][0][1:]
+
+
+@wrong("07.4", "Only the last choice uses the score; the beam is cut by the sums.")
+def penalty_at_the_end(log_p, start, end, width, steps, power):
+    beam = [([], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if text and text[-1] == end:
+                new.append((text, total))
+                continue
+            last = text[-1] if text else start
+            new += [([*text, t], total + log_p[last, t].item()) for t in range(len(log_p))]
+        beam = sorted(new, key=lambda b: -b[1])[:width]
+    return max(beam, key=lambda b: b[1] / len(b[0]) ** power)[0]
+
+
+@wrong("07.4", "Finished texts are set aside, and others take their places in the beam.")
+def finished_set_aside(log_p, start, end, width, steps, power):
+    def score(b):
+        return b[1] / len(b[0]) ** power
+
+    beam, done = [([], 0.0)], []
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            last = text[-1] if text else start
+            new += [([*text, t], total + log_p[last, t].item()) for t in range(len(log_p))]
+        done += [b for b in new if b[0][-1] == end]
+        beam = sorted([b for b in new if b[0][-1] != end], key=score, reverse=True)[:width]
+    return max(done + beam, key=score)[0]
+
+
+@wrong("07.4", "Texts are compared by their last token only.")
+def last_token_only(log_p, start, end, width, steps, power):
+    beam = [([], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if text and text[-1] == end:
+                new.append((text, total))
+                continue
+            last = text[-1] if text else start
+            for t in range(len(log_p)):
+                total = log_p[last, t].item()
+                new.append(([*text, t], total))
+        beam = sorted(new, key=lambda b: b[1] / len(b[0]) ** power, reverse=True)[:width]
+    return beam[0][0]
+
+
+@wrong("07.4", "The result is empty where `start` equals `end`.")
+def start_is_end(log_p, start, end, width, steps, power):
+    beam = [([start], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if text[-1] == end:
+                new.append((text, total))
+            else:
+                new += [([*text, t], total + log_p[text[-1], t].item()) for t in range(len(log_p))]
+        beam = sorted(new, key=lambda b: b[1] / max(len(b[0]) - 1, 1) ** power, reverse=True)[:width]
+    return beam[0][0][1:]
+
+
+@wrong("07.4", "The search ends as soon as the best text is finished.")
+def stops_at_the_first_finished(log_p, start, end, width, steps, power):
+    beam = [([], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if text and text[-1] == end:
+                new.append((text, total))
+                continue
+            last = text[-1] if text else start
+            new += [([*text, t], total + log_p[last, t].item()) for t in range(len(log_p))]
+        beam = sorted(new, key=lambda b: b[1] / len(b[0]) ** power, reverse=True)[:width]
+        if beam[0][0][-1] == end:
+            break
+    return beam[0][0]
+
+
+@wrong("07.4", "Each text keeps its own best `width` continuations, without comparing them to those of")
+def width_per_text(log_p, start, end, width, steps, power):
+    beam = [([], 0.0)]
+    for _ in range(steps):
+        new = []
+        for text, total in beam:
+            if text and text[-1] == end:
+                new.append((text, total))
+                continue
+            last = text[-1] if text else start
+            best = log_p[last].topk(min(width, len(log_p)))
+            new += [([*text, t], total + v) for v, t in zip(best.values.tolist(), best.indices.tolist())]
+        beam = new
+    return max(beam, key=lambda b: b[1] / len(b[0]) ** power)[0]
+
+
+@right("07.1")
+def with_numpy_in_float64(logits, ids, temperature, min_p):
+    total = 0.0
+    for row, id in zip(logits.double().numpy(), ids.tolist()):
+        shifted = row - row.max()
+        keep = np.exp(shifted) >= min_p
+        if not keep[id]:
+            return -math.inf
+        kept = shifted[keep] / temperature
+        total += shifted[id] / temperature - np.log(np.exp(kept).sum())
+    return float(total)
+
+
+@right("07.2")
+def row_by_row_in_float64(logits, temperature, u):
+    ids = []
+    for row, t, draws in zip(logits.double(), temperature.tolist(), u.double()):
+        if t == 0:
+            ids.append(int(row.argmax()))
+        else:
+            ids.append(int((row / t - torch.log(-torch.log(draws))).argmax()))
+    return torch.tensor(ids, dtype=torch.int32)
+
+
+@right("07.2")
+def exponential_race(logits, temperature, u):
+    waiting = -u.double().log()
+    p = (logits.double() / temperature.double().clamp(min=1e-300)[:, None]).softmax(-1)
+    hot = (p.log() - waiting.log()).argmax(-1)
+    return torch.where(temperature > 0, hot, logits.argmax(-1))
+
+
+@right("07.3")
+def by_newton_in_the_logarithm(logits, entropy):
+    kept = logits[logits > -math.inf].double()
+    kept = kept - kept.max()
+    low, high = math.log(1e-12), math.log(1e12)
+    x = math.log(-float(kept.mean()))
+    for _ in range(200):
+        q = (kept / math.exp(x)).softmax(-1)
+        h = torch.special.entr(q).sum().item()
+        low, high = (x, high) if h < entropy else (low, x)
+        z = kept / math.exp(x)
+        slope = (q * z * z).sum().item() - (q * z).sum().item() ** 2
+        step = x + (entropy - h) / slope if slope > 1e-12 else math.inf
+        x = step if low < step < high else (low + high) / 2
+    return np.float64(math.exp(x))
+
+
+@right("07.4")
+def with_tuples_and_heap(log_p, start, end, width, steps, power):
+    import heapq
+
+    table = log_p.tolist()
+
+    def score(text):
+        n, total, before = len(text), 0.0, start
+        for token in text:
+            total, before = total + table[before][token], token
+        return total / n**power
+
+    beam = {()}
+    for _ in range(steps):
+        grown = {t for t in beam if t and t[-1] == end}
+        grown |= {(*t, v) for t in beam if not (t and t[-1] == end) for v in range(len(table))}
+        beam = heapq.nlargest(width, grown, key=score)
+    return tuple(max(beam, key=score))

@@ -807,3 +807,400 @@ def half_a_game_added(wins, pull):
 def chances_as_odds(wins, pull):
     found = climbed(wins, pull, 1500).exp()
     return found - found.mean()
+
+
+# Answers from the text alone
+
+
+@wrong("10.1", "Only neighbours in the ranking are compared.")
+def neighbours(rewards):
+    return -F.logsigmoid(rewards[:, :-1] - rewards[:, 1:]).mean()
+
+
+@wrong("10.1", "Each answer is also compared with itself.")
+def with_the_diagonal(rewards):
+    K = rewards.shape[1]
+    i, j = torch.triu_indices(K, K)
+    return -F.logsigmoid(rewards[:, i] - rewards[:, j]).mean()
+
+
+@wrong("10.1", "Each pair counts in both orders, so the ranking has no say.")
+def both_orders(rewards):
+    K = rewards.shape[1]
+    losses = [-F.logsigmoid(rewards[:, a] - rewards[:, b]) for a in range(K) for b in range(K) if a != b]
+    return torch.stack(losses).mean()
+
+
+@wrong("10.1", "Each answer is compared with all behind it at once (Plackett and Luce), not pair by pair.")
+def plackett_luce(rewards):
+    K = rewards.shape[1]
+    losses = [rewards[:, k:].logsumexp(1) - rewards[:, k] for k in range(K - 1)]
+    return torch.stack(losses).mean()
+
+
+@wrong("10.1", "The rewards are put in the model's own order, so a wrong ranking is praised like a right")
+def sorted_first(rewards):
+    rewards = rewards.sort(dim=1, descending=True).values
+    K = rewards.shape[1]
+    i, j = torch.triu_indices(K, K, offset=1)
+    return -F.logsigmoid(rewards[:, i] - rewards[:, j]).mean()
+
+
+@wrong("10.1", "A hopeless chance costs the same, however small it is.")
+def clamped(rewards):
+    K = rewards.shape[1]
+    i, j = torch.triu_indices(K, K, offset=1)
+    p = torch.sigmoid(rewards[:, i] - rewards[:, j]).clamp(min=1e-8)
+    return -p.log().mean()
+
+
+@wrong("10.1", "The logarithm is taken of the mean chance.")
+def log_of_the_mean_probability(rewards):
+    K = rewards.shape[1]
+    i, j = torch.triu_indices(K, K, offset=1)
+    return -torch.log(torch.sigmoid(rewards[:, i] - rewards[:, j]).mean())
+
+
+@wrong("10.2", "0 times NaN is NaN.")
+def tables_times_the_mask(scores, log_probs, reference, values, counts, price, trace):
+    m = counts.float()
+    rewards = -price * (log_probs - reference) * m
+    values = values * m
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return out * m
+
+
+@wrong("10.2", "Only the result is masked: values and prices at the padding still flow to the left.")
+def nan_to_num_only(scores, log_probs, reference, values, counts, price, trace):
+    def clean(x):
+        return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
+
+    rewards = -price * (clean(log_probs) - clean(reference))
+    values = clean(values)
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+@wrong("10.2", "The score stands at the end of the row, not at the end of the answer.")
+def score_in_the_last_column(scores, log_probs, reference, values, counts, price, trace):
+    rewards = torch.where(counts, -price * (log_probs - reference), 0.0)
+    values = torch.where(counts, values, 0.0)
+    rewards[:, -1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+@wrong("10.2", "`trace` also discounts the value that is expected next.")
+def trace_as_discount(scores, log_probs, reference, values, counts, price, trace):
+    rewards = torch.where(counts, -price * (log_probs - reference), 0.0)
+    values = torch.where(counts, values, 0.0)
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + trace * v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+@wrong("10.2", "Behind the last token its own value is expected, not 0.")
+def bootstrapped(scores, log_probs, reference, values, counts, price, trace):
+    out = torch.zeros_like(values)
+    for b in range(len(scores)):
+        n = int(counts[b].sum())
+        a, v = 0.0, values[b, n - 1]
+        for t in reversed(range(n)):
+            reward = -price * (log_probs[b, t] - reference[b, t]) + (scores[b] if t == n - 1 else 0)
+            a = reward + v - values[b, t] + trace * a
+            out[b, t], v = a, values[b, t]
+    return out
+
+
+@wrong("10.2", "The score stands at every token.")
+def score_everywhere(scores, log_probs, reference, values, counts, price, trace):
+    rewards = torch.where(counts, -price * (log_probs - reference) + scores[:, None], 0.0)
+    values = torch.where(counts, values, 0.0)
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+@wrong("10.2", "These are returns: the values are added to the advantages again.")
+def returns(scores, log_probs, reference, values, counts, price, trace):
+    rewards = torch.where(counts, -price * (log_probs - reference), 0.0)
+    values = torch.where(counts, values, 0.0)
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a + values[:, t], values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+def _kl(p, q):
+    return torch.special.xlogy(p, p / q).sum()
+
+
+def _search(reference, rewards, spent, budget, top=1e9, rounds=200):
+    scale = rewards.max() - rewards.min()
+    if scale == 0:
+        return reference.clone()
+    r = (rewards - rewards.max()) / scale
+    low, high = 0.0, top
+    for _ in range(rounds):
+        x = (low + high) / 2
+        policy = (reference.log() + x * r).softmax(0)
+        low, high = (x, high) if spent(policy) < budget else (low, x)
+    return policy
+
+
+@wrong("10.3", "The KL is measured the other way round: a mean under the reference, not under the policy.")
+def reverse_kl(reference, rewards, budget):
+    return _search(reference, rewards, lambda p: _kl(reference, p.clamp(min=1e-300)), budget)
+
+
+@wrong("10.3", "The budget is used as if it were the price of a nat.")
+def budget_as_price(reference, rewards, budget):
+    r = rewards - rewards.max()
+    return (reference.log() + r / max(budget, 1e-12)).softmax(0)
+
+
+@wrong("10.3", ". It is a softmax of the rewards alone, without p_ref.")
+def without_reference(reference, rewards, budget):
+    r = (rewards - rewards.max()) / max(float(rewards.max() - rewards.min()), 1e-12)
+    low, high = 0.0, 1e9
+    for _ in range(200):
+        x = (low + high) / 2
+        policy = (x * r).softmax(0)
+        low, high = (x, high) if _kl(policy, reference) < budget else (low, x)
+    return policy
+
+
+@wrong("10.3", "Reference and favourite are mixed, which spends the budget on the favourite alone.")
+def mixture(reference, rewards, budget):
+    best = torch.where(rewards == rewards.max(), reference, 0.0)
+    best = best / best.sum()
+    if _kl(best, reference) <= budget:
+        return best
+    low, high = 0.0, 1.0
+    for _ in range(100):
+        x = (low + high) / 2
+        policy = (1 - x) * reference + x * best
+        low, high = (x, high) if _kl(policy, reference) < budget else (low, x)
+    return policy
+
+
+@wrong("10.3", "Only one of several favourites is left.")
+def one_favourite(reference, rewards, budget):
+    best = rewards.argmax()
+    if -reference[best].log() <= budget:
+        return F.one_hot(best, len(rewards)).double()
+    return _search(reference, rewards, lambda p: _kl(p, reference), budget)
+
+
+@wrong("10.3", ". Some of it is left. It is the best one for 1 / price = 1e+03: does your search end")
+def no_unit(reference, rewards, budget):
+    r = rewards - rewards.max()
+    low, high = 0.0, 1000.0
+    for _ in range(100):
+        x = (low + high) / 2
+        policy = (reference.log() + x * r).softmax(0)
+        low, high = (x, high) if _kl(policy, reference) < budget else (low, x)
+    return policy
+
+
+@wrong("10.3", "That is bits in place of nats.")
+def bits(reference, rewards, budget):
+    return _search(reference, rewards, lambda p: _kl(p, reference) / math.log(2), budget)
+
+
+def _ascend(wins, slope_of, rate, steps=20_000):
+    m = torch.zeros(len(wins), dtype=torch.float64)
+    for _ in range(steps):
+        m = m + slope_of(m) * rate
+    return m
+
+
+@wrong("10.4", "Each pair counts the same, however often it met.")
+def pairs_count_the_same(wins, pull):
+    met = wins + wins.T
+    share = torch.where(met > 0, wins / met.clamp(min=1), 0.0)
+    has = (met > 0).double()
+
+    def slope(m):
+        return (share - has * torch.sigmoid(m[:, None] - m)).sum(1) - pull * m
+
+    m = _ascend(wins, slope, 1 / (has.sum(1) / 2 + pull).clamp(min=0.5), 5000)
+    return m - m.mean()
+
+
+@wrong("10.4", "The pull is twice as strong: the slope of pull / 2 · m² is pull · m.")
+def double_pull(wins, pull):
+    met = wins + wins.T
+
+    def slope(m):
+        return (wins - met * torch.sigmoid(m[:, None] - m)).sum(1) - 2 * pull * m
+
+    m = _ascend(wins, slope, 1 / (met.sum(1) / 2 + 2 * pull), 5000)
+    return m - m.mean()
+
+
+@wrong("10.4", ", but their differences are right. Player 0 has the merit 0.")
+def first_is_zero(wins, pull):
+    met = wins + wins.T
+
+    def slope(m):
+        return (wins - met * torch.sigmoid(m[:, None] - m)).sum(1) - pull * m
+
+    m = _ascend(wins, slope, 1 / (met.sum(1) / 2 + pull), 5000)
+    return m - m[0]
+
+
+@wrong("10.4", "The merits are on their way to the right ones, but have not come to rest.")
+def few_steps(wins, pull):
+    met = wins + wins.T
+
+    def slope(m):
+        return (wins - met * torch.sigmoid(m[:, None] - m)).sum(1) - pull * m
+
+    m = _ascend(wins, slope, 0.01, 100)
+    return m - m.mean()
+
+
+@wrong("10.4", "`pull` games are added to the wins on each side of every pair; nothing pulls at the")
+def imagined_games(wins, pull):
+    wins = wins + pull * (1 - torch.eye(len(wins), dtype=torch.float64))
+    met = wins + wins.T
+
+    def slope(m):
+        return (wins - met * torch.sigmoid(m[:, None] - m)).sum(1)
+
+    m = _ascend(wins, slope, 1 / (met.sum(1) / 2), 5000)
+    return m - m.mean()
+
+
+@wrong("10.4", "It is the log-odds of all games together, which knows nothing of the opponents' merits.")
+def log_odds_of_the_share(wins, pull):
+    won, lost = wins.sum(1) + pull / 2, wins.sum(0) + pull / 2
+    m = (won / lost).log()
+    return m - m.mean()
+
+
+@wrong("10.4", "All merits are 173.7 times as large as they should be. Are these Elo points, 400 for a")
+def elo_points(wins, pull):
+    met = wins + wins.T
+
+    def slope(m):
+        return (wins - met * torch.sigmoid(m[:, None] - m)).sum(1) - pull * m
+
+    m = _ascend(wins, slope, 1 / (met.sum(1) / 2 + pull), 5000)
+    return (m - m.mean()) * 400 / math.log(10)
+
+
+@right("10.1")
+def a_generator_in_float64(rewards):
+    rows = rewards.double().tolist()
+    K = len(rows[0])
+    costs = (np.logaddexp(0, r[j] - r[i]) for r in rows for i in range(K) for j in range(i + 1, K))
+    return np.mean(list(costs))
+
+
+@right("10.2")
+def answer_by_answer(scores, log_probs, reference, values, counts, price, trace):
+    rows = []
+    for b, n in enumerate(counts.sum(1).tolist()):
+        rewards = -price * (log_probs[b, :n].double() - reference[b, :n].double())
+        rewards[-1] += scores[b]
+        v = torch.cat([values[b, :n].double(), torch.zeros(1, dtype=torch.float64)])
+        surprise = rewards + v[1:] - v[:-1]
+        row = [sum(trace ** (k - t) * surprise[k].item() for k in range(t, n)) for t in range(n)]
+        rows.append(row + [0.0] * (counts.shape[1] - n))
+    return torch.tensor(rows)
+
+
+@right("10.3")
+def bisect_the_logarithm_of_beta(reference, rewards, budget):
+    r = rewards - rewards.max()
+    best = torch.where(r == 0, reference, torch.zeros_like(reference))
+    best = best / best.sum()
+    if float(torch.special.xlogy(best, best / reference).sum()) <= budget:
+        return best
+    scale = -float(r.min())
+    low, high = math.log(scale) - 40, math.log(scale) + 40
+    for _ in range(300):
+        x = (low + high) / 2
+        policy = torch.softmax(reference.log() + r / math.exp(x), 0)
+        if float(torch.special.xlogy(policy, policy / reference).sum()) > budget:
+            low = x
+        else:
+            high = x
+    return policy.numpy()
+
+
+@right("10.4")
+def by_newton(wins, pull):
+    K = len(wins)
+    W = wins.numpy()
+    met = W + W.T
+    m = np.zeros(K)
+    for _ in range(200):
+        p = 1 / (1 + np.exp(-(m[:, None] - m[None])))
+        slope = (W - met * p).sum(1) - pull * m
+        c = met * p * (1 - p)
+        H = np.diag(c.sum(1) + pull) - c + (np.ones((K, K)) if pull == 0 else 0)
+        step = np.linalg.solve(H, slope)
+        m = m + step * min(1, 1 / np.abs(step).max()) if np.abs(step).max() > 0 else m
+    return m - m.mean()
+
+
+@wrong("10.2", "padding")
+def only_nan_is_replaced(scores, log_probs, reference, values, counts, price, trace):
+    rewards = torch.where(counts, -price * (log_probs - reference), 0.0)
+    values = values.masked_fill(values.isnan(), 0.0)
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return torch.where(counts, out, 0.0)
+
+
+@wrong("10.4", "Half of `pull` games are added")
+def half_of_imagined_games(wins, pull):
+    wins = wins + pull / 2 * (1 - torch.eye(len(wins), dtype=torch.float64))
+    met = wins + wins.T
+    m = torch.zeros(len(wins), dtype=torch.float64)
+    for _ in range(20_000):
+        m = m + (wins - met * torch.sigmoid(m[:, None] - m)).sum(1) / (met.sum(1) / 2)
+    return m - m.mean()
+
+
+@wrong("10.2", "An answer's advantages change when a longer answer stands beside it.")
+def nan_becomes_zero_at_the_end(scores, log_probs, reference, values, counts, price, trace):
+    rewards, values = -price * (log_probs - reference) * counts, values * counts
+    rewards[torch.arange(len(scores)), counts.sum(1) - 1] += scores
+    out = torch.zeros_like(values)
+    v = a = torch.zeros(len(scores))
+    for t in reversed(range(values.shape[1])):
+        a = rewards[:, t] + v - values[:, t] + trace * a
+        out[:, t], v = a, values[:, t]
+    return (out * counts).nan_to_num(0.0)

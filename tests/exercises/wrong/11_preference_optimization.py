@@ -1,6 +1,7 @@
 """Answers to exercise 11 as learners write them."""
 
 import math
+from collections import defaultdict
 
 import numpy as np
 import torch
@@ -668,3 +669,289 @@ def backward_on_what_was_given(log_ratios, liked, strangers, beta):
     losses = len(liked) / 2 / torch.where(liked, liked.sum(), (~liked).sum()) * (1 - lead.sigmoid())
     losses.mean().backward()
     return losses.detach(), -log_ratios.grad
+
+
+# Answers from the text alone
+
+
+@wrong("11.1", "The chances are mixed before the logarithm is taken.")
+def log_of_the_mixture(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    p = (1 - slips) * torch.sigmoid(m) + slips * torch.sigmoid(-m)
+    return -p.log().mean()
+
+
+@wrong("11.1", "The second term has the wrong sign: the slips are taken off.")
+def second_term_subtracted(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    return (-(1 - slips) * F.logsigmoid(m) + slips * F.logsigmoid(-m)).mean()
+
+
+@wrong("11.1", "beta multiplies the policy's part of the margin only.")
+def beta_on_the_policy(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * (chosen - rejected) - (reference_chosen - reference_rejected)
+    return (-(1 - slips) * F.logsigmoid(m) - slips * F.logsigmoid(-m)).mean()
+
+
+@wrong("11.1", "The margins are averaged before the logarithm.")
+def loss_of_the_mean(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected)).mean()
+    return -(1 - slips) * F.logsigmoid(m) - slips * F.logsigmoid(-m)
+
+
+@wrong("11.1", "A hopeless chance costs the same, however small it is.")
+def margins_cut(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    m = m.clamp(-20, 20)
+    return (-(1 - slips) * m.sigmoid().log() - slips * (-m).sigmoid().log()).mean()
+
+
+@wrong("11.1", "Only half of the slips is counted, as label smoothing would share them.")
+def smoothing_over_two(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    e = slips / 2
+    return (-(1 - e) * F.logsigmoid(m) - e * F.logsigmoid(-m)).mean()
+
+
+@wrong("11.1", "The loss is divided by 1 - 2 slips and its second term taken off: that is robust DPO,")
+def robust_dpo(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
+    return ((-(1 - slips) * F.logsigmoid(m) + slips * F.logsigmoid(-m)) / (1 - 2 * slips)).mean()
+
+
+@wrong("11.2", "Large numbers of questions are rounded: as float32 two that differ by one are the same.")
+def numbers_as_floats(scores, questions):
+    q = questions.float()
+    same = (q[:, None] == q).double() - torch.eye(len(q), dtype=torch.float64)
+    n = same.sum(1)
+    return torch.where(n > 0, scores - same @ scores.double() / n.clamp(min=1), 0.0)
+
+
+@wrong("11.2", "Others are told by their score: who has the same score is left out, too.")
+def others_by_score(scores, questions):
+    out = []
+    for s, q in zip(scores, questions):
+        others = scores[(questions == q) & (scores != s)]
+        out.append(s - others.mean() if len(others) else torch.tensor(0.0))
+    return torch.stack(out)
+
+
+@wrong("11.2", "An answer without others keeps its whole score.")
+def alone_keeps_its_score(scores, questions):
+    same = (questions[:, None] == questions).float().fill_diagonal_(0)
+    return scores - same @ scores / same.sum(1).clamp(min=1)
+
+
+@wrong("11.2", "A new group begins wherever the question changes.")
+def groups_in_a_row(scores, questions):
+    out = torch.zeros_like(scores)
+    _, counts = questions.unique_consecutive(return_counts=True)
+    at = 0
+    for n in counts.tolist():
+        part = scores[at : at + n]
+        if n > 1:
+            out[at : at + n] = part - (part.sum() - part) / (n - 1)
+        at += n
+    return out
+
+
+@wrong("11.2", "An answer is compared only with those to its question that stand before it.")
+def earlier_ones(scores, questions):
+    seen = defaultdict(list)
+    out = []
+    for s, q in zip(scores.tolist(), questions.tolist()):
+        out.append(s - sum(seen[q]) / len(seen[q]) if seen[q] else 0.0)
+        seen[q].append(s)
+    return torch.tensor(out)
+
+
+@wrong("11.2", "The sum of the others is divided by the size of the whole group, one too many.")
+def divided_by_all(scores, questions):
+    same = (questions[:, None] == questions).float()
+    others = same - torch.eye(len(scores))
+    return torch.where(others.sum(1) > 0, scores - others @ scores / same.sum(1), 0.0)
+
+
+@wrong("11.2", "The leads come back question by question, not in the order of the scores.")
+def in_sorted_order(scores, questions):
+    out = []
+    for q in questions.unique():
+        group = scores[questions == q]
+        n = len(group)
+        out.append(group - (group.sum() - group) / max(n - 1, 1) if n > 1 else torch.zeros(1))
+    return torch.cat(out)
+
+
+def _log_p(logits, ids):
+    return logits[:, :-1].log_softmax(-1).gather(-1, ids[:, 1:, None]).squeeze(-1)
+
+
+@wrong("11.3", "An end token in the prompt is taken for the end of the answer.")
+def end_in_the_prompt(logits, ids, prompt_lengths, end):
+    ends = (ids == end).long()
+    before = ends.cumsum(1) - ends
+    place = torch.arange(ids.shape[1])
+    counts = (before == 0) & (place >= prompt_lengths[:, None])
+    return (_log_p(logits, ids) * counts[:, 1:]).sum(1)
+
+
+@wrong("11.3", "An answer without an end token counts as nothing.")
+def argmax_without_an_end(logits, ids, prompt_lengths, end):
+    place = torch.arange(ids.shape[1])
+    ends = (ids == end) & (place >= prompt_lengths[:, None])
+    first = ends.int().argmax(1)
+    counts = (place >= prompt_lengths[:, None]) & (place <= first[:, None])
+    return (_log_p(logits, ids) * counts[:, 1:]).sum(1)
+
+
+@wrong("11.3", "The padding counts: every end token behind the first one.")
+def padding_counts(logits, ids, prompt_lengths, end):
+    place = torch.arange(1, ids.shape[1])
+    return (_log_p(logits, ids) * (place >= prompt_lengths[:, None])).sum(1)
+
+
+@wrong("11.3", "The first token of the answer does not count.")
+def first_token_left_out(logits, ids, prompt_lengths, end):
+    place = torch.arange(ids.shape[1])
+    ends = ((ids == end) & (place >= prompt_lengths[:, None])).long()
+    counts = (ends.cumsum(1) - ends == 0) & (place > prompt_lengths[:, None])
+    return (_log_p(logits, ids) * counts[:, 1:]).sum(1)
+
+
+@wrong("11.3", "The logits are not shifted: each is asked for the token that it has already read.")
+def not_shifted(logits, ids, prompt_lengths, end):
+    log_p = logits.log_softmax(-1).gather(-1, ids[..., None])[..., 0]
+    place = torch.arange(ids.shape[1])
+    ends = ((ids == end) & (place >= prompt_lengths[:, None])).long()
+    counts = (ends.cumsum(1) - ends == 0) & (place >= prompt_lengths[:, None])
+    return (log_p * counts).sum(1)
+
+
+@wrong("11.3", "It is the mean over the tokens, not the sum.")
+def per_token(logits, ids, prompt_lengths, end):
+    place = torch.arange(ids.shape[1])
+    ends = ((ids == end) & (place >= prompt_lengths[:, None])).long()
+    counts = ((ends.cumsum(1) - ends == 0) & (place >= prompt_lengths[:, None]))[:, 1:]
+    return (_log_p(logits, ids) * counts).sum(1) / counts.sum(1)
+
+
+@wrong("11.3", "A chance is rounded to 0, and its logarithm is minus infinity.")
+def product_of_probabilities(logits, ids, prompt_lengths, end):
+    out = []
+    for row, text, n in zip(logits, ids, prompt_lengths.tolist()):
+        p = torch.tensor(1.0)
+        for t in range(n, len(text)):
+            p = p * row[t - 1].softmax(-1)[text[t]]
+            if text[t] == end:
+                break
+        out.append(p.log())
+    return torch.stack(out)
+
+
+def _kto(log_ratios, liked, z, beta):
+    sign = torch.where(liked, 1.0, -1.0)
+    s = torch.sigmoid(beta * sign * (log_ratios - z))
+    return sign, s
+
+
+def _weights(liked):
+    B, n = len(liked), liked.sum()
+    return torch.where(liked, B / 2 / n.clamp(min=1), B / 2 / (B - n).clamp(min=1))
+
+
+@wrong("11.4", "Each stranger is kept above 0, and not their mean.")
+def each_stranger_clamped(log_ratios, liked, strangers, beta):
+    sign, s = _kto(log_ratios, liked, strangers.clamp(min=0).mean(), beta)
+    w = _weights(liked)
+    return w * (1 - s), sign * w * beta * s * (1 - s) / len(liked)
+
+
+@wrong("11.4", "z is negative; it stands for a KL, which never is.")
+def z_may_be_negative(log_ratios, liked, strangers, beta):
+    sign, s = _kto(log_ratios, liked, strangers.mean(), beta)
+    w = _weights(liked)
+    return w * (1 - s), sign * w * beta * s * (1 - s) / len(liked)
+
+
+@wrong("11.4", "The weights are swapped: each kind has that of the other.")
+def weights_swapped(log_ratios, liked, strangers, beta):
+    sign, s = _kto(log_ratios, liked, strangers.mean().clamp(min=0), beta)
+    w = _weights(~liked)
+    w = torch.where(liked, len(liked) / 2 / (~liked).sum().clamp(min=1), len(liked) / 2 / liked.sum().clamp(min=1))
+    return w * (1 - s), sign * w * beta * s * (1 - s) / len(liked)
+
+
+@wrong("11.4", "The pushes are those of the summed loss.")
+def pushes_of_the_sum(log_ratios, liked, strangers, beta):
+    sign, s = _kto(log_ratios, liked, strangers.mean().clamp(min=0), beta)
+    w = _weights(liked)
+    return w * (1 - s), sign * w * beta * s * (1 - s)
+
+
+@wrong("11.4", "It is minus the logarithm of the sigmoid, DPO's loss.")
+def log_loss(log_ratios, liked, strangers, beta):
+    sign = torch.where(liked, 1.0, -1.0)
+    lead = beta * sign * (log_ratios - strangers.mean().clamp(min=0))
+    w = _weights(liked)
+    return -w * F.logsigmoid(lead), sign * w * beta * torch.sigmoid(-lead) / len(liked)
+
+
+@wrong("11.4", "The losses are NaN where there is one kind only: the weight of the other kind is infinite.")
+def divided_by_none(log_ratios, liked, strangers, beta):
+    B, up = len(liked), liked.float()
+    sign, s = _kto(log_ratios, liked, strangers.mean().clamp(min=0), beta)
+    w = up * (B / 2 / up.sum()) + (1 - up) * (B / 2 / (1 - up).sum())
+    return w * (1 - s), sign * w * beta * s * (1 - s) / B
+
+
+@wrong("11.4", "z is in nats, and is taken off points.")
+def z_without_beta(log_ratios, liked, strangers, beta):
+    sign = torch.where(liked, 1.0, -1.0)
+    s = torch.sigmoid(sign * (beta * log_ratios - strangers.mean().clamp(min=0)))
+    w = _weights(liked)
+    return w * (1 - s), sign * w * beta * s * (1 - s) / len(liked)
+
+
+@right("11.1")
+def through_softplus(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
+    m = beta * (chosen.double() - rejected.double() - reference_chosen.double() + reference_rejected.double())
+    return (F.softplus(-m) + slips * m).mean().item()
+
+
+@right("11.2")
+def with_dictionaries(scores, questions):
+    groups = defaultdict(list)
+    for q, s in zip(questions.tolist(), scores.tolist()):
+        groups[q].append(s)
+    return [
+        s - (math.fsum(groups[q]) - s) / (len(groups[q]) - 1) if len(groups[q]) > 1 else 0.0
+        for q, s in zip(questions.tolist(), scores.tolist())
+    ]
+
+
+@right("11.2")
+def scaled_lead_over_the_mean(scores, questions):
+    _, group, n = questions.unique(return_inverse=True, return_counts=True)
+    total = torch.zeros(len(n), dtype=torch.float64).index_add_(0, group, scores.double())
+    n = n[group]
+    return (scores.double() - total[group] / n) * n / (n - 1).clamp(min=1)
+
+
+@right("11.3")
+def one_row_at_a_time_with_numpy(logits, ids, prompt_lengths, end):
+    out = []
+    for row, text, n in zip(logits.double().numpy(), ids.tolist(), prompt_lengths.tolist()):
+        rest = text[n:]
+        stop = n + rest.index(end) + 1 if end in rest else len(text)
+        out.append(sum(row[t - 1][text[t]] - np.logaddexp.reduce(row[t - 1]) for t in range(n, stop)))
+    return np.array(out)
+
+
+@right("11.4")
+def by_autograd_kind_by_kind(log_ratios, liked, strangers, beta):
+    x = log_ratios.detach().double().clone().requires_grad_()
+    z = max(float(strangers.double().mean()), 0.0)
+    lead = beta * torch.where(liked, x - z, z - x)
+    B = len(x)
+    losses = torch.stack([B / 2 / int((liked == up).sum()) * torch.sigmoid(-one) for one, up in zip(lead, liked)])
+    return [losses.detach(), -torch.autograd.grad(losses.mean(), x)[0]]

@@ -649,3 +649,327 @@ def never_cleared(success, shares, learning_rate, updates, scale):
         logits.data += learning_rate * logits.grad / deviation
     policy = logits.detach().softmax(0)
     return [*accuracies, (policy * success).sum().item()], policy.tolist()
+
+
+# Answers from the text alone
+
+
+@wrong("11a.1", "The result 0 is taken for no result.")
+def zero_left_out(results):
+    counts = Counter(filter(None, results))
+    return counts.most_common(1)[0][0] if counts else None
+
+
+@wrong("11a.1", "Of results with equally many votes, the smallest wins.")
+def smallest_of_equals(results):
+    votes = [r for r in results if r is not None]
+    return min(set(votes), key=lambda r: (-votes.count(r), r)) if votes else None
+
+
+@wrong("11a.1", "A result needs more than half of all votes to win here.")
+def more_than_half(results):
+    votes = [r for r in results if r is not None]
+    for r in votes:
+        if 2 * votes.count(r) > len(votes):
+            return r
+    return None
+
+
+@wrong("11a.1", "The longest run of equal neighbors wins; votes that stand apart are not added up.")
+def longest_run(results):
+    votes = [r for r in results if r is not None]
+    best, most, run = None, 0, 0
+    for i, r in enumerate(votes):
+        run = run + 1 if i and votes[i - 1] == r else 1
+        if run > most:
+            best, most = r, run
+    return best
+
+
+@wrong("11a.1", "Of results with equally many votes, the one that had all of its votes first wins.")
+def first_to_get_there(results):
+    counts, best = Counter(), None
+    for r in results:
+        if r is None:
+            continue
+        counts[r] += 1
+        if best is None or counts[r] > counts[best]:
+            best = r
+    return best
+
+
+@wrong("11a.1", "A vote for another result takes one off the leader's count, so only a result with more")
+def boyer_moore(results):
+    best, lead = None, 0
+    for r in results:
+        if r is None:
+            continue
+        if lead == 0:
+            best, lead = r, 1
+        else:
+            lead += 1 if r == best else -1
+    return best
+
+
+PATTERN = r"(\d+) ([+-]) (\d+) = (\d+)"
+
+
+@wrong("11a.2", "A result passes that only holds the digits of the last total, such as 119 for 19.")
+def total_as_a_part_of_the_answer(answer):
+    before = None
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            return i
+        before = c
+    return None if before in answer.split("Answer:")[-1] else len(steps)
+
+
+@wrong("11a.2", "A step may begin with any earlier total, not only with that of the step before.")
+def any_earlier_total(answer):
+    totals = []
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        a, b, c = int(a), int(b), int(c)
+        if (a + b if op == "+" else a - b) != c or (totals and a not in totals):
+            return i
+        totals.append(c)
+    return None if int(re.findall(r"Answer: (\d+)", answer)[-1]) == totals[-1] else len(steps)
+
+
+@wrong("11a.2", "A result passes that is the total of an earlier step.")
+def result_is_some_total(answer):
+    totals = []
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        a, b, c = int(a), int(b), int(c)
+        if (a + b if op == "+" else a - b) != c or (totals and a != totals[-1]):
+            return i
+        totals.append(c)
+    return None if int(re.findall(r"Answer: (\d+)", answer)[-1]) in totals else len(steps)
+
+
+@wrong("11a.2", "A step passes if its total is right for a running total of your own; its first number is")
+def own_bookkeeping(answer):
+    steps = re.findall(PATTERN, answer)
+    total = int(steps[0][0])
+    for i, (_a, op, b, c) in enumerate(steps):
+        total = total + int(b) if op == "+" else total - int(b)
+        if int(c) != total:
+            return i
+    return None if int(re.findall(r"Answer: (\d+)", answer)[-1]) == total else len(steps)
+
+
+@wrong("11a.2", "An answer whose result is its last total is taken for right; its steps are not looked at.")
+def trusts_the_result(answer):
+    steps = re.findall(PATTERN, answer)
+    if answer.rstrip(".").endswith(f"Answer: {steps[-1][3]}"):
+        return None
+    before = None
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            return i
+        before = c
+    return len(steps)
+
+
+@right("11a.2")
+def first_answer_word(answer):
+    before = None
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            return i
+        before = c
+    return None if re.search(r"Answer: (\d+)", answer).group(1) == before else len(steps)
+
+
+@wrong("11a.2", "The last wrong step is returned, not the first.")
+def last_wrong_step(answer):
+    found, before = None, None
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            found = i
+        before = c
+    if int(answer.rpartition("Answer: ")[2].rstrip(".")) != int(before):
+        found = len(steps)
+    return found
+
+
+@wrong("11a.3", "The advantages are still divided by the standard deviation.")
+def std_stays(log_probs, rewards, mask, longest):
+    adv = (rewards - rewards.mean()) / (rewards.std() + 1e-6)
+    return -(adv * (log_probs * mask).sum(1) / longest).mean()
+
+
+@wrong("11a.3", "The sums are divided by the length of the longest answer in this group, which differs")
+def divided_by_width(log_probs, rewards, mask, longest):
+    adv = rewards - rewards.mean()
+    return -(adv * (log_probs * mask).mean(1)).mean()
+
+
+@wrong("11a.3", "The sums are divided by the number of tokens in this group, as in DAPO; it differs from")
+def token_mean(log_probs, rewards, mask, longest):
+    adv = (rewards - rewards.mean())[:, None]
+    return -(adv * log_probs * mask).sum() / mask.sum()
+
+
+@wrong("11a.3", "The baseline is the mean reward of the other answers (RLOO), not that of all.")
+def leave_one_out(log_probs, rewards, mask, longest):
+    B = len(rewards)
+    adv = rewards - (rewards.sum() - rewards) / max(B - 1, 1)
+    return -(adv * (log_probs * mask).sum(1) / longest).mean()
+
+
+@wrong("11a.3", "The padding counts as part of the answers.")
+def no_mask(log_probs, rewards, mask, longest):
+    adv = rewards - rewards.mean()
+    return -(adv * log_probs.sum(1) / longest).mean()
+
+
+@wrong("11a.3", "The sums are divided by the length of the longest answer in this group, which differs")
+def longest_in_the_batch(log_probs, rewards, mask, longest):
+    adv = rewards - rewards.mean()
+    return -(adv * (log_probs * mask).sum(1) / mask.sum(1).max()).mean()
+
+
+@wrong("11a.3", "The result has 0.0 in place of")
+def only_those_that_count(log_probs, rewards, mask, longest):
+    adv = rewards - rewards.mean()
+    used = adv.abs() > 0.5
+    if not used.any():
+        return torch.tensor(0.0)
+    return -(adv * (log_probs * mask).sum(1) / longest)[used].mean()
+
+
+def _run(success, shares, learning_rate, updates, scale, gradient, spread=None):
+    success = torch.tensor(success, dtype=torch.float64)
+    logits = torch.tensor(shares, dtype=torch.float64).log()
+    accuracies = []
+    for _ in range(updates):
+        p = logits.softmax(0)
+        a = (p * success).sum()
+        accuracies.append(a.item())
+        g = gradient(p, success, a)
+        if scale:
+            g = g / (spread or (lambda a, s: (a * (1 - a)).sqrt() + 1e-6))(a, success)
+        logits = logits + learning_rate * g
+    p = logits.softmax(0)
+    accuracies.append((p * success).sum().item())
+    return accuracies, p
+
+
+def _exact(p, s, a):
+    return p * (s - a)
+
+
+@wrong("11a.4", "The rewards have no baseline: the gradient of a logit is share x (success - accuracy).")
+def no_baseline(success, shares, learning_rate, updates, scale):
+    return _run(success, shares, learning_rate, updates, scale, lambda p, s, a: p * s)
+
+
+@wrong("11a.4", "The gradient lacks the factor `share`: a way that is rarely sampled teaches rarely.")
+def no_share(success, shares, learning_rate, updates, scale):
+    return _run(success, shares, learning_rate, updates, scale, lambda p, s, a: s - a)
+
+
+@wrong("11a.4", "The gradient is divided by the variance of the rewards.")
+def by_the_variance(success, shares, learning_rate, updates, scale):
+    return _run(success, shares, learning_rate, updates, scale, _exact, lambda a, s: a * (1 - a) + 1e-6)
+
+
+@wrong("11a.4", "This divides by the standard deviation of `success` (without n - 1), not by that of the")
+def spread_of_success(success, shares, learning_rate, updates, scale):
+    return _run(success, shares, learning_rate, updates, scale, _exact, lambda a, s: s.std(correction=0) + 1e-6)
+
+
+@wrong("11a.4", "The standard deviation is that before the first update, in all updates.")
+def spread_of_the_start(success, shares, learning_rate, updates, scale):
+    a = sum(s * p for s, p in zip(success, shares))
+    fixed = math.sqrt(max(a * (1 - a), 0.0)) + 1e-6
+    return _run(success, shares, learning_rate, updates, scale, _exact, lambda a, s: fixed)
+
+
+@wrong("11a.4", "The step is taken on the shares, not on their logits.")
+def moves_the_shares(success, shares, learning_rate, updates, scale):
+    p, s = np.array(shares, dtype=float), np.array(success, dtype=float)
+    accuracies = [float(p @ s)]
+    for _ in range(updates):
+        a = p @ s
+        g = p * (s - a) / ((math.sqrt(max(a * (1 - a), 0)) + 1e-6) if scale else 1)
+        p = np.clip(p + learning_rate * g, 1e-12, None)
+        p = p / p.sum()
+        accuracies.append(float(p @ s))
+    return accuracies, p
+
+
+@right("11a.1")
+def by_the_standard_library(results):
+    try:
+        return statistics.mode(r for r in results if r is not None)
+    except statistics.StatisticsError:
+        return None
+
+
+@right("11a.2")
+def from_the_back(answer):
+    head, _, result = answer.rpartition("Answer: ")
+    steps = [
+        list(map(int, re.sub(r" - ", " + -", one).replace(" = ", " + ").split(" + ")))
+        for one in re.findall(r"\d+ [+-] \d+ = \d+", head)
+    ]
+    wrong_ones = [i for i, (a, b, c) in enumerate(steps) if a + b != c or (i and steps[i - 1][2] != a)]
+    if wrong_ones:
+        return min(wrong_ones)
+    return len(steps) if int(re.match(r"\d+", result)[0]) != steps[-1][2] else None
+
+
+@right("11a.3")
+def token_by_token(log_probs, rewards, mask, longest):
+    B = len(rewards)
+    mean = sum(rewards.tolist()) / B
+    total = 0.0
+    for b in range(B):
+        for t in range(log_probs.shape[1]):
+            if mask[b, t]:
+                total -= (float(rewards[b]) - mean) * float(log_probs[b, t])
+    return np.float32(total / longest / B)
+
+
+@right("11a.4")
+def with_autograd_in_a_while_loop(success, shares, learning_rate, updates, scale):
+    s = torch.tensor(list(success), dtype=torch.float64)
+    logits = torch.tensor(list(shares), dtype=torch.float64).log().requires_grad_()
+    found = []
+    while True:
+        a = logits.softmax(0) @ s
+        found.append(a.detach())
+        if len(found) > updates:
+            return torch.stack(found), logits.softmax(0).detach()
+        (g,) = torch.autograd.grad(a, logits)
+        if scale:
+            g = g / (math.sqrt(max(float(a * (1 - a)), 0.0)) + 1e-6)
+        logits = (logits + learning_rate * g).detach().requires_grad_()
+
+
+@wrong("11a.2", "A result passes that begins with the digits of the last total")
+def result_by_its_first_digits(answer):
+    before = None
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            return i
+        before = c
+    return None if f"Answer: {before}" in answer else len(steps)
+
+
+@wrong("11a.2", "A result passes that ends in the digits of the last total")
+def result_by_its_last_digits(answer):
+    before = None
+    steps = re.findall(PATTERN, answer)
+    for i, (a, op, b, c) in enumerate(steps):
+        if (int(a) + int(b) if op == "+" else int(a) - int(b)) != int(c) or (before is not None and a != before):
+            return i
+        before = c
+    return None if answer.endswith(f"{before}.") else len(steps)

@@ -967,3 +967,394 @@ def first_page_asked(events, page_size):
 @wrong("12.4", "After event")
 def second_page_released(events, page_size):
     return SecondPageReleased(page_size).run(events)
+
+
+# Answers from the text alone
+
+
+def _codes(matrix, most=127.0):
+    scale = matrix.abs().amax(1, keepdim=True) / most
+    scale = torch.where(scale > 0, scale, torch.ones_like(scale))
+    return (matrix / scale).round(), scale
+
+
+@wrong("12.1", "Scales are kept above a smallest number, so small rows lose their digits.")
+def scales_kept_large(x, weight):
+    def codes(m):
+        s = (m.abs().amax(1, keepdim=True) / 127).clamp(min=1e-5)
+        return (m / s).round(), s
+
+    (a, s), (b, t) = codes(x), codes(weight)
+    return a @ b.T * s * t.T
+
+
+@wrong("12.1", "`x` has one scale for all of its rows; each row needs its own.")
+def whole_x_by_one_scale(x, weight):
+    s = x.abs().max() / 127
+    s = s if s > 0 else torch.tensor(1.0)
+    b, t = _codes(weight)
+    return (x / s).round() @ b.T * s * t.T
+
+
+@wrong("12.1", "The sums are kept in 16 bits and wrap round at 32,767.")
+def sums_in_sixteen_bits(x, weight):
+    (a, s), (b, t) = _codes(x), _codes(weight)
+    return (a.short() @ b.short().T).float() * s * t.T
+
+
+@wrong("12.1", "The codes are cut off behind the point, not rounded.")
+def cut(x, weight):
+    (_, s), (_, t) = _codes(x), _codes(weight)
+    return (x / s).trunc() @ (weight / t).trunc().T * s * t.T
+
+
+@wrong("12.1", "In some cases, this is what happens: The scale comes from the largest number, and the")
+def without_abs(x, weight):
+    def codes(m):
+        s = m.amax(1, keepdim=True) / 127
+        s = torch.where(s != 0, s, 1.0)
+        return (m / s).round().clamp(-127, 127), s
+
+    (a, s), (b, t) = codes(x), codes(weight)
+    return a @ b.T * s * t.T
+
+
+@wrong("12.1", "Only the weights are rounded; `x` is not.")
+def codes_of_weights_only(x, weight):
+    b, t = _codes(weight)
+    return x @ (b * t).T
+
+
+@wrong("12.1", "The scale is the largest value over 128, and codes are cut off at -128 and 127.")
+def to_128(x, weight):
+    (a, s), (b, t) = _codes(x, 128.0), _codes(weight, 128.0)
+    return a.clamp(-128, 127) @ b.clamp(-128, 127).T * s * t.T
+
+
+def _parts(texts, pad):
+    T = max(map(len, texts))
+    ids = torch.tensor([[pad] * (T - len(t)) + list(t) for t in texts])
+    start = torch.tensor([T - len(t) for t in texts])[:, None]
+    columns = torch.arange(T)
+    return T, ids, start, columns
+
+
+@wrong("12.2", "Tokens of a text are hidden because they have the padding's id.")
+def by_the_id(texts, pad):
+    T, ids, start, columns = _parts(texts, pad)
+    positions = (columns - start).clamp(min=0)
+    visible = torch.ones(T, T).tril().bool() & (ids != pad)[:, None]
+    return ids, positions, visible | torch.eye(T).bool()
+
+
+@wrong("12.2", "The token at the beginning of a text is taken for padding.")
+def leading_pads(texts, pad):
+    T, ids, _, columns = _parts(texts, pad)
+    start = T - (ids != pad).long().cumsum(1).ne(0).sum(1, keepdim=True)
+    positions = (columns - start).clamp(min=0)
+    real = columns >= start
+    visible = torch.ones(T, T).tril().bool() & real[:, None]
+    return ids, positions, visible | torch.eye(T).bool()
+
+
+@wrong("12.2", "A column of padding also sees the padding in front of it.")
+def padding_sees_padding(texts, pad):
+    T, ids, start, columns = _parts(texts, pad)
+    positions = (columns - start).clamp(min=0)
+    real = columns >= start
+    same = real[:, :, None] == real[:, None, :]
+    return ids, positions, torch.ones(T, T).tril().bool() & same
+
+
+@wrong("12.2", "A column of padding sees nothing at all, and softmax divides 0 by 0 there.")
+def padding_sees_nothing(texts, pad):
+    T, ids, start, columns = _parts(texts, pad)
+    positions = (columns - start).clamp(min=0)
+    real = columns >= start
+    return ids, positions, torch.ones(T, T).tril().bool() & real[:, None, :] & real[:, :, None]
+
+
+@wrong("12.2", "The positions of the padding are negative, and a table of positions has no such row.")
+def negative_positions(texts, pad):
+    T, ids, start, columns = _parts(texts, pad)
+    visible = torch.ones(T, T).tril().bool() & (columns >= start)[:, None, :]
+    return ids, columns - start, visible | torch.eye(T).bool()
+
+
+@wrong("12.2", "A text's positions are the numbers of its columns: they begin at the padding, and only")
+def positions_of_columns(texts, pad):
+    T, ids, start, columns = _parts(texts, pad)
+    positions = columns.expand_as(ids) * (columns >= start)
+    visible = torch.ones(T, T).tril().bool() & (columns >= start)[:, None, :]
+    return ids, positions, visible | torch.eye(T).bool()
+
+
+@wrong("12.2", "All rows of the ids are one and the same list, so each holds what was written last.")
+def one_row_for_all(texts, pad):
+    T, _, start, columns = _parts(texts, pad)
+    rows = [[pad] * T] * len(texts)
+    for row, text in zip(rows, texts):
+        row[T - len(text) :] = text
+    positions = (columns - start).clamp(min=0)
+    visible = torch.ones(T, T).tril().bool() & (columns >= start)[:, None, :]
+    return torch.tensor(rows), positions, visible | torch.eye(T).bool()
+
+
+def _draw(p, last):
+    return int((p.cumsum(0) > last).nonzero()[0])
+
+
+@wrong("12.3", "A guess that the model gives probability 0 stays when its die shows 0.")
+def at_most_the_ratio(guesses, offered, wanted, dice, last):
+    for i, g in enumerate(guesses):
+        if dice[i] * offered[i][g] <= wanted[i][g]:
+            continue
+        rest = (wanted[i] - offered[i]).clamp(min=0)
+        return [*guesses[:i], _draw(rest / rest.sum(), last)]
+    return [*guesses, _draw(wanted[-1], last)]
+
+
+@wrong("12.3", "The replacement is drawn from the model's own list.")
+def from_wanted(guesses, offered, wanted, dice, last):
+    for i, g in enumerate(guesses):
+        if dice[i] >= wanted[i][g] / offered[i][g]:
+            return [*guesses[:i], _draw(wanted[i], last)]
+    return [*guesses, _draw(wanted[-1], last)]
+
+
+@wrong("12.3", "What p has more than q is not scaled to sum to 1.")
+def rest_not_scaled(guesses, offered, wanted, dice, last):
+    for i, g in enumerate(guesses):
+        if dice[i] >= wanted[i][g] / offered[i][g]:
+            rest = (wanted[i] - offered[i]).clamp(min=0)
+            above = (rest.cumsum(0) > last).nonzero()
+            return [*guesses[:i], int(above[0]) if len(above) else int(rest.nonzero()[-1])]
+    return [*guesses, _draw(wanted[-1], last)]
+
+
+@wrong("12.3", "A token of probability 0 is drawn when `last` is 0.")
+def at_least_last(guesses, offered, wanted, dice, last):
+    def draw(p):
+        return int(torch.searchsorted(p.cumsum(0), torch.tensor(last, dtype=p.dtype), right=False))
+
+    for i, g in enumerate(guesses):
+        if dice[i] >= wanted[i][g] / offered[i][g]:
+            rest = (wanted[i] - offered[i]).clamp(min=0)
+            return [*guesses[:i], draw(rest / rest.sum())]
+    return [*guesses, draw(wanted[-1])]
+
+
+@wrong("12.3", "The token on top is the likeliest one, not a drawn one.")
+def argmax_of_the_rest(guesses, offered, wanted, dice, last):
+    for i, g in enumerate(guesses):
+        if dice[i] >= wanted[i][g] / offered[i][g]:
+            return [*guesses[:i], int((wanted[i] - offered[i]).argmax())]
+    return [*guesses, int(wanted[-1].argmax())]
+
+
+@wrong("12.3", "The die is held against p; what the guesser offered is not used.")
+def die_against_p(guesses, offered, wanted, dice, last):
+    for i, g in enumerate(guesses):
+        if dice[i] >= wanted[i][g]:
+            rest = (wanted[i] - offered[i]).clamp(min=0)
+            rest = rest if rest.sum() > 0 else wanted[i]
+            return [*guesses[:i], _draw(rest / rest.sum(), last)]
+    return [*guesses, _draw(wanted[-1], last)]
+
+
+@wrong("12.3", "The guesses behind a refused one are looked at, too.")
+def goes_on(guesses, offered, wanted, dice, last):
+    out = []
+    for i, g in enumerate(guesses):
+        if dice[i] < wanted[i][g] / offered[i][g]:
+            out.append(g)
+        else:
+            rest = (wanted[i] - offered[i]).clamp(min=0)
+            out.append(_draw(rest / rest.sum(), last))
+    return [*out, _draw(wanted[-1], last)]
+
+
+def _pages(events, size, *, reuse="smallest", share=True, copy="one", snapshot=True, leak=False, full=0):
+    tables, lengths, holders, out = {}, {}, Counter(), []
+    freed, fresh = [], itertools.count()
+
+    def take():
+        if reuse == "never":
+            page = next(fresh)
+        elif reuse == "latest" and freed:
+            page = freed.pop()
+        elif reuse == "latest":
+            page = next(fresh)
+        else:
+            page = next(p for p in itertools.count() if not holders[p])
+        holders[page] += 1
+        return page
+
+    def drop(page):
+        holders[page] -= 1
+        if not holders[page]:
+            freed.append(page)
+
+    for kind, name, *rest in events:
+        if kind == "join":
+            lengths[name] = rest[0]
+            tables[name] = [take() for _ in range(-(-rest[0] // size))]
+        elif kind == "write":
+            if lengths[name] % size == full:
+                tables[name].append(take())
+            elif holders[tables[name][-1]] > 1 and copy == "one":
+                old = tables[name][-1]
+                tables[name][-1] = take()
+                if not leak:
+                    drop(old)
+            elif holders[tables[name][-1]] > 1 and copy == "all":
+                old = tables[name]
+                tables[name] = [take() if holders[p] > 1 else p for p in old]
+                for p, q in zip(old, tables[name]):
+                    if p != q:
+                        drop(p)
+            lengths[name] += 1
+        elif kind == "fork":
+            tables[rest[0]] = list(tables[name]) if share else tables[name]
+            lengths[rest[0]] = lengths[name]
+            for p in tables[name]:
+                holders[p] += 1
+        else:
+            for p in tables.pop(name):
+                drop(p)
+            del lengths[name]
+        out.append({k: list(v) if snapshot else v for k, v in tables.items()})
+    return out
+
+
+@wrong("12.4", "The page that came back last is taken first.")
+def latest_freed_first(events, page_size):
+    return _pages(events, page_size, reuse="latest")
+
+
+@wrong("12.4", "A write copies all pages that are shared.")
+def copies_all(events, page_size):
+    return _pages(events, page_size, copy="all")
+
+
+@wrong("12.4", "A text that has taken a copy still counts as a holder of the old page.")
+def old_page_still_held(events, page_size):
+    return _pages(events, page_size, leak=True)
+
+
+@wrong("12.4", "A table that you have put into the result still grows afterwards.")
+def live_tables(events, page_size):
+    return _pages(events, page_size, snapshot=False)
+
+
+@wrong("12.4", "After event 2, ('write', 'A'), another text's table has changed as well: that of B.")
+def forks_share_a_list(events, page_size):
+    return _pages(events, page_size, share=False)
+
+
+@wrong("12.4", "A write takes a new page when it has filled the last one, not when it finds it full.")
+def a_page_too_early(events, page_size):
+    return _pages(events, page_size, full=page_size - 1)
+
+
+@wrong("12.4", "A page becomes free although another text still holds it.")
+def leaving_frees_shared_pages(events, page_size):
+    tables, lengths, free, out = {}, {}, set(range(10_000)), []
+
+    def take():
+        page = min(free)
+        free.discard(page)
+        return page
+
+    for kind, name, *rest in events:
+        if kind == "join":
+            lengths[name] = rest[0]
+            tables[name] = [take() for _ in range(-(-rest[0] // page_size))]
+        elif kind == "write":
+            if lengths[name] % page_size == 0:
+                tables[name].append(take())
+            elif any(tables[name][-1] in t for n, t in tables.items() if n != name):
+                tables[name][-1] = take()
+            lengths[name] += 1
+        elif kind == "fork":
+            tables[rest[0]], lengths[rest[0]] = list(tables[name]), lengths[name]
+        else:
+            free.update(tables.pop(name))
+        out.append({k: list(v) for k, v in tables.items()})
+    return out
+
+
+@right("12.1")
+def with_numpy_integers(x, weight):
+    def codes(m):
+        m = m.numpy()
+        s = np.abs(m).max(1, keepdims=True) / np.float32(127)
+        s[s == 0] = 3
+        return np.rint(m / s).astype(np.int64), s
+
+    (a, s), (b, t) = codes(x), codes(weight)
+    return (a @ b.T) * (s.astype(np.float64) * t.T.astype(np.float64))
+
+
+@right("12.2")
+def by_loops(texts, pad):
+    T = max(len(t) for t in texts)
+    ids, positions, visible = [], [], []
+    for text in texts:
+        n = T - len(text)
+        ids.append([pad] * n + list(text))
+        positions.append([0] * n + list(range(len(text))))
+        visible.append([[i == j or (n <= j <= i) for j in range(T)] for i in range(T)])
+    return torch.tensor(ids), torch.tensor(positions), torch.tensor(visible)
+
+
+@right("12.3")
+def without_division(guesses, offered, wanted, dice, last):
+    wanted, offered = wanted.double(), offered.double()
+    out, p = [], wanted[len(guesses)]
+    for i, g in enumerate(guesses):
+        if not float(dice[i]) * float(offered[i, g]) < float(wanted[i, g]):
+            p = (wanted[i] - offered[i]).relu()
+            break
+        out.append(int(g))
+    total, bar = 0.0, float(last) * float(p.sum()) if len(out) < len(guesses) else float(last)
+    for token, share in enumerate(p.tolist()):
+        total += share
+        if total > bar:
+            return [*out, token]
+
+
+@right("12.4")
+def holders_are_looked_up(events, page_size):
+    texts, out = {}, []
+
+    def free():
+        held = {p for t, _ in texts.values() for p in t}
+        return next(p for p in itertools.count() if p not in held)
+
+    for event in events:
+        match event:
+            case ("join", name, n):
+                texts[name] = ((), 0)
+                for _ in range(math.ceil(n / page_size)):
+                    texts[name] = ((*texts[name][0], free()), n)
+            case ("write", name):
+                table, n = texts[name]
+                if n == len(table) * page_size:
+                    table = (*table, free())
+                elif any(table[-1] in t for other, (t, _) in texts.items() if other != name):
+                    table = (*table[:-1], free())
+                texts[name] = (table, n + 1)
+            case ("fork", name, twin):
+                texts[twin] = texts[name]
+            case ("leave", name):
+                del texts[name]
+        out.append({name: list(table) for name, (table, _) in texts.items()})
+    return out
+
+
+@wrong("12.1", "The result has shape (1, 1) in place of (2, 1).")
+def rows_of_zeros_dropped(x, weight):
+    x, weight = x[x.any(1)], weight[weight.any(1)]
+    (a, s), (b, t) = _codes(x), _codes(weight)
+    return a @ b.T * s * t.T

@@ -779,3 +779,376 @@ def clock_by_clock(p, m):
                     todo[s].popleft()
         clock += 1
     return rows
+
+
+# Answers from the text alone
+
+
+def _lower(x):
+    bits = x.view(torch.int32)
+    low = bits & 0xFFFF
+    return bits, low, bits - low
+
+
+@wrong("13.1", "A number goes up where its die equals the share, so a die of 0 moves what bfloat16 holds.")
+def die_may_equal(x, dice):
+    _bits, low, lower = _lower(x)
+    return (lower + 65536 * (dice <= low / 65536)).to(torch.int32).view(torch.float32)
+
+
+@wrong("13.1", "Below 0 the share of the way is counted from the wrong neighbour.")
+def floor_for_negatives(x, dice):
+    _bits, low, lower = _lower(x)
+    small, large = lower.view(torch.float32), (lower + 65536).view(torch.float32)
+    a, b = torch.minimum(small, large), torch.maximum(small, large)
+    share = (x.double() - a) / (b.double() - a)
+    out = torch.where(dice < share, b, a)
+    return torch.where(low == 0, x, out)
+
+
+@wrong("13.1", "The dice are read the other way round.")
+def die_added(x, dice):
+    bits = x.view(torch.int32)
+    up = bits + (dice * 65536).to(torch.int32)
+    return (up & ~0xFFFF).view(torch.float32)
+
+
+@wrong("13.1", "The result is a tensor of torch.bfloat16 in place of torch.float32.")
+def as_bfloat16(x, dice):
+    _bits, low, lower = _lower(x)
+    return (lower + 65536 * (dice < low / 65536)).to(torch.int32).view(torch.float32).bfloat16()
+
+
+@wrong("13.1", "Each number goes to the nearest one; the dice are not used.")
+def nearest(x, dice):
+    return x.bfloat16().float()
+
+
+@wrong("13.1", "The first die decides for all numbers.")
+def one_die(x, dice):
+    _bits, low, lower = _lower(x)
+    return (lower + 65536 * (dice[0] < low / 65536)).to(torch.int32).view(torch.float32)
+
+
+@wrong("13.1", "The nearest number is taken for the lower neighbour: where it lies above x, x always goes")
+def from_the_rounded(x, dice):
+    base = x.bfloat16().float()
+    step = (base.view(torch.int32) + 65536).view(torch.float32) - base
+    share = (x - base) / step
+    return torch.where(dice < share, base + step, base)
+
+
+def _scaled(cards, factor):
+    return [{name: piece * factor for name, piece in card.items()} for card in cards]
+
+
+@wrong("13.2", "A name that begins with one of `whole` is taken for it.")
+def by_prefix(cards, whole, most):
+    def is_whole(name):
+        return any(name.startswith(w) for w in whole)
+
+    total = sum(
+        float(g.double().square().sum()) for n, c in enumerate(cards) for k, g in c.items() if n == 0 or not is_whole(k)
+    )
+    length = math.sqrt(total)
+    return _scaled(cards, most / length if length > most else 1.0)
+
+
+@wrong("13.2", "What every card holds is counted once for each card.")
+def whole_on_each_card(cards, whole, most):
+    length = math.sqrt(sum(float(g.square().sum()) for c in cards for g in c.values()))
+    return _scaled(cards, min(1.0, most / max(length, 1e-30)))
+
+
+@wrong("13.2", "What every card holds is not counted at all.")
+def whole_left_out(cards, whole, most):
+    length = math.sqrt(sum(float(g.square().sum()) for c in cards for k, g in c.items() if k not in whole))
+    return _scaled(cards, min(1.0, most / max(length, 1e-30)))
+
+
+@wrong("13.2", "The lengths of the cards are added.")
+def lengths_added(cards, whole, most):
+    length = 0.0
+    for n, c in enumerate(cards):
+        length += math.sqrt(sum(float(g.square().sum()) for k, g in c.items() if n == 0 or k not in whole))
+    return _scaled(cards, min(1.0, most / max(length, 1e-30)))
+
+
+@wrong("13.2", "Pieces that are equal on two cards are counted once.")
+def equal_is_whole(cards, whole, most):
+    seen, total = [], 0.0
+    for c in cards:
+        for k, g in c.items():
+            if any(k == n and g.shape == h.shape and torch.equal(g, h) for n, h in seen):
+                continue
+            seen.append((k, g))
+            total += float(g.square().sum())
+    length = math.sqrt(total)
+    return _scaled(cards, min(1.0, most / max(length, 1e-30)))
+
+
+@wrong("13.2", "The length is that of the last card's pieces.")
+def sum_starts_again(cards, whole, most):
+    for n, c in enumerate(cards):
+        total = 0.0
+        for k, g in c.items():
+            if n == 0 or k not in whole:
+                total += float(g.square().sum())
+    length = math.sqrt(total)
+    return _scaled(cards, min(1.0, most / max(length, 1e-30)))
+
+
+@wrong("13.2", "A gradient that is shorter than the limit is made longer.")
+def scaled_to_most_always(cards, whole, most):
+    total = sum(float(g.square().sum()) for n, c in enumerate(cards) for k, g in c.items() if n == 0 or k not in whole)
+    return _scaled(cards, most / math.sqrt(total) if total else 1.0)
+
+
+def _least(law, loss, cost, up=60.0):
+    E, A, alpha, B, beta = law
+    low = math.log(A / (loss - E)) / alpha + 1e-9
+    high = low + up
+
+    def of(x):
+        N = math.exp(x)
+        gap = loss - E - A / N**alpha
+        if gap <= 0:
+            return math.inf
+        try:
+            return cost(N, (B / gap) ** (1 / beta))
+        except OverflowError:
+            return math.inf
+
+    for _ in range(300):
+        a, b = low + (high - low) / 3, high - (high - low) / 3
+        low, high = (low, b) if of(a) < of(b) else (a, high)
+    return math.exp(low), of(low)
+
+
+def _reads(law, loss, N):
+    E, A, alpha, B, beta = law
+    return (B / (loss - E - A / N**alpha)) ** (1 / beta)
+
+
+@wrong("13.3", "The model is the cheapest to train, and use is paid for on top.")
+def cheapest_training_then_serving(law, loss, served):
+    N, cost = _least(law, loss, lambda N, D: 6 * N * D)
+    return cost + 2 * N * served
+
+
+@wrong("13.3", "A token that is served is counted with 6 operations for each parameter.")
+def serving_at_six(law, loss, served):
+    return _least(law, loss, lambda N, D: 6 * N * (D + served))[1]
+
+
+@wrong("13.3", "e+03 billion. Does your search reach it?")
+def up_to_a_thousand(law, loss, served):
+    E, A, alpha, B, beta = law
+    best = math.inf
+    for N in np.logspace(-4, 3, 200_000):
+        gap = loss - E - A / N**alpha
+        if gap > 0:
+            best = min(best, 6 * N * (B / gap) ** (1 / beta) + 2 * N * served)
+    return float(best)
+
+
+@wrong("13.3", "Size and text are given half of the distance to the floor each.")
+def half_and_half(law, loss, served):
+    E, A, alpha, B, beta = law
+    half = (loss - E) / 2
+    N, D = (A / half) ** (1 / alpha), (B / half) ** (1 / beta)
+    return 6 * N * D + 2 * N * served
+
+
+@wrong("13.3", "The law is unpacked as E, A, B, alpha, beta.")
+def other_order(law, loss, served):
+    E, A, B, alpha, beta = law
+    return _least((E, A, alpha, B, beta), loss, lambda N, D: 6 * N * D + 2 * N * served)[1]
+
+
+@wrong("13.3", "The result is the best number of parameters N, not its cost.")
+def gives_n(law, loss, served):
+    return _least(law, loss, lambda N, D: 6 * N * D + 2 * N * served)[0]
+
+
+@wrong("13.3", "above the least one")
+def coarse(law, loss, served):
+    E, A, alpha, _B, _beta = law
+    least = (A / (loss - E)) ** (1 / alpha)
+    costs = []
+    for k in range(1, 101):
+        N = least * math.exp(k / 4)
+        D = _reads(law, loss, N)
+        costs.append(6 * N * D + 2 * N * served)
+    return min(costs)
+
+
+def _schedule(orders, p, back=2.0, last_is_free=False, starts=False):
+    free, ended, out = [0] * p, {}, [[] for _ in range(p)]
+    left = [list(o) for o in orders]
+    for _ in range(100_000):
+        moved = False
+        for s in range(p):
+            while left[s]:
+                kind, j = left[s][0]
+                if kind == "forward":
+                    needs = ended.get(("forward", j, s - 1)) if s else 0
+                else:
+                    needs = ended.get(("backward", j, s + 1)) if s < p - 1 else ended.get(("forward", j, s))
+                if needs is None:
+                    break
+                start = max(free[s], needs)
+                free[s] = start + (1 if kind == "forward" else int(back))
+                ended[kind, j, s] = start if starts else free[s]
+                out[s].append((start, kind, j))
+                left[s].pop(0)
+                moved = True
+        if not moved:
+            break
+    return out
+
+
+def _order(s, p, m, warm):
+    w = min(warm, m)
+    work = [("forward", j) for j in range(w)]
+    for j in range(m):
+        if w + j < m:
+            work.append(("forward", w + j))
+        work.append(("backward", j))
+    return work
+
+
+@wrong("13.4", "Every stage runs ahead by one small batch too many.")
+def one_batch_ahead(p, m):
+    return _schedule([_order(s, p, m, p - s) for s in range(p)], p)
+
+
+@wrong("13.4", "All forward passes come first.")
+def all_forwards_first(p, m):
+    orders = [[("forward", j) for j in range(m)] + [("backward", j) for j in range(m)] for _ in range(p)]
+    return _schedule(orders, p)
+
+
+@wrong("13.4", "A backward pass lasts as long as a forward one.")
+def short_backward(p, m):
+    return _schedule([_order(s, p, m, p - 1 - s) for s in range(p)], p, back=1)
+
+
+@wrong("13.4", "All forward passes come first, and the backward passes begin with the last small batch.")
+def backward_from_the_last(p, m):
+    orders = [[("forward", j) for j in range(m)] + [("backward", j) for j in reversed(range(m))] for _ in range(p)]
+    return _schedule(orders, p)
+
+
+@wrong("13.4", "No stage waits until its neighbours have finished: each works without a break.")
+def waits_for_the_start(p, m):
+    return _schedule([_order(s, p, m, p - 1 - s) for s in range(p)], p, starts=True)
+
+
+@wrong("13.4", "These are the times at which the works end, not those at which they begin.")
+def ends_written(p, m):
+    found = _schedule([_order(s, p, m, p - 1 - s) for s in range(p)], p)
+    return [[(t + (1 if kind == "forward" else 2), kind, j) for t, kind, j in stage] for stage in found]
+
+
+@wrong("13.4", "All stages run ahead equally far.")
+def all_ahead(p, m):
+    return _schedule([_order(s, p, m, p - 1) for s in range(p)], p)
+
+
+@right("13.1")
+def through_numpy(x, dice):
+    bits = x.numpy().view(np.uint32)
+    low = (bits & np.uint32(0xFFFF)).astype(np.float64) / 65536
+    upper = bits - (bits & np.uint32(0xFFFF)) + np.where(dice.double().numpy() < low, 65536, 0).astype(np.uint32)
+    return torch.from_numpy(upper.astype(np.uint32).view(np.float32).copy())
+
+
+@right("13.2")
+def by_one_long_vector(cards, whole, most):
+    parts = [g.double().reshape(-1) for k, g in cards[0].items() if k in set(whole)]
+    parts += [g.double().reshape(-1) for c in cards for k, g in c.items() if k not in set(whole)]
+    length = torch.cat(parts).norm().item() if parts else 0.0
+    if length <= most:
+        return [{k: g.clone() for k, g in c.items()} for c in cards]
+    return [{k: (g.double() * (most / length)).float() for k, g in c.items()} for c in cards]
+
+
+@right("13.3")
+def golden_section(law, loss, served):
+    E, A, alpha, B, beta = law
+    gap = loss - E
+
+    def cost(x):  # the share of the gap that N takes
+        N = (A / (gap * x)) ** (1 / alpha)
+        D = (B / (gap * (1 - x))) ** (1 / beta)
+        return math.log(6 * N * D + 2 * N * served)
+
+    def of(z):
+        return cost(1 / (1 + math.exp(-z)))
+
+    g = (math.sqrt(5) - 1) / 2
+    low, high = -30.0, 30.0
+    for _ in range(200):
+        a, b = high - g * (high - low), low + g * (high - low)
+        if of(a) < of(b):
+            high = b
+        else:
+            low = a
+    return np.float64(math.exp(of((low + high) / 2)))
+
+
+@right("13.4")
+def starts_by_recursion(p, m):
+    from functools import cache
+
+    orders = [_order(s, p, m, p - 1 - s) for s in range(p)]
+
+    @cache
+    def start(s, k):
+        kind, j = orders[s][k]
+        free = end(s, k - 1) if k else 0
+        if kind == "forward":
+            need = end(s - 1, orders[s - 1].index((kind, j))) if s else 0
+        elif s < p - 1:
+            need = end(s + 1, orders[s + 1].index((kind, j)))
+        else:
+            need = end(s, orders[s].index(("forward", j)))
+        return max(free, need)
+
+    def end(s, k):
+        return start(s, k) + (1 if orders[s][k][0] == "forward" else 2)
+
+    for s in range(p):
+        for k in range(2 * m):
+            start(s, min(k, 2 * m - 1))
+    return tuple(tuple((start(s, k), *orders[s][k]) for k in range(2 * m)) for s in range(p))
+
+
+def _by_names(alike):
+    def answer(cards, whole, most):
+        total = sum(
+            float(g.double().square().sum())
+            for n, c in enumerate(cards)
+            for k, g in c.items()
+            if n == 0 or not any(alike(k, w) for w in whole)
+        )
+        length = math.sqrt(total)
+        return _scaled(cards, most / length if length > most else 1.0)
+
+    return answer
+
+
+@wrong("13.2", "A name that ends in one of `whole` is taken for it.")
+def by_suffix(cards, whole, most):
+    return _by_names(lambda name, w: name.endswith(w))(cards, whole, most)
+
+
+@wrong("13.2", "A name that contains one of `whole` is taken for it.")
+def by_a_part(cards, whole, most):
+    return _by_names(lambda name, w: w in name)(cards, whole, most)
+
+
+@wrong("13.4", "forward passes before its first backward pass")
+def two_ahead_at_most(p, m):
+    return _schedule([_order(s, p, m, min(2, p - 1 - s)) for s in range(p)], p)

@@ -104,6 +104,9 @@ def _codings() -> dict[str, Coded]:
         found[f"The scale is the largest value over {levels}, and codes are cut off at 127."] = _rows(
             levels, whole=lambda codes: codes.round().clamp(-127, 127)
         )
+        found[f"The scale is the largest value over {levels}, and codes are cut off at -128 and 127."] = _rows(
+            levels, whole=lambda codes: codes.round().clamp(-128, 127)
+        )
     for levels in (*range(1, 64), 100, 120, 125, 126, 126.5, 127.5, 128, 129, 254, 255, 256, 511, 512, 1024):
         found[f"The scale is the largest value over {levels:g}, not over 127."] = _rows(levels)
     return found

@@ -190,6 +190,28 @@ refused.mistake(
     "Divide by its sum; otherwise the walk comes to the end before it has reached `last`.",
     partial(_settle, instead=lambda p, q: (p - q).clamp(min=0)),
 )
+
+
+def _nothing_above(rest: Tensor, last: float, instead: int) -> int:
+    """The draw from what is not scaled, and what comes where no sum is above `last`."""
+    above = rest.cumsum(0) > last
+    return int(above.int().argmax()) if above.any() or rest.sum() > 0.999 else instead
+
+
+for _end in ("token 0", "the last that has any", "the likeliest"):
+    refused.mistake(
+        "What p has more than q is not scaled to sum to 1.",
+        "Divide by its sum; otherwise the walk comes to the end before it has reached `last`.",
+        partial(
+            _settle,
+            instead=lambda p, q: (p - q).clamp(min=0),
+            walk=lambda rest, last, end=_end: _nothing_above(
+                rest,
+                last,
+                {"token 0": 0, "the likeliest": int(rest.argmax())}.get(end, int(rest.nonzero()[-1])),
+            ),
+        ),
+    )
 refused.mistake(
     "The replacement is also drawn from what p has *less* than q.",
     "Take (p - q) only where it is positive; its absolute value is something else.",

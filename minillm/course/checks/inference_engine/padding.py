@@ -107,6 +107,11 @@ distinct_pad.mistake(
     partial(_positions, count=lambda places, starts: places),
 )
 distinct_pad.mistake(
+    "A text's positions are the numbers of its columns: they begin at the padding, and only padding itself has 0.",
+    "The first token of a text stands at position 0, in whichever column that is: subtract the column it begins at.",
+    partial(_positions, count=lambda places, starts: torch.where(places < starts, 0, places)),
+)
+distinct_pad.mistake(
     "The positions of the padding are negative, and a table of positions has no such row.",
     "Where there is no text yet the position is 0: cut off below.",
     partial(_positions, count=lambda places, starts: places - starts),
@@ -121,6 +126,18 @@ def _right_padded(texts, pad):
     lengths = torch.tensor([[len(text)] for text in texts])
     places = torch.arange(ids.shape[1]).expand(len(texts), -1)
     return ids.flip(1), torch.where(places < lengths, places, 0), visible.flip(1, 2).mT
+
+
+@distinct_pad.mistake(
+    "All rows of the ids are one and the same list, so each holds what was written last.",
+    "`[row] * B` repeats one list. Make a new row for each text.",
+)
+def _one_row(texts, pad):
+    ids, positions, visible = left_padded(texts, pad)
+    row = ids[0].clone()
+    for text in texts:
+        row[len(row) - len(text) :] = torch.tensor(text)
+    return row.expand_as(ids).contiguous(), positions, visible
 
 
 @distinct_pad.mistake("The padding can be seen.", "Hide its columns from every query but itself.")

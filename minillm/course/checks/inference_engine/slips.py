@@ -147,7 +147,31 @@ class _OthersNeverWrite(Cache):
                 self.holders[page] = 0
 
 
+class _FreesAll(Cache):
+    """Who leaves puts all of its pages on the list of free ones, whoever else holds them."""
+
+    def __init__(self, page_size):
+        super().__init__(page_size)
+        self.free = set(range(1000))
+
+    def take(self):
+        page = min(self.free)
+        self.free.remove(page)
+        return page
+
+    def shared(self, page):
+        return sum(page in table for table in self.tables.values()) > 1
+
+    def leave(self, name):
+        self.free.update(self.tables.pop(name))
+
+
 OTHERS = (
+    (
+        _FreesAll,
+        "A page becomes free although another text still holds it.",
+        "Count the holders of each page, and let it go when the last of them has left.",
+    ),
     (
         _PageAhead,
         "Who joins takes one page too many where the tokens fill the last one exactly.",

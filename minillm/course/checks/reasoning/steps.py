@@ -1,12 +1,13 @@
 """11a.2: the first wrong step of an answer (process supervision; Lightman et al. 2023, "Let's verify step by step")."""
 
-import random
 import re
 from typing import Any
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import difference, show
+from minillm.course.checks.probe import Mistake
 from minillm.course.checks.question import Question
+from minillm.course.checks.reasoning.texts import CARRIED, FINAL, SUMS, false_sums, jumps, results
 
 STEP = re.compile(r"(\d+) ([+-]) (\d+) = (\d+)")
 
@@ -34,88 +35,6 @@ def _first(
     return len(steps) + base if final and said != before else None
 
 
-def _write(numbers: list[tuple[int, str, int, int]], said: int | None = None) -> str:
-    steps = ", ".join(f"{first} {sign} {second} = {total}" for first, sign, second, total in numbers)
-    return f"{steps}. Answer: {numbers[-1][3] if said is None else said}."
-
-
-def _chain(rng: random.Random, length: int) -> list[tuple[int, str, int, int]]:
-    start, moves = rng.randint(30, 39), []
-    for _ in range(length):
-        sign, amount = rng.choice("+-"), rng.randint(2, 5)
-        total = start + amount if sign == "+" else start - amount
-        moves.append((start, sign, amount, total))
-        start = total
-    return moves
-
-
-def _wrong_sum(rng: random.Random, length: int, at: int, by: int) -> str:
-    """A chain with one false step, and everything after it right for the false total."""
-    moves = _chain(rng, length)
-    shifted = [
-        (first + by * (number > at), sign, second, total + by * (number >= at))
-        for number, (first, sign, second, total) in enumerate(moves)
-    ]
-    return _write(shifted)
-
-
-def _sums(rng: random.Random) -> list[Call]:
-    by = rng.choice((-1, 1, 2))
-    wrong = [(2, 0, by), (2, 1, -by), (3, 2, by), (4, 1, -by), (4, 3, by)]  # totals too large, and too small
-    texts = [_write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(_wrong_sum(rng, *each) for each in wrong)]
-    twice = [(20, "+", 3, 24), (24, "-", 5, 18), (18, "+", 2, 20)]
-    below = [(12, "+", 3, 15), (15, "-", 19, 4)]
-    long = [(96, "+", 7, 103), (103, "+", 25, 128)]
-    rest = (_write(_chain(rng, 1)), _write(_chain(rng, 5)), _write(twice), _write(below), _write(long))
-    return [(text,) for text in (*texts, *rest)]
-
-
-def _carried(rng: random.Random) -> list[Call]:
-    calls = []
-    for length, at in ((2, 1), (3, 2), (4, 1), (4, 2)):
-        moves, by = _chain(rng, length), rng.choice((-2, -1, 1, 3))
-        jump = [
-            (first + by * (number >= at), sign, second, total + by * (number >= at))
-            for number, (first, sign, second, total) in enumerate(moves)
-        ]
-        calls.append((_write(jump),))
-    swapped = [(30, "+", 4, 34), (2, "+", 34, 36), (36, "-", 5, 31)]
-    both = [(31, "-", 2, 29), (27, "+", 5, 32), (32, "+", 3, 36)]
-    zero = [(5, "-", 5, 0), (3, "+", 4, 7)]
-    calls += [(_write(swapped),), (_write(both),), (_write(zero),)]
-    courtesy = rng.choice(("Certainly.", "With pleasure.", "Gladly."))
-    return [*calls, (f"{courtesy} {_write(_chain(rng, 3))}",), (f"{courtesy} {_wrong_sum(rng, 3, 1, 1)}",)]
-
-
-def _final(rng: random.Random) -> list[Call]:
-    calls = []
-    for length in (1, 2, 3, 4):
-        moves = _chain(rng, length)
-        calls += [(_write(moves, moves[-1][3] + rng.choice((-1, 1))),), (_write(moves, moves[0][0]),)]
-    moves = _chain(rng, 2)
-    calls += [(_write(moves, int(f"1{moves[-1][3]}")),), (_write(moves, moves[-1][3] // 10),)]
-    return [*calls, (_write(_chain(rng, 3)),), (_wrong_sum(rng, 3, 2, 1).rpartition(":")[0] + ": 3.",)]
-
-
-MORE = "more taken away than there is"
-SUMS = ("no mistake", *["a false sum"] * 5, "no mistake", "no mistake", "two false sums", MORE, "numbers from 100 on")
-CARRIED = (
-    *["a step that begins elsewhere"] * 4,
-    "a step that ends with the total before it",
-    "a false sum after a step that begins elsewhere",
-    "a step after a total of 0",
-    "words in front",
-    "words in front",
-)
-FINAL = (
-    *["a result that is near the total", "the result of the first step"] * 4,
-    "a result that holds the digits of the total",
-    "a result of one digit of the total",
-    "no mistake",
-    "a false sum and another result",
-)
-
-
 def _judged(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Why the first answer that is judged wrongly is right or wrong; and the known mistake that explains most."""
     if any(type(gave) not in (int, type(None)) for gave in got):
@@ -135,15 +54,27 @@ def _judged(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, s
         reason = f"all steps are right, the last total is {steps[-1][3]}, and the result is not, so right is {due}"
         hint = "Compare the two as numbers, and return the number of steps if they differ."
     sentence = f"For '{answer}' you return {show(got[place])}, but {reason}."
-    for probe in question.probes:
-        if mistake := probe.closest(calls, right, got):
-            return f"{sentence} In some cases, this is what happens: {mistake.sentence}", mistake.hint
+    if mistake := _nearly_all(calls, right, got):
+        return f"{sentence} In some cases, this is what happens: {mistake.sentence}", mistake.hint
     return sentence, hint
+
+
+def _nearly_all(calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
+    """The only known mistake, of any probe, that gives three in four of the wrong results, of three or more."""
+    wrong = [each for each in zip(calls, right, got, strict=True) if difference(*each[1:])]
+    known = {mistake.sentence: mistake for probe in question.probes for mistake in probe.mistakes}
+    agreeing = {
+        words: sum(difference(mistake.answer(*call), gave) is None for call, _, gave in wrong)
+        for words, mistake in known.items()
+    }
+    most = max(agreeing.values())
+    best = [words for words, count in agreeing.items() if count == most]
+    return known[best[0]] if len(best) == 1 and most >= max(3, 0.75 * len(wrong)) else None
 
 
 question = Question("11a.2", "Which step is wrong?", first_mistake)
 
-sums = question.probe("a wrong sum or difference", _sums, _judged, kinds=SUMS)
+sums = question.probe("a wrong sum or difference", false_sums, _judged, kinds=SUMS)
 sums.mistake("The steps are counted from 1.", "The first step has the number 0.", lambda answer: _first(answer, base=1))
 sums.mistake(
     "This tells whether there is a mistake, not where the first one is.",
@@ -166,10 +97,18 @@ sums.mistake(
     lambda answer: _first(answer.replace(" - ", " + ")),
 )
 sums.mistake(
-    "A false sum is not found: each step is only compared with the one before.",
+    "A false sum is not found: the numbers of a step are not added up.",
     "Compute each step yourself, and compare with what stands after the equals sign.",
     lambda answer: _first(answer, sums=False),
 )
+
+
+@sums.mistake(
+    "An answer whose result is its last total is taken for right; its steps are not looked at.",
+    "An answer can end well by luck. Go through the steps first, whatever the result is.",
+)
+def _trusts_the_result(answer):
+    return None if _first(answer, sums=False, carried=False) is None else _first(answer)
 
 
 @sums.mistake("The last wrong step is returned, not the first.", "Return as soon as a step is wrong.")
@@ -180,6 +119,14 @@ def _last(answer):
 
 def _false(first: str, sign: str, second: str, total: str) -> bool:
     return int(first) + (int(second) if sign == "+" else -int(second)) != int(total)
+
+
+@sums.mistake("The last wrong step is returned, not the first.", "Return as soon as a step is wrong.")
+def _last_of_all(answer):
+    steps = STEP.findall(answer)
+    found = [n for n, step in enumerate(steps) if _false(*step) or (n and step[0] != steps[n - 1][3])]
+    result = answer.rpartition("Answer: ")[2].rstrip(".")
+    return len(steps) if result != steps[-1][3] else found[-1] if found else None
 
 
 @sums.mistake(
@@ -202,7 +149,17 @@ def _from_the_truth(answer):
     return wrong
 
 
-carried = question.probe("a step that begins elsewhere", _carried, _judged, kinds=CARRIED)
+@sums.mistake(
+    "A wrong result comes before a wrong step.",
+    "Go through the steps first. The result is the last thing to compare.",
+)
+def _result_first(answer):
+    steps = STEP.findall(answer)
+    said = answer.rpartition("Answer: ")[2].rstrip(".")
+    return len(steps) if said != steps[-1][3] else _first(answer)
+
+
+carried = question.probe("a step that begins elsewhere", jumps, _judged, kinds=CARRIED)
 carried.mistake(
     "A step that does not begin with the total before it goes unnoticed.",
     "The first number of each step after the first must be the total of the step before.",
@@ -215,8 +172,8 @@ carried.mistake(
     "The wrong step is the one that begins with another number.",
 )
 def _one_too_early(answer):
-    found, sums_only = _first(answer), _first(answer, carried=False)
-    return found if found is None or found == sums_only else found - 1
+    found, steps = _first(answer), STEP.findall(answer)
+    return found - 1 if found and found < len(steps) and steps[found][0] != steps[found - 1][3] else found
 
 
 @carried.mistake(
@@ -233,6 +190,33 @@ def _either_number(answer):
 
 
 @carried.mistake(
+    "A step may begin with any earlier total, not only with that of the step before.",
+    "Keep one total, that of the step before, and compare the first number with it.",
+)
+def _any_earlier(answer):
+    totals: list[str] = []
+    for number, (first, sign, second, stated) in enumerate(STEP.findall(answer)):
+        if (totals and first not in totals) or _false(first, sign, second, stated):
+            return number
+        totals.append(stated)
+    return _first(answer, carried=False)
+
+
+@carried.mistake(
+    "A step passes if its total is right for a running total of your own; its first number is never looked at.",
+    "Compare the first number with the total of the step before, and the sum of the two numbers with the total.",
+)
+def _running_total(answer):
+    steps = STEP.findall(answer)
+    total = int(steps[0][0])
+    for number, (_, sign, second, stated) in enumerate(steps):
+        total += int(second) if sign == "+" else -int(second)
+        if total != int(stated):
+            return number
+    return _first(answer, sums=False, carried=False)
+
+
+@carried.mistake(
     "A false sum is reported before an earlier step that begins elsewhere.",
     "Look at each step once, for both: where it begins and what it sums to.",
 )
@@ -241,7 +225,7 @@ def _sums_first(answer):
     return _first(answer) if found is None else found
 
 
-final = question.probe("the result", _final, _judged, kinds=FINAL)
+final = question.probe("the result", results, _judged, kinds=FINAL)
 final.mistake(
     "A result that differs from the last total goes unnoticed.",
     'Compare the number after "Answer:" with the last total. If only that is wrong, return the number of steps.',
@@ -259,16 +243,6 @@ def _last_step(answer):
 
 
 @final.mistake(
-    "A wrong result comes before a wrong step.",
-    "Go through the steps first. The result is the last thing to compare.",
-)
-def _result_first(answer):
-    steps = STEP.findall(answer)
-    said = answer.rpartition("Answer: ")[2].rstrip(".")
-    return len(steps) if said != steps[-1][3] else _first(answer)
-
-
-@final.mistake(
     "A result passes that only holds the digits of the last total, such as 119 for 19.",
     "Compare numbers: `int(...) != total`.",
 )
@@ -276,3 +250,33 @@ def _digits(answer):
     found, steps = _first(answer), STEP.findall(answer)
     same = steps[-1][3] in answer.rpartition("Answer: ")[2]
     return None if found == len(steps) and same else found
+
+
+@final.mistake(
+    "A result passes that begins with the digits of the last total, such as 190 for 19.",
+    "Compare numbers: `int(...) != total`.",
+)
+def _begins(answer):
+    found, steps = _first(answer), STEP.findall(answer)
+    same = answer.rpartition("Answer: ")[2].startswith(steps[-1][3])
+    return None if found == len(steps) and same else found
+
+
+@final.mistake(
+    "A result passes that ends in the digits of the last total, such as 119 for 19.",
+    "Compare numbers: `int(...) != total`.",
+)
+def _ends(answer):
+    found, steps = _first(answer), STEP.findall(answer)
+    same = answer.rstrip(".").endswith(steps[-1][3])
+    return None if found == len(steps) and same else found
+
+
+@final.mistake(
+    "A result passes that is the total of an earlier step.",
+    "Compare the result with the last total alone.",
+)
+def _earlier(answer):
+    found, steps = _first(answer), STEP.findall(answer)
+    totals = [stated for *_, stated in steps]
+    return None if found == len(steps) and answer.rpartition("Answer: ")[2].rstrip(".") in totals else found

@@ -142,6 +142,17 @@ def _majority(results):
     return winner if 2 * results.count(winner) > len(results) else None
 
 
+@clear.mistake(
+    "A vote for another result takes one off the leader's count, so only a result with more than half is sure to win.",
+    "That is Boyer and Moore's majority vote. Count each result by itself, and take the largest count.",
+)
+def _boyer_moore(results):
+    leader, lead = None, 0
+    for result in results:
+        leader, lead = (result, 1) if lead == 0 else (leader, lead + (1 if result == leader else -1))
+    return leader
+
+
 ties = question.probe("ties, and answers without a result", _ties_and_none, _nobody, kinds=TIES)
 ties.mistake(
     "An answer without a result votes for None.",

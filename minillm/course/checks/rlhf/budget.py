@@ -175,7 +175,12 @@ def _of_one_policy(found: Tensor, reference: Tensor, rewards: Tensor, budget: fl
         hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
         return "All of the budget is spent, and another policy earns more for as many nats.", hint
     if far < budget:
-        return f"{distance} Some of it is left.", (
+        first, second = found.topk(2).indices.tolist()
+        shift = (found / reference).log()
+        inverse = ((shift[first] - shift[second]) / (rewards[first] - rewards[second])).item()
+        best = (reference.log() + inverse * rewards).softmax(0)
+        ends = f" It is the best one for 1 / price = {inverse:.3g}: does your search end there?"
+        return f"{distance} Some of it is left.{ends if (best - found).abs().max() < 1e-4 else ''}", (
             "Does your search end too early? Where two rewards nearly tie the price is very low: bring the rewards "
             "to one unit first, and search for 1 / price up to a thousand million."
         )

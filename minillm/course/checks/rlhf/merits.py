@@ -279,3 +279,11 @@ unbeaten.mistake(
     "The square brings a factor of 2.",
     lambda wins, pull: merits(wins, pull / 2),
 )
+for games, words in ((1.0, "`pull` games"), (0.5, "Half of `pull` games")):
+    unbeaten.mistake(
+        f"{words} are added to the wins on each side of every pair; nothing pulls at the merits.",
+        "The pull takes pull · m off each slope; `wins` stays as it was played.",
+        lambda wins, pull, games=games: _fitted(
+            wins.double() + (1 - torch.eye(len(wins)).double()) * games * pull, 0.0
+        ),
+    )

@@ -3,8 +3,7 @@
 Noise that is added before the division is divided with the logits, and no positive factor changes an argmax. The other
 traps are real, too: a sampler of executorch divided by 1e-6 at temperature 0 (pull request 22631), and torch's
 `gumbel_softmax` is NaN there (its issue 184031). `torch.rand` returns 0 about once in 17 million numbers, which is once
-in some 340 tokens of a vocabulary of 49,152.
-"""
+in some 340 tokens of a vocabulary of 49,152."""
 
 from functools import partial
 from typing import Any
@@ -32,17 +31,18 @@ from minillm.course.checks.sampling.noise import (
     on_probabilities,
     removed_come_back,
     scores_of,
+    small_is_raised,
+    small_is_zero,
     warm_batches,
     zero_times_infinity,
 )
 
-ENOUGH = 5  # wrong rows that a mistake must explain: more than chance would
+ENOUGH = 5  # wrong rows that a mistake must explain
 
 
 def _like(wanted: Tensor, answer: Any) -> Tensor | None:
     """An answer as ids, if it has the right shape."""
-    ids = as_tensor(answer)
-    return None if ids is None or ids.shape != wanted.shape else ids.double()
+    return None if (ids := as_tensor(answer)) is None or ids.shape != wanted.shape else ids.double()
 
 
 def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -150,10 +150,16 @@ warm.mistake(
     "Each text has its own: give `temperature` a new axis, `temperature[:, None]`.",
     lambda logits, temperature, u: at_temperature(logits, temperature, u, temperature[0]),
 )
+for _which, _of in (("mean", torch.mean), ("largest", torch.max)):
+    warm.mistake(
+        f"All rows use the {_which} temperature.",
+        "Each text has its own: give `temperature` a new axis, `temperature[:, None]`.",
+        lambda logits, temperature, u, of=_of: at_temperature(logits, temperature, u, of(temperature)),
+    )
 warm.mistake(
-    "All rows use the mean temperature.",
-    "Each text has its own: give `temperature` a new axis, `temperature[:, None]`.",
-    lambda logits, temperature, u: at_temperature(logits, temperature, u, temperature.mean()),
+    "The ids are counted from 1.",
+    "Token v has the id v, from 0 on: what `argmax` gives.",
+    lambda *call: gumbel_max(*call) + 1,
 )
 warm.mistake(
     "All rows use the noise of the first.",
@@ -161,25 +167,22 @@ warm.mistake(
     lambda logits, temperature, u: gumbel_max(logits, temperature, u[:1].expand_as(u)),
 )
 warm.mistake(
-    "All rows use the largest temperature.",
-    "Each text has its own: give `temperature` a new axis, `temperature[:, None]`.",
-    lambda logits, temperature, u: at_temperature(logits, temperature, u, temperature.max()),
-)
-warm.mistake(
     "The temperatures are taken in the reverse order.",
     "Row b has the temperature `temperature[b]`.",
     lambda logits, temperature, u: gumbel_max(logits, temperature.flip(0), u),
 )
-warm.mistake(
-    "The random numbers of a row are taken in another order.",
-    "Token v gets `u[b, v]`. Neither sort nor reverse them.",
-    lambda logits, temperature, u: gumbel_max(logits, temperature, u.flip(1)),
-)
-warm.mistake(
-    "The random numbers of a row are taken in another order.",
-    "Token v gets `u[b, v]`. Neither sort nor reverse them.",
-    lambda logits, temperature, u: gumbel_max(logits, temperature, u.sort(1).values),
-)
+for _order in (lambda u: u.flip(1), lambda u: u.sort(1).values):
+    warm.mistake(
+        "The random numbers of a row are taken in another order.",
+        "Token v gets `u[b, v]`. Neither sort nor reverse them.",
+        lambda logits, temperature, u, order=_order: gumbel_max(logits, temperature, order(u)),
+    )
+for _least in (0.1, 0.05, 0.01, 0.001):
+    warm.mistake(
+        "u is kept above a number that is too large: all smaller ones get the same noise.",
+        "`torch.rand` gives any number from 0 on. Only 0 itself is a problem: 1e-20 is enough.",
+        partial(drawn_with, noise=lambda u, least=_least: gumbel_noise(u.clamp_min(least))),
+    )
 warm.mistake(
     "The second largest score is drawn.",
     "Take the argmax.",
@@ -216,6 +219,17 @@ warm.mistake(
     "Use `logits / temperature + noise`: the temperature enters once.",
     lambda logits, temperature, u: at_temperature(logits, temperature, u, temperature**0.5),
 )
+for _limit in (0.1, 0.01, 0.003):
+    warm.mistake(
+        "Small temperatures are taken for 0: there the noise is not used.",
+        "Only a temperature of exactly 0 is greedy; where logits are close to each other, a small one still draws.",
+        partial(small_is_zero, limit=_limit),
+    )
+    warm.mistake(
+        "Small temperatures are raised to a smallest one.",
+        "Any temperature above 0 may be used as it is; logits may be as close to each other as it is to 0.",
+        partial(small_is_raised, limit=_limit),
+    )
 warm.mistake(
     "The largest score comes back, not its index.",
     "Return ids: `argmax`, not `max` or `amax`.",
@@ -229,7 +243,7 @@ warm.mistake(
 warm.mistake(
     "One token is drawn for the whole batch.",
     "Each text draws its own: `argmax(-1)`.",
-    partial(drawn_with, choose=lambda scores: scores.argmax()),
+    partial(drawn_with, choose=torch.argmax),
 )
 warm.mistake(
     "Each row is one-hot, not an id.",

@@ -82,6 +82,16 @@ def inverse_cdf(logits, temperature, u, column: int) -> Tensor:
     return (probs.cumsum(-1) < u[:, [column]]).sum(-1).clamp_max(logits.shape[1] - 1)
 
 
+def small_is_zero(logits, temperature, u, limit: float) -> Tensor:
+    """No noise below some temperature."""
+    return torch.where(temperature > limit, gumbel_max(logits, temperature, u), logits.argmax(-1))
+
+
+def small_is_raised(logits, temperature, u, limit: float) -> Tensor:
+    """A smallest temperature above 0."""
+    return at_temperature(logits, temperature, u, temperature.clamp_min(limit))
+
+
 def removed_come_back(logits, temperature, u) -> Tensor:
     """Logits of 0 for removed tokens."""
     return gumbel_max(logits.nan_to_num(neginf=0.0), temperature, u)
@@ -125,6 +135,22 @@ def _batch(
             return logits, temperature, u
 
 
+def _small(rng: random.Random, B: int, V: int) -> Call:
+    """Logits as close to each other as the temperature is to 0, so that the noise decides."""
+    logits, _, u = _batch(rng, B, V, (1.0,))
+    temperature = torch.tensor([0.05, 0.005, 0.002] * B)[:B]
+    return logits * temperature[:, None], temperature, u
+
+
+def _small_u(rng: random.Random, B: int, V: int) -> Call:
+    """Random numbers up to 0.1, 0.01 or 0.001, whose noise differs all the same, and logits close to each other."""
+    while True:
+        logits, temperature, u = _batch(rng, B, V)
+        logits, u = logits / 10, u * torch.tensor([0.1, 0.01, 0.001] * B)[:B, None]
+        if _clear(logits, temperature, u):
+            return logits, temperature, u
+
+
 def warm_batches(rng: random.Random) -> list[Call]:
     """One batch for each kind in WARM."""
     return [
@@ -134,10 +160,21 @@ def warm_batches(rng: random.Random) -> list[Call]:
         _batch(rng, 8, 5, (0.05, 20.0)),
         _batch(rng, 10, 4, shift=-30.0),
         _batch(rng, 1, 6, (2.0,)),
+        _small(rng, 12, 4),
+        _small_u(rng, 12, 4),
     ]
 
 
-WARM = ("two texts", "twelve texts", "as many texts as tokens", "extreme temperatures", "logits near -30", "one text")
+WARM = (
+    "two texts",
+    "twelve texts",
+    "as many texts as tokens",
+    "extreme temperatures",
+    "logits near -30",
+    "one text",
+    "small temperatures, and logits as close to each other",
+    "small random numbers",
+)
 
 
 def cold_batches(rng: random.Random) -> list[Call]:

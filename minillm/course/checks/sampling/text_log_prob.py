@@ -17,6 +17,7 @@ from minillm.course.checks.sampling.text_probs import (
     WITH,
     WITHOUT,
     after_min_p,
+    finite_for_removed,
     most_probable,
     out_of_all,
     own_kept,
@@ -228,14 +229,7 @@ without_cut.mistake(
     partial(text_with, cut=share_of_logit),
 )
 
-ALSO = (
-    "The temperature is not",
-    "The log-probabilities are",
-    "It is the mean per",
-    "The softmax is",
-    "The removed",
-    "Logits",
-)
+ALSO = ("The temperature is not", "The log-prob", "It is the mean per", "The softmax is", "The removed", "Logits")
 with_cut = question.probe(
     "min-p and temperature",
     with_min_p,
@@ -293,3 +287,9 @@ with_cut.mistake(
     "Its probability is 0, so the logarithm is minus infinity.",
     partial(text_with, total=lambda each: each.sum() if each.isfinite().all() else torch.tensor(0.0)),
 )
+for _large in (-1e3, -1e4, -1e6, -1e9, -1e10):
+    with_cut.mistake(
+        "Removed tokens have a large negative logit, not minus infinity, so their log-probability is finite.",
+        "Set them to `-math.inf`: a text that the sampler can't write has the log-probability minus infinity.",
+        partial(text_with, cut=partial(finite_for_removed, logit=_large)),
+    )

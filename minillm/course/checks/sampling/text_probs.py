@@ -70,6 +70,12 @@ def zeros_for_removed(logits: Tensor, min_p: float) -> Tensor:
     return torch.where(kept.isneginf(), 0.0, kept)
 
 
+def finite_for_removed(logits: Tensor, min_p: float, logit: float) -> Tensor:
+    """A large negative logit for what is removed."""
+    kept = after_min_p(logits, min_p)
+    return torch.where(kept.isneginf(), logit, kept)
+
+
 def share_of_logit(logits: Tensor, min_p: float) -> Tensor:
     """A limit that is a share of the largest logit."""
     return logits.masked_fill(logits < min_p * logits.amax(-1, keepdim=True), -math.inf)

@@ -8,6 +8,7 @@ to card. Counting what all cards hold once for each of them happened too (PyTorc
 import math
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -122,7 +123,8 @@ def _short(rng: random.Random) -> list[Call]:
 
 def _shared(rng: random.Random) -> list[Call]:
     calls = []
-    for n, names, shared in ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias"), (1, "up", "norm")):
+    sizes = ((2, "up", "norm"), (3, "up down", "norm"), (4, "up down", "norm bias"), (1, "up", "norm"))
+    for n, names, shared in (*sizes, (2, "norm2 down.norm", "norm"), (3, "blocks.10 up.blocks.1.up", "blocks.1")):
         cards = _cards(rng, n, names, shared)
         calls.append((cards, shared.split(), round(0.6 * _norm(_all(cards, shared.split())), 2)))
     return calls
@@ -216,14 +218,10 @@ def _equal_counted_once(cards, whole, most):
     return _scaled(cards, lambda name, piece: min(1.0, most / _norm(once)))
 
 
-def _merged(cards: list[Card]) -> Card:
-    return {name: piece for card in cards for name, piece in card.items()}
-
-
 long.mistake(
     "Of the pieces with one name only the last card's counts.",
     "Cards hold different pieces under the same name: put into one dictionary, each replaces the one before.",
-    _by(lambda cards: _norm(_merged(cards).values())),
+    _by(lambda cards: _norm({name: piece for card in cards for name, piece in card.items()}.values())),
 )
 for place, name in ((0, "first"), (-1, "last")):
     long.mistake(
@@ -279,6 +277,19 @@ replicated.mistake(
 def _without_the_whole(cards, whole, most):
     length = _norm(piece for card in cards for name, piece in card.items() if name not in whole)
     return _scaled(cards, lambda name, piece: min(1.0, most / length))
+
+
+def _whole_if(alike: Callable[[str, str], bool], cards: list[Card], whole: list[str], most: float) -> list[Card]:
+    found = [name for card in cards for name in card if any(alike(name, each) for each in whole)]
+    return _scaled(cards, lambda name, piece: min(1.0, most / _norm(_all(cards, found))))
+
+
+for words, alike in (("begins with", str.startswith), ("ends in", str.endswith), ("contains", str.__contains__)):
+    replicated.mistake(
+        f"A name that {words} one of `whole` is taken for it.",
+        "Compare whole names: `name in whole` asks the list. `blocks.10` is not `blocks.1`.",
+        partial(_whole_if, alike),
+    )
 
 
 @replicated.mistake("What every card holds is not clipped.", "The factor is for all pieces, cut or not.")

@@ -85,6 +85,14 @@ two_stages.mistake(
     partial(_timetable, ahead=lambda stage, p, m: m),
 )
 two_stages.mistake(
+    "All forward passes come first, and the backward passes begin with the last small batch.",
+    "Here a stage takes turns, and both kinds go through the small batches from 0 on.",
+    partial(
+        _timetable,
+        order=lambda ahead, m: [*(("forward", j) for j in range(m)), *(("backward", j) for j in reversed(range(m)))],
+    ),
+)
+two_stages.mistake(
     "Every stage runs ahead by one small batch too many.",
     "The last stage does not run ahead at all: p - 1 - stage.",
     partial(_timetable, ahead=lambda stage, p, m: min(p - stage, m)),

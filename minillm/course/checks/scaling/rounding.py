@@ -170,6 +170,11 @@ for step in (2.0, 1 / 128):
         partial(_round_by_dice, step_of=lambda x, step=step: torch.full_like(x, step).double()),
     )
 positive.mistake(
+    "The nearest number is taken for the lower neighbour: where it lies above x, x always goes up.",
+    "The lower neighbour has the lower 16 bits set to 0. `x.bfloat16()` rounds, up for half of the numbers.",
+    partial(_round_by_dice, away=lambda dice, share: (share > 0.5) | (dice < share)),
+)
+positive.mistake(
     "All numbers go to the upper neighbour.",
     "Only where the die is below the share of the way.",
     partial(_round_by_dice, away=lambda dice, share: share > 0),
