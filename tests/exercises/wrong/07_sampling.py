@@ -1510,3 +1510,14 @@ def with_tuples_and_heap(log_p, start, end, width, steps, power):
         grown |= {(*t, v) for t in beam if not (t and t[-1] == end) for v in range(len(table))}
         beam = heapq.nlargest(width, grown, key=score)
     return tuple(max(beam, key=score))
+
+
+@wrong("07.3", "still holds what earlier calls have put into it")
+def remembered(logits, entropy, known={}):  # noqa: B006
+    if entropy not in known:
+        low, high = 1e-8, 1e8
+        for _ in range(200):
+            middle = math.sqrt(low * high)
+            low, high = (middle, high) if _entropy(logits, middle) < entropy else (low, middle)
+        known[entropy] = middle
+    return known[entropy]

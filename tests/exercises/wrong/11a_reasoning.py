@@ -973,3 +973,16 @@ def result_by_its_last_digits(answer):
             return i
         before = c
     return None if answer.endswith(f"{before}.") else len(steps)
+
+
+@wrong("11a.1", "still holds what earlier calls have put into it")
+def votes_are_kept(results, counts=Counter()):  # noqa: B006
+    counts.update(r for r in results if r is not None)
+    return counts.most_common(1)[0][0] if counts else None
+
+
+@wrong("11a.4", "still holds what earlier calls have put into it")
+def accuracies_are_kept(success, shares, learning_rate, updates, scale, kept=[]):  # noqa: B006
+    found, p = _run(success, shares, learning_rate, updates, scale, _exact)
+    kept += found
+    return list(kept), p
