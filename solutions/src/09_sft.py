@@ -1,81 +1,81 @@
 # %% [markdown]
 # # Exercise 09 · Supervised fine-tuning
 #
-# **You will write** the way back from token ids to messages, on which a forged mark must not lead you astray; the rule
-# by which a chat that is too long loses its oldest part; one LoRA adapter out of several (the one below is right with
-# each alone and wrong with two); and a packed row, all four tensors of it, by hand.
+# **You will write** a parser from token ids back to messages, which typed marks can't fool; trace what a model learned
+# to single training conversations; fix a function that joins LoRA adapters; and pack conversations into a row.
 #
-# **Time**: 85 minutes. **Points**: 11. **Before you start**: lesson 09.
+# **Time**: 95 minutes. **Points**: 11. **Before you start**: lesson 09.
 #
-# Write in place of the `...`, run your cell, then the check below it. A check tries your function
-# on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
-# Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
+# Replace the `...`, run your cell, then run the check below it. A check tries your function on many inputs. It shows
+# a small one that fails, names the mistake if it can, and gives a hint. Its last line is your points. To call your
+# function on the input that failed, or to draw other inputs:
 #
 # ```python
 # read_chat(*check("09.1", read_chat).failure.example)
 # check("09.1", read_chat, seed=7)
 # ```
 #
-# In all questions you may use everything that torch or numpy have, but for what stands behind **Without**. What
-# your function is given must stay as it is: return something new.
+# In every question you may use everything in torch and numpy, but nothing of `minillm`. Don't change the inputs: return
+# something new.
 
 # %%
 import torch
+import torch.nn.functional as F
 
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 09.1 · Read a chat back
+# ## 09.1 · Parse a chat from its token ids
 #
 # *extend · difficulty 2 of 5 · 15 minutes · 3 points*
 #
-# **Goal**: give back the messages of a chat from its token ids.
+# **Goal**: recover the messages of a chat from its token ids.
 #
-# Whoever prepares training rows looks into some of them before the run: are these the messages that went in? The lesson
-# turned messages into ids. Here is the way back, and the forger waits on this way, too.
+# Before a training run, look at some rows: are these the messages that you put in? In the lesson you turned messages
+# into ids. Here you go back, and a user may have typed marks into a message.
 #
-# **In**: `ids`, a list of token ids; `pieces`, a dictionary with the text of each id. As in the lesson, id 1 is the
-# mark `<|im_start|>` and id 2 is `<|im_end|>`. A turn is: start mark, role, line break, what is said, end mark; behind
-# it the template writes one more line break. The ids may end before the last turn is over, but not before the line
-# break behind its role. A role may be any text. What stands outside of a turn belongs to no message.
+# **In**: `ids`, a list of token ids; `pieces`, a dictionary from each id to its text. As in the lesson, id 1 is the
+# mark `<|im_start|>` and id 2 is `<|im_end|>`. A turn is the start mark, the role, a line break, the content, and the
+# end mark. After that, the template writes one more line break. The ids may end before the last turn does, but not
+# before the line break after its role. A role may be any text. Text outside of a turn belongs to no message.
 #
-# **Out**: a list with a dictionary for each turn, `{"role": ..., "content": ..., "ended": ...}`: two texts, and True if
-# the end mark has come. The content is what was said, letter by letter, with all its line breaks and typed marks.
+# **Out**: a list with one dictionary per turn, `{"role": ..., "content": ..., "ended": ...}`: two texts, and True if
+# the turn has its end mark. The content is exactly what was said, with all line breaks and typed marks.
 #
 # With `pieces = {1: "<|im_start|>", 2: "<|im_end|>", 5: "user\n", 6: "Hi", 7: "\n", 8: "assistant\n"}`,
-# `read_chat([1, 5, 6, 2, 7, 1, 8], pieces)` gives
+# `read_chat([1, 5, 6, 2, 7, 1, 8], pieces)` returns
 #
 # ```
 # [{"role": "user", "content": "Hi", "ended": True},
 #  {"role": "assistant", "content": "", "ended": False}]
 # ```
 #
-# Nothing says where a tokenizer cuts: a role may be one piece or two, and its line break may be joined to the role or
-# to the first word behind it.
+# You can't know how the tokenizer splits a text: a role may be one token or two, and its line break may be in one token
+# with the role or with the first word of the content.
 #
 # **Without**: `minillm`.
 #
 # <details><summary>Hint 1</summary>
 #
-# In which order: decode and then cut at the marks, or cut and then decode? A user has typed `<|im_end|>`. In which of
-# the two do you notice that it is not id 2?
+# Which comes first: decode the ids and then split at the marks, or split and then decode? A user has typed
+# `<|im_end|>`. In which order can you still see that it isn't id 2?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# Go through the ids. At 1 a new turn begins, with nothing in it yet; at 2 it is ended; any other id belongs to the turn
-# that is open, and to nobody if none is.
+# Go through the ids. Id 1 begins a new, empty turn. Id 2 ends it. Any other id belongs to the turn that is open, and is
+# skipped if none is.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Join the pieces of a turn, then `role, _, content = text.partition("\n")`: it cuts at the first line break alone.
+# Join the pieces of a turn, then `role, _, content = text.partition("\n")`: it splits at the first line break only.
 # </details>
 
 
 # %%
 def read_chat(ids, pieces):
-    """The messages of a chat: role, content, and whether it is ended."""
+    """The messages of a chat: role, content, and whether the turn has ended."""
     ### BEGIN SOLUTION
     turns, is_open = [], False
     for id in ids:
@@ -99,82 +99,140 @@ def read_chat(ids, pieces):
 check("09.1", read_chat).points
 
 # %% [markdown]
-# ## 09.2 · A chat too long for its row
+# ## 09.2 · Which conversations taught it?
 #
-# *extend · difficulty 3 of 5 · 20 minutes · 3 points*
+# *extend · difficulty 4 of 5 · 30 minutes · 3 points*
 #
-# **Goal**: choose the messages of a long chat that stay, so that they fit and still make sense.
+# **Goal**: train a small model, and compute how much of its gain on test conversations came from each training
+# conversation.
 #
-# A row has so many tokens, and so has what a model can read. The package refuses a conversation that is longer. Cutting
-# it at its end is the worst remedy: the answer that breaks off has no end mark, and a model that learns from such
-# answers does not learn to stop. So drop whole messages, from the oldest on.
+# A few bad conversations can spoil a model, and a few good ones can be worth thousands. Which are they? Leaving out
+# each one and training again is too expensive. *TracIn* (Pruthi et al. 2020) reads it off a single run. A small update
+# changes the test loss by the dot product of the update and the gradient of the test loss. The update is a sum with one
+# term per training conversation, so the dot product is, too. Added up over all updates, the terms of a conversation are
+# its *influence*. (LESS, Xia et al. 2024, selects conversations for SFT in a similar way.)
 #
-# **In**: `messages`, a list of pairs `(role, tokens)`: who speaks, and how many tokens the message takes, with its
-# marks. The first may be the system's; then users and assistant take turns, the user first, at least one. `room`, how
-# many tokens there is room for.
+# That's exact for infinitely small updates only. So report how far off the total is.
 #
-# **Out**: the numbers of the messages that stay, counted from 0, in order. A system's message always stays. Of the
-# others stay the last ones, as many as there is room for, without a gap, and so that the first of them is a user's: an
-# answer without its question teaches nonsense. If not even the last question (with its answer, if there is one) has
-# room beside the system's message, nothing is left: `[]`.
+# **In**: `weight` (V, C), the model: the logits are `x @ weight.T`; `train` and `test`, lists of conversations, each a
+# pair `(x, labels)` with `x` (T, C), `labels` (T,), and its own T; `rate` and `steps`. A label is a token id, or -100
+# where a token doesn't count. At least one label of each conversation counts. Logits may be in the hundreds.
 #
-# `fit([("system", 5), ("user", 10), ("assistant", 20), ("user", 8), ("assistant", 12)], room=30)` gives `[0, 3, 4]`: 25
-# tokens. With `room=50` message 2 would have room as well; but it would be an answer in front, so it is `[0, 3, 4]`
-# again.
+# The loss of a conversation is the mean of -ln p(label) over the labels that count. The training loss is the mean over
+# the training conversations, so that short and long ones weigh the same. The test loss is the mean over the test
+# conversations. Training is plain gradient descent: `steps` updates with `rate`, each on all training conversations.
+#
+# **Out**: a pair `(influence, error)`. `influence` (n,) has one number per training conversation, the sum over the
+# updates of rate / n · (gradient of its own loss) · (gradient of the test loss), where the last dot is a dot product
+# over all of the weights, and both gradients are those right before the update. It's positive if the conversation
+# lowers the test loss. `error` is a number: the sum of all influences minus the true gain, which is the test loss
+# before training minus the test loss after it.
+#
+# ```
+# weight = torch.zeros(2, 1)
+# train = [(torch.tensor([[1.0]]), torch.tensor([0])), (torch.tensor([[2.0], [1.0]]), torch.tensor([1, -100]))]
+# test = [(torch.tensor([[1.0]]), torch.tensor([0]))]
+# influence(weight, train, test, rate=1.0, steps=1)     (tensor([ 0.2500, -0.5000]), 0.0309)
+# ```
+#
+# The first conversation says what the test wants, and lowers its loss by about 0.25. The second one teaches the
+# opposite. Together that's -0.25. In truth the loss rises by 0.2809, from 0.6931 to 0.9741, and -0.2500 - (-0.2809) is
+# 0.0309.
 #
 # **Without**: `minillm`.
 #
 # <details><summary>Hint 1</summary>
 #
-# What stays is given by one number: the place at which it begins. Which places are allowed, and which of them is the
-# best?
+# You need one gradient per training conversation, and one for the test loss. `torch.autograd.grad(loss, weight)`
+# returns one. What are the gradients good for besides the influence?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# Take the system's tokens off the room first. Then try the users' places, the earliest first: if everything from there
-# on fits, you are done.
+# In each step: all gradients at the current weights, then add rate / n times each dot product to the influences, then
+# subtract rate times the mean of the training gradients. Compute the test loss before the first step and after the
+# last.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `sum(tokens for _, tokens in messages[begin:]) <= room`, and then `[*system, *range(begin, len(messages))]`, where
-# `system` is `[0]` or `[]`.
+# `grads = torch.stack([...])` is (n, V, C), and with `test_grad` (V, C) the dot products are
+# `(grads * test_grad).sum((1, 2))`. The update is `weight - rate * grads.mean(0)`. `F.cross_entropy` ignores -100.
 # </details>
 
 
 # %%
-def fit(messages, room):
-    """The numbers of the messages that stay."""
+def influence(weight, train, test, rate, steps):
+    """What each training conversation did to the test loss, and by how much their sum is off."""
     ### BEGIN SOLUTION
-    system = [0] if messages[0][0] == "system" else []
-    room -= sum(messages[place][1] for place in system)
-    for begin, (role, _) in enumerate(messages):
-        if role == "user" and sum(tokens for _, tokens in messages[begin:]) <= room:
-            return [*system, *range(begin, len(messages))]
-    return []
+
+    def loss_of(weight, conversation):
+        x, labels = conversation
+        return F.cross_entropy(x @ weight.T, labels)  # ignores -100
+
+    def test_loss(weight):
+        return torch.stack([loss_of(weight, each) for each in test]).mean()
+
+    total = torch.zeros(len(train))
+    before = test_loss(weight).item()
+    for _ in range(steps):
+        weight = weight.detach().requires_grad_()
+        losses = [loss_of(weight, each) for each in train]
+        grads = torch.stack([torch.autograd.grad(loss, weight)[0] for loss in losses])
+        (test_grad,) = torch.autograd.grad(test_loss(weight), weight)
+        total = total + rate / len(train) * (grads * test_grad).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = before - test_loss(weight).item()
+    return total, total.sum().item() - gain
     ### END SOLUTION
 
 
 # %%
-check("09.2", fit).points
+check("09.2", influence).points
 
 # %% [markdown]
-# ## 09.3 · Each alone is right
+# Twenty conversations about the same task, and in one of them, all answers are wrong. Which one? Then look at the
+# error, and try larger rates. From which rate on would you no longer trust the influences? (The error is never negative
+# here, since the loss of this model is convex. A deep network can have either sign.)
+
+# %%
+torch.manual_seed(0)
+true = torch.randn(6, 8)
+
+
+def conversation(length):
+    x = torch.randn(length, 8)
+    return x, (x @ true.T).argmax(-1)
+
+
+train = [conversation(6) for _ in range(20)]
+test = [conversation(6) for _ in range(20)]
+bad = 7
+train[bad] = (train[bad][0], (train[bad][1] + 1) % 6)
+for rate in (0.01, 0.1, 1.0):
+    if result := influence(torch.zeros(6, 8), train, test, rate, steps=20):
+        shares, error = result
+        print(
+            f"rate {rate:4}: conversation {shares.argmin()} (wrong: {bad}) has the lowest influence, "
+            f"{shares.min():+.3f}; all together {shares.sum():.3f}, off by {error:+.3f}"
+        )
+
+# %% [markdown]
+# ## 09.3 · Join LoRA adapters
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: find out why the adapter below is wrong as soon as two are in it, and make one that is right.
+# **Goal**: find out why the adapter below is wrong when it's made from two, and write one that is right.
 #
-# One base, many LoRA adapters: one has learnt to be polite, another to answer in rhymes. Could a model have both? Each
-# adapter is a correction to the same matrix, α / r · B A, and corrections can be added, each with a weight. The cell
-# below makes one adapter of two. Each factor is shared between A and B: its root goes into either. With one of the
-# weights at 0, the other adapter comes out of it exactly. With both, it does not.
+# One base model, many LoRA adapters: one has learned to be polite, another to answer in rhymes. Can a model have both?
+# Each adapter adds a correction to the same matrix, alpha / r · B A, and corrections can be added, each with a weight.
+# The cell below makes one adapter from two. It splits each factor between A and B: both are multiplied by its square
+# root. With one of the weights at 0, the result is exactly the other adapter. With both, it's wrong.
 
 
 # %%
 def broken_one_adapter(adapters, weights):
-    """A and B of one adapter: its correction is B @ A, with no factor."""
+    """A and B of one adapter, whose correction is B @ A, without a factor."""
     joined_A = joined_B = 0.0
     for (A, B, alpha), weight in zip(adapters, weights, strict=True):
         root = (weight * alpha / len(A)) ** 0.5
@@ -192,42 +250,42 @@ for weights in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0]):
         for weight, (own_A, own_B, alpha) in zip(weights, (polite, rhymes), strict=True)
     )
     error = (B @ A - wanted).norm() / wanted.norm()
-    print(f"weights {weights}: off by {error:.0%}")
+    print(f"weights {weights}: relative error {error:.0%}")
 
 # %% [markdown]
-# **In**: `adapters`, a list of `(A, B, alpha)`: A (r, columns), B (rows, r), where r may be another one for each
-# adapter, and alpha, a number; `weights`, a number for each adapter. A negative weight takes an adapter away, and one
-# with weight 0 keeps its rows. There may be one adapter only.
+# **In**: `adapters`, a list of `(A, B, alpha)`: A (r, C_in), B (C_out, r), where r may differ from adapter to adapter,
+# and alpha, a number; `weights`, one number per adapter. A negative weight subtracts an adapter. An adapter with weight
+# 0 keeps its rows. There may be only one adapter.
 #
-# **Out**: a pair `(A, B)`, (R, columns) and (rows, R), with R the sum of all r, such that `B @ A` is the sum of the
-# adapters' corrections, each times its weight. The rows of A are those of the adapters, unchanged, in their order; so
-# all factors are in B.
+# **Out**: a pair `(A, B)`, (R, C_in) and (C_out, R), where R is the sum of all r. `B @ A` must be the sum of the
+# adapters' corrections, each times its weight. The rows of A are those of the adapters, unchanged and in their order,
+# so all factors go into B.
 #
-# For an adapter `A = [[1, 2]]`, `B = [[3]]`, alpha = 2, taken twice with the weights 1 and -0.5: `A` is
+# Take the adapter `A = [[1, 2]]`, `B = [[3]]`, alpha = 2 twice, with the weights 1 and -0.5. Then `A` is
 # `[[1, 2], [1, 2]]` and `B` is `[[6, -3]]`.
 #
 # **Without**: `minillm`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Multiply it out: (B₁ + B₂)(A₁ + A₂). How many products are that, and which of them did you want?
+# Expand (B₁ + B₂)(A₁ + A₂). How many products are there, and which of them did you want?
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# A product of matrices is a sum over what is in the middle: over the columns of B and the rows of A. Adapters that lie
-# *beside* each other there are added, and never meet.
+# A matrix product is a sum over the inner dimension: over the columns of B and the rows of A. Concatenate the adapters
+# along this dimension, and each B meets its own A only.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `torch.cat` twice: the A along axis 0, and the B, each times `weight * alpha / len(A)`, along axis 1.
+# `torch.cat` twice: the A's along axis 0, and the B's, each times `weight * alpha / len(A)`, along axis 1.
 # </details>
 
 
 # %%
 def one_adapter(adapters, weights):
-    """A and B of one adapter: its correction is B @ A, with no factor."""
+    """A and B of one adapter, whose correction is B @ A, without a factor."""
     ### BEGIN SOLUTION
     joined_A = torch.cat([A for A, _, _ in adapters])
     scaled = [
@@ -242,29 +300,28 @@ def one_adapter(adapters, weights):
 check("09.3", one_adapter).points
 
 # %% [markdown]
-# ## 09.4 · A row by hand
+# ## 09.4 · Pack conversations into a row
 #
 # *rebuild · difficulty 4 of 5 · 30 minutes · 3 points*
 #
-# **Goal**: lay conversations into one row, so that each is read and learnt as if it were alone.
+# **Goal**: pack conversations into one row, so that the model computes and learns the same as if each were alone.
 #
-# The lesson left this to the package. All that can go wrong in SFT without an error comes together here: what is a
-# target and what is not, who sees whom, and where a position begins to count. Among the conversations there may be a
-# *document*, all of whose tokens count, as in the lesson's last exercise; mind its first token.
+# In the lesson, the package packed your conversations into rows. Three things can go wrong there, and none of them
+# raises an error: which tokens are targets, which tokens attention can see, and where the positions start. One of the
+# conversations may be a *document*, all of whose tokens count. Mind its first token.
 #
-# **In**: `conversations`, a list of pairs `(ids, counts)` as in the lesson: token ids, and for each token whether it
-# counts in the loss. 0 may be a token's id, too. `length`, the number of places T in the row, enough for all of them.
+# **In**: `conversations`, a list of pairs `(ids, counts)`: token ids, and for each token whether it counts in the loss.
+# 0 is a token id like any other. `length`, the number of positions T in the row, enough for all of them.
 #
 # **Out**: four tensors.
 #
-# - `inputs` (T,): the ids, one conversation right behind the other, with nothing in between; 0 in the empty places at
-#   the end.
-# - `targets` (T,): in place t the token at t + 1, if it is of the same conversation and counts; else -100.
-# - `positions` (T,): from 0 on in each conversation; 0 in an empty place.
-# - `visible` (T, T), boolean: True where place t (row) may see place s (column): in the same conversation, itself and
-#   what is before it. An empty place sees itself alone.
+# - `inputs` (T,): the ids, one conversation directly after the other, then 0 in the unused positions at the end.
+# - `targets` (T,): at index t the token at t + 1, if it belongs to the same conversation and counts; otherwise -100.
+# - `positions` (T,): counted from 0 in each conversation; 0 where unused.
+# - `visible` (T, T), boolean: True where index t (row) may attend to index s (column): in the same conversation, to
+#   itself and to what comes before it. An unused position sees only itself.
 #
-# `pack_row([([5, 6, 7], [False, True, True]), ([8], [True])], length=5)` gives
+# `pack_row([([5, 6, 7], [False, True, True]), ([8], [True])], length=5)` returns
 #
 # ```
 # inputs     [5, 6, 7, 8, 0]
@@ -281,26 +338,26 @@ check("09.3", one_adapter).points
 #
 # <details><summary>Hint 1</summary>
 #
-# Begin with what an empty row looks like: zeros, -100, zeros, and a mask with nothing but its diagonal. Then lay in one
-# conversation after the other.
+# Start with an empty row: zeros, -100, zeros, and a mask with only its diagonal. Then write one conversation after the
+# other into it.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# A conversation of n tokens from place `at` on fills `at` to `at + n`. Its targets begin at `at` with its *second*
-# token, and there are n - 1 of them. In the mask it owns a square on the diagonal.
+# A conversation of n tokens that starts at `at` fills `at` to `at + n`. Its n - 1 targets start at `at`, with its
+# *second* token. In the mask it has a square block on the diagonal.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `visible[at : at + n, at : at + n] = torch.ones(n, n).tril() == 1`. For the targets go over `range(1, n)`: if
+# `visible[at : at + n, at : at + n] = torch.ones(n, n).tril() == 1`. For the targets, loop over `range(1, n)`: if
 # `counts[k]`, then `targets[at + k - 1] = ids[k]`.
 # </details>
 
 
 # %%
 def pack_row(conversations, length):
-    """Inputs, targets, positions and who may see whom."""
+    """Inputs, targets, positions and the attention mask."""
     ### BEGIN SOLUTION
     inputs = torch.zeros(length, dtype=torch.long)
     targets = torch.full((length,), -100)
@@ -324,6 +381,6 @@ def pack_row(conversations, length):
 check("09.4", pack_row).points
 
 # %% [markdown]
-# **What you built**: a reader of chats that no typed mark deceives, a rule for chats that are too long, one adapter out
-# of many, and the row on which all of SFT stands. With your `pack_row` you can do the lesson's last exercise, documents
-# among the conversations, without the package's help.
+# **What you built**: a parser that typed marks can't fool, a trace from a model's gain back to its training data, one
+# adapter made from many, and the packed row that SFT trains on. One thing remains open in 09.2: is the influence of a
+# conversation what you lose without it? You can test that. Train again without it, and compare.

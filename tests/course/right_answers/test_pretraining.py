@@ -1,11 +1,14 @@
 """The right answers of exercise 08, against the package, torch's optimizers and brute force."""
 
+import math
+import statistics
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minillm.course.checks.pretraining.clip import clip
+from minillm.course.checks.pretraining.ablation import decay_gain
 from minillm.course.checks.pretraining.factored import factored_step
 from minillm.course.checks.pretraining.overlap import seen_before
 from minillm.course.checks.pretraining.parts import in_parts
@@ -15,15 +18,33 @@ from minillm.training.loop import update
 from minillm.training.settings import TrainConfig
 
 
-@pytest.mark.parametrize("longest", [0.5, 100.0])
-def test_clipping_is_what_the_packages_loop_does(longest):
-    parameters = [torch.nn.Parameter(torch.zeros(shape)) for shape in ((2, 3), (4,))]
-    for parameter in parameters:
-        parameter.grad = torch.randn_like(parameter)
-    clipped, norm = clip([parameter.grad.clone() for parameter in parameters], longest)
-    assert norm == pytest.approx(torch.nn.utils.clip_grad_norm_(parameters, longest).item())
-    for parameter, one in zip(parameters, clipped, strict=True):
-        torch.testing.assert_close(parameter.grad, one)
+def test_an_ablation_is_a_loop_over_torchs_optimizer_and_a_paired_error():
+    torch.manual_seed(0)
+    S, N, V, rate = 4, 5, 6, 3.0
+    starts, batches, validation = torch.randn(S, V, V), torch.randint(V, (S, N, 2, 7)), torch.randint(V, (3, 9))
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        losses = []
+        for factor in (lambda k: 1.0, lambda k: 1 - k / N):
+            model = torch.nn.Embedding.from_pretrained(start.clone(), freeze=False)
+            optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+            schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+            for ids in texts:
+                optimizer.zero_grad()
+                next_token_loss(model(ids[:, :-1]), ids[:, 1:]).backward()
+                optimizer.step()
+                schedule.step()
+            losses.append(next_token_loss(model(validation[:, :-1]), validation[:, 1:]).item())
+        gains.append(losses[0] - losses[1])
+    gain, error = decay_gain(starts, batches, validation, rate)
+    assert gain == pytest.approx(statistics.mean(gains), abs=1e-6)
+    assert error == pytest.approx(statistics.stdev(gains) / S**0.5, abs=1e-6)
+
+
+def test_one_seed_has_no_error():
+    gain, error = decay_gain(torch.zeros(1, 2, 2), torch.tensor([[[[0, 1]], [[1, 0]]]]), torch.tensor([[0, 1]]), 1.0)
+    assert math.isfinite(gain)
+    assert math.isnan(error)
 
 
 def test_parts_are_one_batch_and_what_the_package_accumulates():

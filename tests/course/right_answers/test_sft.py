@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm.course.checks.sft.adapters import one_adapter
-from minillm.course.checks.sft.fit import fit
+from minillm.course.checks.sft.influence import influence
 from minillm.course.checks.sft.reading import END, MARKS, START, read_chat
 from minillm.course.checks.sft.row import pack_row
 from minillm.data.batches import PackedBatches
 from minillm.data.chat import chat_tokenizer, encode_chat
 from minillm.data.conversations import Example, pack_conversations
-from minillm.losses import IGNORE
+from minillm.losses import IGNORE, next_token_loss
 from minillm.posttraining.lora import LoRALinear
 from minillm.tokenizer import Tokenizer
 
@@ -40,18 +40,30 @@ def test_what_the_template_has_written_is_read_back(tokenizer, turns, open_end):
     assert read == [message | {"ended": True} for message in messages]
 
 
-@given(st.booleans(), st.lists(st.integers(1, 9), min_size=1, max_size=7), st.integers(1, 60))
-def test_what_stays_of_a_chat_is_the_most_that_is_allowed(system, sizes, room):
-    roles = [*["system"] * system, *["user", "assistant"] * 4][: len(sizes) + system]
-    messages = list(zip(roles, [2] * system + sizes, strict=True))
-    kept = fit(messages, room)
+def test_influences_are_dot_products_of_gradients_and_their_sum_nears_the_gain():
+    torch.manual_seed(0)
+    weight = torch.randn(3, 4)
+    train, test = ([(torch.randn(n, 4), torch.randint(3, (n,))) for n in sizes] for sizes in ((2, 5, 3), (4, 2)))
+    train[1][1][:3] = IGNORE
 
-    def allowed(begin):
-        tokens = 2 * system + sum(size for _, size in messages[begin:])
-        return roles[begin] == "user" and tokens <= room
+    def loss(weight, conversations):
+        return torch.stack([next_token_loss(x @ weight.T, labels) for x, labels in conversations]).mean()
 
-    begins = [begin for begin in range(system, len(messages)) if allowed(begin)]
-    assert kept == ([0] * system + list(range(min(begins), len(messages))) if begins else [])
+    now, expected, rate, steps = weight, torch.zeros(3), 0.5, 4
+    for _ in range(steps):
+        moves = [torch.func.grad(loss)(now, [one]) * rate / 3 for one in train]
+        goal = torch.func.grad(loss)(now, test)
+        slopes = [(goal * move).sum() for move in moves]
+        expected = expected + torch.stack(slopes)
+        now = now - sum(moves)
+    total, error = influence(weight, train, test, rate, steps)
+    torch.testing.assert_close(total.float(), expected)
+    gain = loss(weight, test) - loss(now, test)
+    assert error == pytest.approx((expected.sum() - gain).item(), abs=1e-5)
+
+    # the error of a run of the same length falls with the rate; the loss is convex, so it is never negative
+    errors = [influence(weight, train, test, rate / n, steps * n)[1] for n in (1, 10, 100)]
+    assert errors[0] > 8 * errors[1] > 64 * errors[2] > 0
 
 
 def test_one_adapter_corrects_as_the_packages_layers_do_together():

@@ -1,242 +1,626 @@
 """Answers to exercise 08 as learners write them."""
 
 import math
+import statistics
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 08.1 One leash for all
+# 08.1 An ablation with its error
 
 
-def flat(gradients):
-    return torch.cat([one.flatten() for one in gradients])
+def nll(table, ids):
+    return F.cross_entropy(table[ids[:, :-1]].flatten(0, 1), ids[:, 1:].flatten())
 
 
-@wrong("08.1", "Each tensor is clipped by itself")
-def every_tensor_alone(gradients, longest):
-    clipped = []
-    for one in gradients:
-        norm = one.norm()
-        clipped.append(one * (longest / norm) if norm > longest else one)
-    return clipped, flat(gradients).norm()
+def trained(table, texts, rates, loss=nll):
+    """The table after one update per batch, each with its own rate."""
+    table = table.clone()
+    for rate, ids in zip(rates, texts, strict=True):
+        table.requires_grad_()
+        (slope,) = torch.autograd.grad(loss(table, ids), table)
+        table = (table - rate * slope).detach()
+    return table
 
 
-@wrong("08.1", "Each number is cut off")
-def by_value(gradients, longest):
-    return [torch.clip(one, min=-longest, max=longest) for one in gradients], flat(gradients).norm().item()
+def both_rates(rate, n):
+    return [rate] * n, [rate * (1 - k / n) for k in range(n)]
 
 
-@wrong("08.1", "The norms of the tensors are added")
-def norms_added(gradients, longest):
-    norm = sum(torch.linalg.vector_norm(one) for one in gradients).item()
-    return [one * longest / norm if norm > longest else one for one in gradients], norm
+def gains_of(starts, batches, validation, rate, loss=nll, measure=nll, rates=both_rates):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        flat, falling = rates(rate, len(texts))
+        constant = measure(trained(start, texts, flat, loss), validation)
+        decayed = measure(trained(start, texts, falling, loss), validation)
+        gains.append((constant - decayed).item())
+    return torch.tensor(gains, dtype=torch.float64)
 
 
-@wrong("08.1", "The root is missing")
-def squared_norm(gradients, longest):
-    total = 0.0
-    for one in gradients:
-        total += (one**2).sum().item()
-    return [one * min(1.0, longest / total) for one in gradients], total
+def with_error(gains):
+    return gains.mean().item(), (gains.std() / len(gains) ** 0.5).item()
 
 
-@wrong("08.1", "The length is the largest number")
-def maximum_norm(gradients, longest):
-    norm = flat(gradients).abs().max()
-    return [one * (longest / norm).clamp(max=1.0) for one in gradients], norm
+@wrong("08.1", "The standard deviation is that of a population: its")
+def population_spread(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    error = np.std(gains.numpy()) / np.sqrt(len(gains)) if len(gains) > 1 else math.nan
+    return gains.mean().item(), float(error)
 
 
-@wrong("08.1", "The norm is that after clipping")
-def measured_too_late(gradients, longest):
-    norm = flat(gradients).norm()
-    clipped = [one * longest / norm if norm > longest else one for one in gradients]
-    return clipped, flat(clipped).norm()
+@wrong("08.1", "The error is the standard deviation of the gains, not")
+def spread_not_error(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains.mean().item(), gains.std().item()
 
 
-@wrong("08.1", "The result")
-def only_the_gradients(gradients, longest):
-    norm = flat(gradients).norm()
-    return [one / torch.clamp(norm / longest, min=1) for one in gradients]
+@wrong("08.1", "The standard deviation is divided by S, not by its")
+def divided_by_the_number(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains.mean().item(), gains.std().item() / len(gains)
 
 
-@wrong("08.1", "changed the input")
-def in_place(gradients, longest):
-    norm = flat(gradients).norm()
-    for one in gradients:
-        one.mul_(min(1.0, longest / norm.item()))
-    return gradients, norm
+@wrong("08.1", "The gain has the wrong sign: it's the loss after the")
+def the_other_way_around(starts, batches, validation, rate):
+    gain, error = with_error(gains_of(starts, batches, validation, rate))
+    return -gain, error
 
 
-@wrong("08.1", "clip_grad_norm_")
-def by_torch(gradients, longest):
-    parameters = [torch.nn.Parameter(one.clone()) for one in gradients]
-    for parameter, one in zip(parameters, gradients, strict=True):
-        parameter.grad = one.clone()
-    norm = torch.nn.utils.clip_grad_norm_(parameters, longest)
-    return [parameter.grad for parameter in parameters], norm
+@wrong("08.1", "The error is computed as if the runs weren't paired.")
+def as_if_unpaired(starts, batches, validation, rate):
+    ends = []
+    for start, texts in zip(starts, batches, strict=True):
+        ends.append([nll(trained(start, texts, rates), validation).item() for rates in both_rates(rate, len(texts))])
+    ends = torch.tensor(ends)
+    error = (ends.var(0).sum() / len(ends)) ** 0.5
+    return (ends[:, 0] - ends[:, 1]).mean().item(), error.item()
 
 
-@wrong("08.1", "A short gradient is made longer")
-def always_the_limit(gradients, longest):
-    norm = flat(gradients).norm()
-    return [one / (norm + 1e-6) * longest for one in gradients], norm
+@wrong("08.1", "The rate is 0 at the last update already: it falls by")
+def down_to_zero(starts, batches, validation, rate):
+    def rates(rate, n):
+        return [rate] * n, [rate * (1 - k / max(n - 1, 1)) for k in range(n)]
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
 
 
-@wrong("08.1", "one of length 0 becomes NaN")
-def always_the_limit_with_no_guard(gradients, longest):
-    norm = flat(gradients).norm()
-    return [longest * one / norm if norm.isfinite() else 0 * one for one in gradients], norm
+@wrong("08.1", "The falling rate is one update ahead: k counts")
+def counts_from_one(starts, batches, validation, rate):
+    def rates(rate, n):
+        return [rate] * n, [rate * (1 - k / n) for k in range(1, n + 1)]
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
 
 
-@wrong("08.1", "multiplied all the same")
-def never_asks(gradients, longest):
-    norm = torch.sqrt(sum(one.square().sum() for one in gradients))
-    factor = torch.clamp(longest / (norm + 1e-6), max=1.0)
-    return [one * factor for one in gradients], norm
+@wrong("08.1", "The second run goes on from the table that the first")
+def goes_on_with_the_trained_table(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        flat, falling = both_rates(rate, len(texts))
+        table = trained(start, texts, flat)
+        first = nll(table, validation)
+        table = trained(table, texts, falling)
+        gains.append((first - nll(table, validation)).item())
+    return with_error(torch.tensor(gains))
 
 
-@wrong("08.1", "`min(1.0, nan)` is 1.0")
-def python_minimum(gradients, longest):
-    norm = math.sqrt(sum(float((one * one).sum()) for one in gradients))
-    return [one * min(1.0, longest / (norm + 1e-6)) for one in gradients], norm
+@wrong("08.1", "The last token of a text and the first of the next")
+def across_texts(starts, batches, validation, rate):
+    def loss(table, ids):
+        ids = ids.flatten()
+        return F.cross_entropy(table[ids[:-1]], ids[1:])
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
 
 
-@wrong("08.1", "the rest is walked")
-def without_the_broken_numbers(gradients, longest):
-    norm = flat(gradients).norm().item()
-    gradients = [torch.where(one.isfinite(), one, 0.0) for one in gradients]
-    rest = flat(gradients).norm().item()
-    return [one * (longest / rest) if rest > longest else one for one in gradients], norm
+@wrong("08.1", "Nothing is shifted: each token is asked for itself.")
+def not_shifted(starts, batches, validation, rate):
+    def loss(table, ids):
+        return F.cross_entropy(table[ids].flatten(0, 1), ids.flatten())
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
 
 
-@wrong("08.1", "Only the tensor with the broken number")
-def without_the_broken_tensor(gradients, longest):
-    norm = flat(gradients).norm().item()
-    gradients = [one if torch.isfinite(one.sum()) else one * 0 for one in gradients]
-    gradients = [torch.nan_to_num(one, nan=0.0) for one in gradients]
-    rest = flat(gradients).norm().item()
-    return [one * (longest / rest) if rest > longest else one for one in gradients], norm
+@wrong("08.1", "The loss of a batch is a sum over its pairs, so the")
+def summed_loss(starts, batches, validation, rate):
+    def loss(table, ids):
+        return F.cross_entropy(table[ids[:, :-1]].flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")
+
+    return with_error(gains_of(starts, batches, validation, rate, loss))
 
 
-@wrong("08.1", "sum of the absolute values")
-def sum_of_sizes(gradients, longest):
-    norm = flat(gradients).abs().sum().item()
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+@wrong("08.1", "The table is read by columns.")
+def columns_of_the_table(starts, batches, validation, rate):
+    def loss(table, ids):
+        return nll(table.T, ids)
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
 
 
-@wrong("08.1", "root of the mean")
-def mean_square(gradients, longest):
-    norm = flat(gradients).square().mean().sqrt().item()
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+@wrong("08.1", "With one seed the error is 0, as if the gain were")
+def no_error_for_one_seed(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains.mean().item(), with_error(gains)[1] if len(gains) > 1 else 0.0
 
 
-@wrong("08.1", "largest norm of a tensor")
-def longest_tensor(gradients, longest):
-    norm = max(each.norm().item() for each in gradients)
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+@wrong("08.1", "decay_gain raised StatisticsError: stdev requires at")
+def by_statistics(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate).tolist()
+    return statistics.mean(gains), statistics.stdev(gains) / len(gains) ** 0.5
 
 
-@wrong("08.1", "mean of the tensors' norms")
-def mean_of_norms(gradients, longest):
-    norm = sum(each.norm().item() for each in gradients) / len(gradients)
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+@wrong("08.1", "With logits in the hundreds, the result is NaN or")
+def log_of_the_softmax(starts, batches, validation, rate):
+    def loss(table, ids):
+        log_p = table.softmax(-1).log()
+        return -log_p[ids[:, :-1], ids[:, 1:]].mean()
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
 
 
-@wrong("08.1", "`norm` is right. In `clipped`, this is what happens: The length is the sum of the absolute values")
-def wrong_factor_right_norm(gradients, longest):
-    return sum_of_sizes(gradients, longest)[0], flat(gradients).norm()
+@wrong("08.1", "The loss is measured on all training texts, not on")
+def measured_in_training(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        flat, falling = both_rates(rate, len(texts))
+        whole = texts.flatten(0, 1)
+        gains.append((nll(trained(start, texts, flat), whole) - nll(trained(start, texts, falling), whole)).item())
+    return with_error(torch.tensor(gains))
 
 
-@wrong("08.1", "the new norm is 1")
-def unit_vector(gradients, longest):
-    norm = flat(gradients).norm()
-    return [each / norm for each in gradients], norm
+@wrong("08.1", "The last update is missing.")
+def one_update_short(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        flat, falling = both_rates(rate, len(texts))
+        gains.append(
+            (
+                nll(trained(start, texts[:-1], flat[:-1]), validation)
+                - nll(trained(start, texts[:-1], falling[:-1]), validation)
+            ).item()
+        )
+    return with_error(torch.tensor(gains))
 
 
-@wrong("08.1", "what is too long becomes longer")
-def factor_upside_down(gradients, longest):
-    norm = flat(gradients).norm()
-    return [each * norm / longest if norm > longest else each for each in gradients], norm
+@wrong("08.1", "The factors 1 - k / N are multiplied with each other")
+def shrinks_the_rate_itself(starts, batches, validation, rate):
+    def rates(rate, n):
+        falling, now = [], rate
+        for k in range(n):
+            now = now * (1 - k / n)
+            falling.append(now)
+        return [rate] * n, falling
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
 
 
-@wrong("08.1", "Nothing is shortened")
-def only_measured(gradients, longest):
-    return [each.clone() for each in gradients], flat(gradients).norm()
+@wrong("08.1", "The gradients of earlier batches are still in each")
+def adds_up_gradients(starts, batches, validation, rate):
+    def run(start, texts, rates):
+        table = start.clone().requires_grad_()
+        for rate, ids in zip(rates, texts, strict=True):
+            nll(table, ids).backward()
+            with torch.no_grad():
+                table -= rate * table.grad
+        return nll(table, validation).item()
+
+    gains = [
+        run(start, texts, rates[0]) - run(start, texts, rates[1])
+        for start, texts in zip(starts, batches, strict=True)
+        for rates in [both_rates(rate, len(texts))]
+    ]
+    return with_error(torch.tensor(gains))
 
 
-@wrong("08.1", "put into one vector")
-def one_vector(gradients, longest):
-    norm = flat(gradients).norm()
-    return flat(gradients) * min(1.0, longest / norm.item()), norm
+@wrong("08.1", "All seeds use the batches of the first one.")
+def batches_of_the_first(starts, batches, validation, rate):
+    return with_error(gains_of(starts, batches[:1].expand_as(batches), validation, rate))
 
 
-@wrong("08.1", "before the norm is measured")
-def cleaned_first(gradients, longest):
-    gradients = [each.nan_to_num(0.0, 0.0, 0.0) for each in gradients]
-    norm = flat(gradients).norm().item()
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
+@wrong("08.1", "All seeds begin with the table of the first one.")
+def start_of_the_first(starts, batches, validation, rate):
+    return with_error(gains_of(starts[:1].expand_as(starts), batches, validation, rate))
 
 
-def unless(gradients, longest, is_broken):
-    norm = flat(gradients).norm()
-    if is_broken(norm):
-        return [torch.zeros_like(each) for each in gradients], norm
-    return [each * torch.clamp(longest / norm, max=1.0) for each in gradients], norm
+@wrong("08.1", "The gain is that of the first seed.")
+def gain_of_the_first(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains[0].item(), with_error(gains)[1]
 
 
-@wrong("08.1", "Only NaN is looked for")
-def not_infinity(gradients, longest):
-    return unless(gradients, longest, torch.isnan)
+@wrong("08.1", "The gains are summed, not averaged.")
+def sum_of_gains(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains.sum().item(), with_error(gains)[1]
 
 
-@wrong("08.1", "Only infinity is looked for")
-def not_nan(gradients, longest):
-    return unless(gradients, longest, torch.isinf)
+@wrong("08.1", "The error is a 95% interval, about two standard")
+def confidence_interval(starts, batches, validation, rate):
+    gain, error = with_error(gains_of(starts, batches, validation, rate))
+    return gain, 1.96 * error
 
 
-@wrong("08.1", "The norm comes back as 0")
-def no_norm_to_tell(gradients, longest):
-    clipped, norm = unless(gradients, longest, lambda norm: not norm.isfinite())
-    return clipped, norm if norm.isfinite() else 0.0
+@wrong("08.1", "The root is missing: the error is a variance.")
+def variance_of_the_mean(starts, batches, validation, rate):
+    gains = gains_of(starts, batches, validation, rate)
+    return gains.mean().item(), (gains.var() / len(gains)).item()
+
+
+@wrong("08.1", "Gain and error are in bits.")
+def in_bits(starts, batches, validation, rate):
+    gain, error = with_error(gains_of(starts, batches, validation, rate))
+    return gain / math.log(2), error / math.log(2)
+
+
+@wrong("08.1", "The updates go uphill.")
+def uphill(starts, batches, validation, rate):
+    def rates(rate, n):
+        return [-each for each in both_rates(rate, n)[0]], [-each for each in both_rates(rate, n)[1]]
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
+
+
+@wrong("08.1", "The rate falls along a cosine.")
+def cosine(starts, batches, validation, rate):
+    def rates(rate, n):
+        return [rate] * n, [rate * 0.5 * (1 + math.cos(math.pi * k / n)) for k in range(n)]
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
+
+
+@wrong("08.1", "decay_gain changed the input that it was given; work")
+def in_place(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        ends = []
+        for rates in both_rates(rate, len(texts)):
+            for each, ids in zip(rates, texts, strict=True):
+                table = start.detach().requires_grad_()
+                (slope,) = torch.autograd.grad(nll(table, ids), table)
+                start -= each * slope
+            ends.append(nll(start, validation).item())
+        gains.append(ends[0] - ends[1])
+    return with_error(torch.tensor(gains))
+
+
+@wrong("08.1", "The losses are summed over the pairs, in training and")
+def sum_per_text(starts, batches, validation, rate):
+    def loss(table, ids):
+        return nll(table, ids) * (ids.shape[1] - 1)
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
+
+
+@wrong("08.1", "It's shifted the wrong way: each token is asked for")
+def predicts_the_token_before(starts, batches, validation, rate):
+    def loss(table, ids):
+        return F.cross_entropy(table[ids[:, 1:]].flatten(0, 1), ids[:, :-1].flatten())
+
+    return with_error(gains_of(starts, batches, validation, rate, loss, loss))
+
+
+@wrong("08.1", "Gain and error are relative, as shares of the")
+def relative_gain(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        flat, falling = (nll(trained(start, texts, r), validation) for r in both_rates(rate, len(texts)))
+        gains.append(((flat - falling) / flat).item())
+    return with_error(torch.tensor(gains))
+
+
+@wrong("08.1", "The constant run uses the mean of the falling rates.")
+def same_total_rate(starts, batches, validation, rate):
+    def rates(rate, n):
+        falling = both_rates(rate, n)[1]
+        return [sum(falling) / n] * n, falling
+
+    return with_error(gains_of(starts, batches, validation, rate, rates=rates))
+
+
+@wrong("08.1", "The falling run is compared with the table before any")
+def gain_over_the_start(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        end = trained(start, texts, both_rates(rate, len(texts))[1])
+        gains.append((nll(start, validation) - nll(end, validation)).item())
+    return with_error(torch.tensor(gains))
 
 
 @right("08.1")
-def by_numpy(gradients, longest):
-    arrays = [one.numpy().astype(np.float64) for one in gradients]
-    norm = np.sqrt(sum((one**2).sum() for one in arrays))
-    if not np.isfinite(norm):
-        return [0 * np.ones_like(one) for one in arrays], norm
-    return [one / max(1.0, norm / longest) for one in arrays], norm
+def closed_form_gradient(starts, batches, validation, rate):
+    V = starts.shape[-1]
+
+    def counted(ids):
+        pairs = torch.zeros(V, V, dtype=torch.float64)
+        for text in ids.tolist():
+            for a, b in zip(text, text[1:]):
+                pairs[a, b] += 1
+        return pairs / pairs.sum()
+
+    def run(table, texts, falls):
+        table = table.double()
+        for k, ids in enumerate(texts):
+            pairs = counted(ids)
+            gradient = pairs.sum(1, keepdim=True) * table.softmax(-1) - pairs
+            table = table - rate * (1 - falls * k / len(texts)) * gradient
+        return -(counted(validation) * table.log_softmax(-1)).sum().item()
+
+    gains = [run(s, b, 0) - run(s, b, 1) for s, b in zip(starts, batches)]
+    mean = sum(gains) / len(gains)
+    if len(gains) == 1:
+        return mean, float("nan")
+    return mean, math.sqrt(sum((g - mean) ** 2 for g in gains) / (len(gains) - 1) / len(gains))
 
 
 @right("08.1")
-def norm_of_the_norms(gradients, longest):
-    norm = torch.stack([one.norm() for one in gradients]).norm()
-    factor = torch.clamp(longest / (norm + 1e-6), max=1.0)
-    return [torch.where(norm.isfinite(), one * factor, 0.0).tolist() for one in gradients], norm
+def all_seeds_at_once(starts, batches, validation, rate):
+    S, N = batches.shape[:2]
+    seeds = torch.arange(S)[:, None, None]
 
+    def loss(tables, ids):  # (S,)
+        log_p = tables.log_softmax(-1)[seeds, ids[..., :-1], ids[..., 1:]]
+        return -log_p.mean((1, 2))
 
-@wrong("08.1", "returned its input itself")
-def left_alone_if_short(gradients, longest):
-    norm = math.sqrt(sum(float(one.square().sum()) for one in gradients))
-    if norm <= longest:
-        return gradients, norm
-    factor = longest / norm if math.isfinite(norm) else 0.0
-    return [torch.where(torch.isfinite(one), one, 0.0) * factor for one in gradients], norm
+    ends = []
+    for falls in (0.0, 1.0):
+        tables = torch.nn.Parameter(starts.clone().double())
+        optimizer = torch.optim.SGD([tables], lr=rate)
+        for k in range(N):
+            optimizer.param_groups[0]["lr"] = rate * (1 - falls * k / N)
+            optimizer.zero_grad()
+            loss(tables, batches[:, k]).sum().backward()
+            optimizer.step()
+        ends.append(loss(tables.detach(), validation.expand(S, *validation.shape)))
+    gains = ends[0] - ends[1]
+    return gains.mean(), gains.std() / S**0.5
 
 
 @right("08.1")
-def the_same_tensors_in_a_new_list(gradients, longest):
-    norm = math.sqrt(sum(float(one.square().sum()) for one in gradients))
-    if norm <= longest:
-        return list(gradients), norm
-    factor = longest / norm if math.isfinite(norm) else 0.0
-    return [torch.where(torch.isfinite(one), one, 0.0) * factor for one in gradients], norm
+def by_a_scheduler(starts, batches, validation, rate):
+    def train(start, texts, schedule):
+        model = torch.nn.Embedding.from_pretrained(start.clone(), freeze=False)
+        optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        for ids in texts:
+            optimizer.zero_grad()
+            F.cross_entropy(model(ids[:, :-1]).transpose(1, 2), ids[:, 1:]).backward()
+            optimizer.step()
+            scheduler.step()
+        with torch.no_grad():
+            return F.cross_entropy(model(validation[:, :-1]).transpose(1, 2), validation[:, 1:]).item()
+
+    n = batches.shape[1]
+    gains = np.array([train(s, b, lambda k: 1.0) - train(s, b, lambda k: 1 - k / n) for s, b in zip(starts, batches)])
+    with np.errstate(all="ignore"):
+        return [float(gains.mean()), float(np.std(gains, ddof=1) / np.sqrt(len(gains)))]
 
 
-# 08.2 The same batch, cut otherwise
+def otherwise(
+    starts, batches, validation, rate, *, step=None, loss=nll, measure=nll, flat=None, factor=None, order=None
+):
+    """The gains where one thing is done differently in the loop."""
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        losses = []
+        for falls in (False, True):
+            table, n, state = start.clone(), len(texts), {}
+            for k, ids in enumerate(order(texts, falls) if order else texts):
+                table.requires_grad_()
+                (slope,) = torch.autograd.grad(loss(table, ids), table)
+                slope = step(slope, state) if step else slope
+                now = rate * ((factor or (lambda k, n: 1 - k / n))(k, n) if falls else 1)
+                table = (table - now * slope).detach()
+            losses.append(measure(table, texts if flat else validation).item())
+        gains.append(losses[0] - losses[1])
+    return torch.tensor(gains, dtype=torch.float64)
+
+
+@wrong("08.1", "The variance of the gains is not divided by S, and")
+def variance_alone(starts, batches, validation, rate):
+    gains = otherwise(starts, batches, validation, rate)
+    return gains.mean(), gains.var()
+
+
+@wrong("08.1", "The standard deviation is divided by the root of S -")
+def one_less_twice(starts, batches, validation, rate):
+    gains = otherwise(starts, batches, validation, rate)
+    return gains.mean(), gains.std() / max(len(gains) - 1, 1) ** 0.5
+
+
+@wrong("08.1", "The gain is that of the last seed.")
+def the_last_gain(starts, batches, validation, rate):
+    gains = otherwise(starts, batches, validation, rate)
+    return gains[-1].item(), with_error(gains)[1]
+
+
+@wrong("08.1", "The gain is the median of the seeds.")
+def median_gain(starts, batches, validation, rate):
+    gains = otherwise(starts, batches, validation, rate)
+    return gains.median().item(), with_error(gains)[1]
+
+
+@wrong("08.1", "Only the first seed counts, and its error is NaN.")
+def one_seed_only(starts, batches, validation, rate):
+    return otherwise(starts[:1], batches[:1], validation, rate).item(), math.nan
+
+
+@wrong("08.1", "The first run is compared with the table before any")
+def against_the_untrained(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        gains.append((nll(trained(start, texts, [rate] * len(texts)), validation) - nll(start, validation)).item())
+    return with_error(torch.tensor(gains))
+
+
+@wrong("08.1", "The rate rises: its factor is k / N.")
+def rises(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, factor=lambda k, n: k / n))
+
+
+@wrong("08.1", "The rate doesn't fall linearly: it's divided by k +")
+def one_over_the_step(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, factor=lambda k, n: 1 / (k + 1)))
+
+
+@wrong("08.1", "The rate doesn't fall linearly: it's multiplied by")
+def ten_percent_less(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, factor=lambda k, n: 0.9**k))
+
+
+@wrong("08.1", "Each run uses its first batch in all updates.")
+def always_the_first_batch(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches[:, :1].expand_as(batches), validation, rate))
+
+
+@wrong("08.1", "The loss is measured on the last batch, not on the")
+def loss_of_the_last_batch(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, flat=True, measure=lambda t, ids: nll(t, ids[-1])))
+
+
+@wrong("08.1", "The validation loss is a sum over the pairs.")
+def validation_summed(starts, batches, validation, rate):
+    def measure(table, ids):
+        return F.cross_entropy(table[ids[:, :-1]].flatten(0, 1), ids[:, 1:].flatten(), reduction="sum")
+
+    return with_error(otherwise(starts, batches, validation, rate, measure=measure))
+
+
+@wrong("08.1", "Only the last pair of each text counts.")
+def last_pair(starts, batches, validation, rate):
+    def loss(table, ids):
+        return F.cross_entropy(table[ids[:, -2]], ids[:, -1])
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "Only the last pair of each text counts in training.")
+def last_pair_in_training(starts, batches, validation, rate):
+    def loss(table, ids):
+        return F.cross_entropy(table[ids[:, -2]], ids[:, -1])
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss))
+
+
+@wrong("08.1", "Pairs across texts count in training.")
+def joined_batches(starts, batches, validation, rate):
+    def loss(table, ids):
+        ids = ids.flatten()
+        return F.cross_entropy(table[ids[:-1]], ids[1:])
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss))
+
+
+@wrong("08.1", "The losses are summed over the pairs, in training and")
+def text_sums(starts, batches, validation, rate):
+    def loss(table, ids):
+        return sum(F.cross_entropy(table[text[:-1]], text[1:], reduction="sum") for text in ids) / len(ids)
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "The loss is averaged within each text, and summed")
+def texts_summed(starts, batches, validation, rate):
+    def loss(table, ids):
+        return sum(F.cross_entropy(table[text[:-1]], text[1:]) for text in ids)
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "Only the first text of each batch is used.")
+def first_text(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, loss=lambda table, ids: nll(table, ids[:1])))
+
+
+@wrong("08.1", "Each text has an update of its own.")
+def a_step_per_text(starts, batches, validation, rate):
+    gains = []
+    for start, texts in zip(starts, batches, strict=True):
+        losses = []
+        for rates in both_rates(rate, len(texts)):
+            single = [text[None] for ids in texts for text in ids]
+            table = trained(start, single, [each for each in rates for _ in range(texts.shape[1])])
+            losses.append(nll(table, validation).item())
+        gains.append(losses[0] - losses[1])
+    return with_error(torch.tensor(gains))
+
+
+@wrong("08.1", "The sum over the pairs is divided by the number of")
+def divided_by_all_tokens(starts, batches, validation, rate):
+    def loss(table, ids):
+        losses = F.cross_entropy(table[ids[:, :-1]].transpose(1, 2), ids[:, 1:], reduction="none")
+        return losses.sum() / ids.numel()
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "It's shifted by two: each token is asked for the one")
+def the_token_after_the_next(starts, batches, validation, rate):
+    def loss(table, ids):
+        if ids.shape[1] == 2:
+            return nll(table, ids)
+        return F.cross_entropy(table[ids[:, :-2]].flatten(0, 1), ids[:, 2:].flatten())
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "The updates have momentum.")
+def with_momentum(starts, batches, validation, rate):
+    def step(slope, state):
+        state["m"] = 0.9 * state.get("m", 0.0) + slope
+        return state["m"]
+
+    return with_error(otherwise(starts, batches, validation, rate, step=step))
+
+
+@wrong("08.1", "The softmax is taken twice.")
+def softmax_first(starts, batches, validation, rate):
+    def loss(table, ids):
+        return nll(table.softmax(-1), ids)
+
+    return with_error(otherwise(starts, batches, validation, rate, loss=loss, measure=loss))
+
+
+@wrong("08.1", "The falling run sees the batches in another order.")
+def other_way_through_the_batches(starts, batches, validation, rate):
+    def order(texts, falls):
+        return texts.flip(0) if falls else texts
+
+    return with_error(otherwise(starts, batches, validation, rate, order=order))
+
+
+@wrong("08.1", "The two results are the mean losses of both runs.")
+def two_mean_losses(starts, batches, validation, rate):
+    losses = []
+    for start, texts in zip(starts, batches, strict=True):
+        ends = [trained(start, texts, rates) for rates in both_rates(rate, len(texts))]
+        losses.append([nll(table, validation) for table in ends])
+    return tuple(torch.tensor(losses).mean(0))
+
+
+@wrong("08.1", "The gain is a difference of perplexities, e to the")
+def perplexities(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, measure=lambda table, ids: nll(table, ids).exp()))
+
+
+@wrong("08.1", "The table of a seed is the start of the next one.")
+def never_begins_again(starts, batches, validation, rate):
+    constant = falling = starts[0]
+    gains = []
+    for texts in batches:
+        rates = both_rates(rate, len(texts))
+        constant, falling = trained(constant, texts, rates[0]), trained(falling, texts, rates[1])
+        gains.append((nll(constant, validation) - nll(falling, validation)).item())
+    return with_error(torch.tensor(gains))
+
+
+@wrong("08.1", "`gain` is 0. `error` is 0.")
+def whole_division(starts, batches, validation, rate):
+    return with_error(otherwise(starts, batches, validation, rate, factor=lambda k, n: 1 - k // n))
+
+
+# 08.2 Gradient accumulation changes the loss
 
 
 def loss_of(weight, x, targets, reduction="mean"):
@@ -251,7 +635,7 @@ def as_it_was(weight, parts):
     return loss.item(), weight.grad
 
 
-@wrong("08.2", "The loss is mended, the gradient is not")
+@wrong("08.2", "The loss is right, but the gradient isn't.")
 def only_what_is_logged(weight, parts):
     weight = weight.clone().requires_grad_()
     total, n = 0.0, 0
@@ -263,7 +647,7 @@ def only_what_is_logged(weight, parts):
     return total / n, weight.grad
 
 
-@wrong("08.2", "is not divided")
+@wrong("08.2", "The sum over all tokens isn't divided by")
 def sum_of_all(weight, parts):
     weight = weight.clone().requires_grad_()
     total = 0.0
@@ -280,7 +664,7 @@ def sum_over_parts(weight, parts):
     return loss / len(parts), gradient / len(parts)
 
 
-@wrong("08.2", "Only the last part's gradient")
+@wrong("08.2", "The gradient is that of the last part only.")
 def zeroed_in_the_loop(weight, parts):
     n = sum((targets != -100).sum().item() for _, targets in parts)
     weight = weight.clone().requires_grad_()
@@ -293,7 +677,7 @@ def zeroed_in_the_loop(weight, parts):
     return total, weight.grad
 
 
-@wrong("08.2", "`loss` is right. In `gradient`, this is what happens: The sum over all tokens is not divided")
+@wrong("08.2", "`loss` is right. In `gradient`, this is what")
 def gradient_of_the_sum(weight, parts):
     n = sum((targets != -100).sum().item() for _, targets in parts)
     loss, gradient = sum_of_all(weight, parts)
@@ -306,7 +690,7 @@ def without_a_gradient(weight, parts):
     return sum(loss_of(weight, *part, reduction="sum").item() for part in parts) / n
 
 
-@wrong("08.2", "as it has places")
+@wrong("08.2", "Parts are weighted by all of their positions")
 def weighed_by_length(weight, parts):
     n = sum(len(targets) for _, targets in parts)
     weight = weight.clone().requires_grad_()
@@ -318,14 +702,14 @@ def weighed_by_length(weight, parts):
     return total, weight.grad
 
 
-@wrong("08.2", "divided by all places")
+@wrong("08.2", "The sum is divided by the number of all")
 def divided_by_numel(weight, parts):
     n = sum(targets.numel() for _, targets in parts)
     loss, gradient = sum_of_all(weight, parts)
     return loss / n, gradient / n
 
 
-@wrong("08.2", "makes all of it NaN")
+@wrong("08.2", "A part without a target makes the whole result")
 def mean_times_count(weight, parts):
     counts = [(targets >= 0).sum().item() for _, targets in parts]
     weight = weight.clone().requires_grad_()
@@ -358,7 +742,7 @@ def counted_on_the_way(weight, parts):
     return by_autograd(weight, parts, total)
 
 
-@wrong("08.2", "The weight moves after each part")
+@wrong("08.2", "The weight is updated after each part.")
 def a_step_for_each(weight, parts):
     n = sum(int((y != -100).sum()) for _, y in parts)
     loss, gradient = 0.0, torch.zeros_like(weight)
@@ -406,7 +790,7 @@ def backward_on_the_sum(weight, parts):
     return loss.item(), weight.grad
 
 
-@wrong("08.2", "shifted once more")
+@wrong("08.2", "The targets are shifted.")
 def next_token(weight, parts):
     return by_hand(weight, [(x[:-1], y[1:]) for x, y in parts if len(y) > 1] or parts)
 
@@ -421,7 +805,7 @@ def clamped_targets(weight, parts):
     return by_hand(weight, [(x, y.clamp(min=0)) for x, y in parts])
 
 
-@wrong("08.2", "Token 0 is left out as well")
+@wrong("08.2", "Targets of 0 are ignored, too.")
 def only_positive_ids(weight, parts):
     return by_hand(weight, [(x, torch.where(y > 0, y, -100)) for x, y in parts])
 
@@ -466,14 +850,14 @@ def backward_on_what_was_given(weight, parts):
     return sum(losses).item(), weight.grad
 
 
-# 08.3 The exam stood in the book
+# 08.3 Test documents in the training data
 
 
 def ngrams(document, n):
     return [tuple(document[at : at + n]) for at in range(len(document) - n + 1)]
 
 
-@wrong("08.3", "the share of the runs")
+@wrong("08.3", "It's the share of the n-grams, not of the")
 def share_of_ngrams(training, validation, n):
     known = {run for document in training for run in ngrams(document, n)}
     shares = []
@@ -483,7 +867,7 @@ def share_of_ngrams(training, validation, n):
     return shares
 
 
-@wrong("08.3", "Only the token at which a run begins")
+@wrong("08.3", "Only the first token of an n-gram is counted.")
 def only_beginnings(training, validation, n):
     known = {run for document in training for run in ngrams(document, n)}
     return [sum(run in known for run in ngrams(one, n)) / len(one) if one else 0 for one in validation]
@@ -512,7 +896,7 @@ def share_covered(document, known, n):
     return len(read) / len(document) if document else 0.0
 
 
-@wrong("08.3", "The last run of each training document")
+@wrong("08.3", "The last n-gram of each training document is")
 def one_too_few(training, validation, n):
     known = {tuple(one[at : at + n]) for one in training for at in range(len(one) - n)}
     return [share_covered(document, known, n) for document in validation]
@@ -524,7 +908,7 @@ def set_of_tokens(training, validation, n):
     return [sum(token in known for token in one) / len(one) if one else 0.0 for one in validation]
 
 
-@wrong("08.3", "read as a whole")
+@wrong("08.3", "Only a document that occurs as a whole is")
 def exact_copies(training, validation, n):
     known = set(map(tuple, training))
     return [1.0 if tuple(document) in known else 0.0 for document in validation]
@@ -553,7 +937,7 @@ def runs_as_text(training, validation, n):
     return [share_covered(document, known, n) for document in validation]
 
 
-@wrong("08.3", "1 2 stands in 11 23")
+@wrong("08.3", "Ids are looked up in a text, where 11 23")
 def looked_up_in_a_text(training, validation, n):
     book = "\n".join(" ".join(map(str, document)) for document in training)
     known = {run for document in validation for run in ngrams(document, n) if " ".join(map(str, run)) in book}
@@ -611,32 +995,32 @@ def percent(training, validation, n):
     return [100 * share for share in runs_read(training, validation, n)]
 
 
-@wrong("08.3", "Every token of a document that holds a run")
+@wrong("08.3", "Every token of a document with a known n-gram")
 def tainted(training, validation, n):
     return [1.0 if share else 0.0 for share in runs_read(training, validation, n)]
 
 
-@wrong("08.3", "the number of tokens that were read")
+@wrong("08.3", "It's the number of tokens, not their share.")
 def number_of_tokens(training, validation, n):
     return [share * len(text) for share, text in zip(runs_read(training, validation, n), validation, strict=True)]
 
 
-@wrong("08.3", "cut into pieces of n")
+@wrong("08.3", "A document is split into chunks of n tokens")
 def in_blocks(training, validation, n):
     return runs_read(training, validation, n, chosen=lambda places, _: [at for at in places if at % n == 0])
 
 
-@wrong("08.3", "Only the first run")
+@wrong("08.3", "Only the first known n-gram of a document is")
 def first_run(training, validation, n):
     return runs_read(training, validation, n, chosen=lambda places, _: places[:1])
 
 
-@wrong("08.3", "The last run of each validation document")
+@wrong("08.3", "The last n-gram of each validation document is")
 def last_run_of_the_exam(training, validation, n):
     return runs_read(training, validation, n, chosen=lambda places, text: [at for at in places if at + n < len(text)])
 
 
-@wrong("08.3", "n neighbours that are all known")
+@wrong("08.3", "n tokens in a row count as soon as each of")
 def neighbours(training, validation, n):
     known = {token for document in training for token in document}
     return (
@@ -689,7 +1073,7 @@ def read_at(document, known, n):
     return {place for at in places for place in range(at, at + n)}
 
 
-@wrong("08.3", "need not stand side by side")
+@wrong("08.3", "The tokens of an n-gram may have gaps between")
 def in_order_with_gaps(training, validation, n):
     def known(run):
         return any(all(token in rest for token in run) for rest in map(iter, training))
@@ -708,7 +1092,7 @@ def the_exam_in_one_piece(training, validation, n):
     return shares
 
 
-# 08.4 A table in two vectors
+# 08.4 Adafactor: a matrix of second moments in two vectors
 
 
 def means(gradient, row, column, beta2):
@@ -721,7 +1105,7 @@ def shortened(update, longest):
     return update * (longest / rms) if rms > longest else update
 
 
-@wrong("08.4", "not divided by the mean of all squares")
+@wrong("08.4", "The product of the two means isn't divided by")
 def outer_product_only(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, beta2)
     v = torch.outer(row, column) / (1 - beta2**step)
@@ -735,7 +1119,7 @@ def sum_of_means(gradient, row, column, step, beta2, longest):
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "added up")
+@wrong("08.4", "The squares of a row or column are summed;")
 def sums_as_in_the_paper(gradient, row, column, step, beta2, longest):
     row = beta2 * row + (1 - beta2) * gradient.square().sum(1)
     column = beta2 * column + (1 - beta2) * gradient.square().sum(0)
@@ -772,14 +1156,14 @@ def mean_then_square(gradient, row, column, step, beta2, longest):
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "the wrong way round")
+@wrong("08.4", "The weights of old and new in the running")
 def betas_exchanged(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, 1 - beta2)
     v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "The means come back corrected")
+@wrong("08.4", "The means that you return are bias-corrected")
 def remembers_the_corrected(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, beta2)
     row, column = row / (1 - beta2**step), column / (1 - beta2**step)
@@ -787,7 +1171,7 @@ def remembers_the_corrected(gradient, row, column, step, beta2, longest):
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "A short update is made longer")
+@wrong("08.4", "An update with a small RMS is scaled up.")
 def always_longest(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, beta2)
     v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
@@ -795,7 +1179,7 @@ def always_longest(gradient, row, column, step, beta2, longest):
     return update / (update.square().mean().sqrt() / longest), row, column
 
 
-@wrong("08.4", "Rows and columns have changed places")
+@wrong("08.4", "Rows and columns are swapped.")
 def axes_exchanged(gradient, row, column, step, beta2, longest):
     row = beta2 * row + (1 - beta2) * gradient.square().mean(0)
     column = beta2 * column + (1 - beta2) * gradient.square().mean(1)
@@ -811,7 +1195,7 @@ def means_in_place(gradient, row, column, step, beta2, longest):
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "What was remembered is forgotten")
+@wrong("08.4", "The old running means are ignored: only this")
 def without_a_memory(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, 0 * row, 0 * column, beta2)
     v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
@@ -825,21 +1209,21 @@ def correction_without_the_step(gradient, row, column, step, beta2, longest):
     return shortened(gradient / (v.sqrt() + 1e-8), longest), row, column
 
 
-@wrong("08.4", "The update is not shortened")
+@wrong("08.4", "The update isn't scaled down.")
 def never_shortened(gradient, row, column, step, beta2, longest):
     row, column = means(gradient, row, column, beta2)
     v = torch.outer(row, column) / row.mean() / (1 - beta2**step)
     return gradient / (v.sqrt() + 1e-8), row, column
 
 
-@wrong("08.4", "The length is the norm")
+@wrong("08.4", "The update is scaled by its norm, which grows")
 def shortened_by_the_norm(gradient, row, column, step, beta2, longest):
     update, row, column = never_shortened(gradient, row, column, step, beta2, longest)
     norm = torch.linalg.matrix_norm(update)
     return (update * longest / norm if norm > longest else update), row, column
 
 
-@wrong("08.4", "cut off by itself")
+@wrong("08.4", "Each number of the update is clipped")
 def clamped(gradient, row, column, step, beta2, longest):
     update, row, column = never_shortened(gradient, row, column, step, beta2, longest)
     return update.clamp(-longest, longest), row, column
@@ -880,7 +1264,7 @@ def by_rsqrt(*arguments):
     return adafactor(*arguments, lambda gradient, table: gradient * table.rsqrt())
 
 
-@wrong("08.4", "The 1e-8 stands below the root")
+@wrong("08.4", "The 1e-8 is under the root.")
 def eps_below_the_root(*arguments):
     return adafactor(*arguments, lambda gradient, table: gradient * (table + 1e-8).rsqrt())
 
@@ -892,7 +1276,7 @@ def adafactor_by(gradient, row, column, step, beta2, longest, power=None, divide
     return (limit or shortened)(update, longest), row, column
 
 
-@wrong("08.4", "turned round again")
+@wrong("08.4", "The two means are swapped, and v̂ is")
 def turned_round(gradient, row, column, step, beta2, longest):
     row = beta2 * row + (1 - beta2) * gradient.square().mean(0)
     column = beta2 * column + (1 - beta2) * gradient.square().mean(1)
@@ -939,10 +1323,10 @@ def with_eps(eps):
 
 
 for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10):
-    wrong("08.4", f"It is {eps:.0e} that is added")(with_eps(eps))
+    wrong("08.4", f"{eps:.0e} is added")(with_eps(eps))
 
 
-@wrong("08.4", "by the root of the old means")
+@wrong("08.4", "The update uses the old running means.")
 def old_means(gradient, row, column, step, beta2, longest):
     new_row, new_column = means(gradient, row, column, beta2)
     old_row, old_column = (new_row, new_column) if step == 1 else (row, column)
@@ -950,35 +1334,27 @@ def old_means(gradient, row, column, step, beta2, longest):
     return gradient / (v.sqrt() + 1e-8), new_row, new_column
 
 
-@wrong("08.4", "The gradient is shortened, before")
+@wrong("08.4", "The gradient is scaled down, not the update.")
 def gradient_first(gradient, row, column, step, beta2, longest):
     return adafactor_by(shortened(gradient, longest), row, column, step, beta2, 1e9)
 
 
-@wrong("08.4", "by its RMS alone")
+@wrong("08.4", "The update is divided by its RMS only, so its")
 def to_one(*call):
     return adafactor_by(*call, limit=lambda update, longest: shortened(update, 1.0))
 
 
-@wrong("08.4", "The length is the largest number")
+@wrong("08.4", "The update is scaled by its largest number")
 def by_the_largest(*call):
     return adafactor_by(*call, limit=lambda update, longest: update / max(1.0, update.abs().max().item() / longest))
 
 
-@wrong("08.4", "The root of the RMS is missing")
+@wrong("08.4", "The root in the RMS is missing: it's the mean")
 def mean_square_limit(*call):
     return adafactor_by(*call, limit=lambda update, longest: update / max(1.0, update.square().mean().item() / longest))
 
 
 # Further answers to all questions: what is seldom forgotten
-
-
-@wrong("08.1", "Only the tensor with the broken number")
-def others_as_they_are(gradients, longest):
-    norm = math.sqrt(sum(each.double().square().sum().item() for each in gradients))
-    if not math.isfinite(norm):
-        return [each.clone() if each.isfinite().all() else torch.zeros_like(each) for each in gradients], norm
-    return [each * min(1.0, longest / max(norm, 1e-12)) for each in gradients], norm
 
 
 def runs_of(documents, n):
@@ -1009,7 +1385,7 @@ def one_at_most(*call):
     return by_places(lambda text, starts, n: min(1.0, n * len(starts) / len(text)))(*call)
 
 
-@wrong("08.3", "The last run of each document is missing, in training and in validation")
+@wrong("08.3", "The last n-gram of each document is missing")
 def one_run_too_few(*call):
     return by_places(lambda text, starts, n: len(marked(starts, n)) / len(text), left_out=1)(*call)
 
@@ -1026,17 +1402,17 @@ def goes_on_behind(*call):
     return by_places(share)(*call)
 
 
-@wrong("08.3", "Tokens are counted and not places")
+@wrong("08.3", "Distinct tokens are counted, not positions: a")
 def vocabulary(*call):
     return by_places(lambda text, starts, n: len({text[at] for at in marked(starts, n)}) / len(set(text)))(*call)
 
 
-@wrong("08.3", "which is not a number of its")
+@wrong("08.3", "The share of [9, 2, 3, 4, 7, 8] is 0.4286")
 def one_more_in_the_divisor(*call):
     return by_places(lambda text, starts, n: len(marked(starts, n)) / (len(text) + 1))(*call)
 
 
-@wrong("08.3", "at all its places in the document")
+@wrong("08.3", "A token of an n-gram is counted wherever it")
 def wherever_such_a_token_stands(*call):
     def share(text, starts, n):
         known = {text[at] for at in marked(starts, n)}

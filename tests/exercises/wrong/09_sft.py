@@ -1,13 +1,13 @@
 """Answers to exercise 09 as learners write them."""
 
 import re
-from itertools import accumulate
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from answers import right, wrong
 
-# 09.1 Read a chat back
+# 09.1 Parse a chat from its token ids
 
 
 def turns_of(ids):
@@ -28,7 +28,7 @@ def as_message(text, ended):
     return {"role": role, "content": content, "ended": ended}
 
 
-@wrong("09.1", "only the first line")
+@wrong("09.1", "Only the first line of a message is left.")
 def second_line(ids, pieces):
     messages = []
     for turn, ended in turns_of(ids):
@@ -50,7 +50,7 @@ def cut_at_starts(ids, pieces):
     return [as_message(one["text"], one["ended"]) for one in messages]
 
 
-@wrong("09.1", "White space at the edges")
+@wrong("09.1", "White space at the beginning and end of a")
 def tidied(ids, pieces):
     messages = read_rightly(ids, pieces)
     for one in messages:
@@ -67,12 +67,12 @@ def marks_in_the_content(ids, pieces):
     return messages
 
 
-@wrong("09.1", "not a list of dictionaries")
+@wrong("09.1", "The result isn't a list of dictionaries with")
 def pairs(ids, pieces):
     return [(one["role"], one["content"]) for one in read_rightly(ids, pieces)]
 
 
-@wrong("09.1", "the forger has won")
+@wrong("09.1", "A typed mark opens a turn: the user has forged")
 def with_a_pattern(ids, pieces):
     text = "".join(pieces[id] for id in ids)
     found = re.findall(r"<\|im_start\|>(.*?)\n(.*?)(<\|im_end\|>|(?=<\|im_start\|>)|\Z)", text, re.DOTALL)
@@ -104,7 +104,7 @@ def between_two_marks(ids, pieces):
     return messages
 
 
-@wrong("09.1", "is told as ended")
+@wrong("09.1", "The turn without an end mark has `ended` True.")
 def always_ended(ids, pieces):
     return [as_message("".join(map(pieces.get, turn)), True) for turn, _ in turns_of(ids)]
 
@@ -172,193 +172,814 @@ def one_line_break_stripped(ids, pieces):
     return [{"role": role, "content": content.removesuffix("\n"), "ended": ended} for role, content, ended in turns]
 
 
-@wrong("09.1", "what stands outside of a turn")
+@wrong("09.1", "There are more messages than start marks: text")
 def what_stands_outside_is_said(ids, pieces):
     messages = [{"role": role, "content": content, "ended": ended} for role, content, ended in read_turns(ids, pieces)]
     outside = "".join(pieces[id] for id in ids[: ids.index(1)])
     return messages if not outside else [{"role": "", "content": outside, "ended": False}, *messages]
 
 
-# 09.2 A chat too long for its row
+# 09.2 Which conversations taught it?
 
 
-@wrong("09.2", "begins with an answer")
-def greedy_from_the_end(messages, room):
-    kept = [0] if messages[0][0] == "system" else []
-    room -= sum(messages[place][1] for place in kept)
-    tail = []
-    for place in reversed(range(len(kept), len(messages))):
-        if messages[place][1] > room:
-            break
-        room -= messages[place][1]
-        tail.insert(0, place)
-    return kept + tail
+def loss_on(weight, conversation):
+    x, labels = conversation
+    return F.cross_entropy(x @ weight.T, labels)
 
 
-@wrong("09.2", "the end is cut off")
-def truncated(messages, room):
-    kept = []
-    for place, (_, tokens) in enumerate(messages):
-        if tokens > room:
-            break
-        room -= tokens
-        kept.append(place)
-    return kept
+def mean_loss(weight, conversations):
+    return torch.stack([loss_on(weight, each) for each in conversations]).mean()
 
 
-@wrong("09.2", "stops one token early")
-def strictly_less(messages, room):
-    system = [0] if messages[0][0] == "system" else []
-    for begin in range(len(system), len(messages)):
-        places = [*system, *range(begin, len(messages))]
-        if messages[begin][0] == "user" and sum(messages[place][1] for place in places) < room:
-            return places
-    return []
+def slopes_on(weight, conversations, loss=loss_on):
+    weight = weight.detach().requires_grad_()
+    return torch.stack([torch.autograd.grad(loss(weight, each), weight)[0] for each in conversations])
 
 
-@wrong("09.2", "left out of the middle")
-def whatever_fits(messages, room):
-    kept = []
-    if messages[0][0] == "system":
-        kept, room = [0], room - messages[0][1]
-    for place in range(len(messages) - 1, len(kept[:1]) - 1, -1):
-        if place not in kept and messages[place][1] <= room:
-            kept.append(place)
-            room -= messages[place][1]
-    return sorted(kept)
+@wrong("09.2", "The influences aren't multiplied by the rate.")
+def without_the_rate(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += (grads * goal).sum((1, 2)) / len(train)
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "Only the last question stays")
-def the_last_exchange(messages, room):
-    system = [0] if messages[0][0] == "system" else []
-    last = max(place for place, (role, _) in enumerate(messages) if role == "user")
-    places = [*system, *range(last, len(messages))]
-    return places if sum(messages[place][1] for place in places) <= room else []
+@wrong("09.2", "The influences aren't divided by the number of")
+def without_n(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "number of the system's message is missing")
-def counted_and_not_told(messages, room):
-    first = int(messages[0][0] == "system")
-    room -= first * messages[0][1]
-    users = (place for place in range(first, len(messages)) if messages[place][0] == "user")
-    fitting = (place for place in users if sum(tokens for _, tokens in messages[place:]) <= room)
-    return list(range(next(fitting, len(messages)), len(messages)))
+@wrong("09.2", "The influences have the wrong sign.")
+def negative_is_good(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total -= rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "numbered anew from 0")
-def counted_anew(messages, room):
-    return list(range(len(fit_rightly(messages, room))))
+@wrong("09.2", "The gain in the error has the wrong sign.")
+def gain_negative(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(weight, test) - mean_loss(start, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "in steps of two from its end")
-def pairs_from_the_end(messages, room):
-    first = int(messages[0][0] == "system")
-    room -= first * messages[0][1]
-    begin = len(messages)
-    while begin - 2 >= first and sum(tokens for _, tokens in messages[begin - 2 :]) <= room:
-        begin -= 2
-    return [*range(first), *range(begin, len(messages))] if begin < len(messages) else []
+@wrong("09.2", "The error has the wrong sign.")
+def gain_minus_sum(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (gain - total.sum()).item()
 
 
-@wrong("09.2", "counted from 1")
-def from_one(messages, room):
-    return [place + 1 for place in fit_rightly(messages, room)]
+@wrong("09.2", "The influences are cosines: the gradients are divided")
+def cosines(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * F.cosine_similarity(grads.flatten(1), goal.flatten()[None], dim=1)
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "have room, too")
-def two_less(messages, room):
-    kept = list(fit_rightly(messages, room))
-    first = int(messages[0][0] == "system")
-    return kept[:first] + kept[first + 2 :] if len(kept) > first + 4 else kept
+@wrong("09.2", "The test gradient is always that of the untrained")
+def test_gradient_once(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    goal = slopes_on(weight, test).mean(0)
+    for _ in range(steps):
+        grads = slopes_on(weight, train)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "The question alone is kept")
-def question_without_its_answer(messages, room):
-    kept = list(fit_rightly(messages, room))
-    last = max(place for place, (role, _) in enumerate(messages) if role == "user")
-    first = [0] if messages[0][0] == "system" and last else []
-    if kept or sum(messages[place][1] for place in [*first, last]) > room:
-        return kept
-    return [*first, last]
+@wrong("09.2", "The gradients are those after the update.")
+def after_the_update(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        weight = weight - rate * slopes_on(weight, train).mean(0)
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "and there is room for")
-def two_at_a_time_without_looking(messages, room):
-    kept = list(range(len(messages)))
-    first = 1 if messages[0][0] == "system" else 0
-    if sum(tokens for _, tokens in messages) > room:
-        del kept[first : first + 2]
-    return kept
+@wrong("09.2", "Only the last update counts.")
+def last_update(weight, train, test, rate, steps):
+    start = weight
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total = rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "no list of places")
-def the_messages_themselves(messages, room):
-    return [messages[place] for place in fit_rightly(messages, room)]
+@wrong("09.2", "Each conversation has an update of its own, one after")
+def one_after_the_other(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        for i, each in enumerate(train):
+            grad, goal = slopes_on(weight, [each])[0], slopes_on(weight, test).mean(0)
+            total[i] += rate / len(train) * (grad * goal).sum()
+            weight = weight - rate / len(train) * grad
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "dropped as the oldest")
-def oldest_first(messages, room):
-    kept = list(range(len(messages)))
-    while kept and (sum(messages[place][1] for place in kept) > room or messages[kept[0]][0] == "assistant"):
-        del kept[0]
-    return [] if len(kept) == 1 and messages[kept[0]][0] == "system" else kept
+@wrong("09.2", "Long conversations weigh more: the losses are means")
+def mean_over_tokens(weight, train, test, rate, steps):
+    def count(conversations):
+        return torch.tensor([int((labels != -100).sum()) for _, labels in conversations], dtype=torch.float)
+
+    n, m = count(train), count(test)
+    start, total = weight, torch.zeros(len(train))
+
+    def test_loss(weight):
+        return (torch.stack([loss_on(weight, each) for each in test]) * m).sum() / m.sum()
+
+    for _ in range(steps):
+        grads, goals = slopes_on(weight, train), slopes_on(weight, test)
+        goal = (goals * m[:, None, None]).sum(0) / m.sum()
+        shares = n / n.sum()
+        total += rate * shares * (grads * goal).sum((1, 2))
+        weight = weight - rate * (grads * shares[:, None, None]).sum(0)
+    gain = test_loss(start) - test_loss(weight)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "tokens are not counted")
-def system_for_nothing(messages, room):
-    system = [0] if messages[0][0] == "system" else []
-    for begin in range(len(system), len(messages)):
-        if messages[begin][0] == "user" and sum(tokens for _, tokens in messages[begin:]) <= room:
-            return system + list(range(begin, len(messages)))
-    return []
+@wrong("09.2", "A label of -100 is taken for token 0, and counts")
+def padding_counts(weight, train, test, rate, steps):
+    def fill(conversations):
+        return [(x, labels.clamp(min=0)) for x, labels in conversations]
+
+    train, test = fill(train), fill(test)
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "kept although it does not fit")
-def one_exchange_at_least(messages, room):
-    kept = fit_rightly(messages, room)
-    if not kept:
-        last = max(place for place, (role, _) in enumerate(messages) if role == "user")
-        kept = [0] * (messages[0][0] == "system") + list(range(last, len(messages)))
-    return kept
+@wrong("09.2", "The loss of a conversation is divided by the number")
+def divides_by_all_tokens(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        return F.cross_entropy(x @ weight.T, labels, reduction="none").mean()
+
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, loss).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = sum(loss(start, each) - loss(weight, each) for each in test) / len(test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "left alone")
-def system_in_any_case(messages, room):
-    return fit_rightly(messages, room) or [0] * (messages[0][0] == "system")
+@wrong("09.2", "With logits in the hundreds, the result is NaN or")
+def log_of_the_softmax_(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        p = (x @ weight.T).softmax(-1)[labels >= 0]
+        return -p.gather(1, labels[labels >= 0][:, None]).log().mean()
+
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, loss).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = sum(loss(start, each) - loss(weight, each) for each in test) / len(test)
+    return total, (total.sum() - gain).item()
 
 
-@wrong("09.2", "IndexError")
-def pops_too_much(messages, room):
-    kept = list(range(len(messages)))
-    first = int(messages[0][0] == "system")
-    while sum(messages[place][1] for place in kept) > room or messages[kept[first]][0] == "assistant":
-        kept.pop(first)
-    return kept
+@wrong("09.2", "All updates use the gradients of the untrained model.")
+def never_trains(weight, train, test, rate, steps):
+    grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+    total = steps * rate / len(train) * (grads * goal).sum((1, 2))
+    after = weight - steps * rate * grads.mean(0)
+    return total, (total.sum() - (mean_loss(weight, test) - mean_loss(after, test))).item()
+
+
+@wrong("09.2", "The test gradient is that after the update.")
+def goal_at_the_end(weight, train, test, rate, steps):
+    start, all_grads = weight, []
+    for _ in range(steps):
+        grads = slopes_on(weight, train)
+        all_grads.append(grads)
+        weight = weight - rate * grads.mean(0)
+    goal = slopes_on(weight, test).mean(0)
+    total = sum(rate / len(train) * (grads * goal).sum((1, 2)) for grads in all_grads)
+    return total, (total.sum() - (mean_loss(start, test) - mean_loss(weight, test))).item()
+
+
+@wrong("09.2", "The test gradient is summed over the test")
+def summed_test(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).sum(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "An update uses the sum of the gradients, not their")
+def update_by_the_sum(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.sum(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "The updates go uphill.")
+def climbs(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight + rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "The gain in the error is that of the training loss.")
+def gain_in_training(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, train) - mean_loss(weight, train)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "The error is relative to the gain.")
+def relative(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, ((total.sum() - gain) / gain).item()
+
+
+@wrong("09.2", "The second result is the gain, not the error of the")
+def returns_the_gain(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    return total, (mean_loss(start, test) - mean_loss(weight, test)).item()
+
+
+@wrong("09.2", "Each training gradient is multiplied by the mean")
+def with_the_training_gradient(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads = slopes_on(weight, train)
+        total += rate / len(train) * (grads * grads.mean(0)).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    return total, (total.sum() - (mean_loss(start, test) - mean_loss(weight, test))).item()
+
+
+@wrong("09.2", "The influences are divided by their sum.")
+def shares(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total / total.sum(), (total.sum() - gain).item()
+
+
+@wrong("09.2", "The loss of a conversation is a sum over its labels,")
+def sum_of_token_losses(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        return F.cross_entropy(x @ weight.T, labels, reduction="sum")
+
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, loss).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = sum(loss(start, each) - loss(weight, each) for each in test) / len(test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "The influences are those of leaving a conversation")
+def leave_one_out(weight, train, test, rate, steps):
+    def end(conversations):
+        w = weight
+        for _ in range(steps):
+            w = w - rate * slopes_on(w, conversations).sum(0) / len(train)
+        return mean_loss(w, test)
+
+    without = [
+        end(train[:i] + train[i + 1 :]) if len(train) > 1 else mean_loss(weight, test) for i in range(len(train))
+    ]
+    total = torch.stack(without) - end(train)
+    return total, (total.sum() - (mean_loss(weight, test) - end(train))).item()
+
+
+@wrong("09.2", "The labels are shifted by one: row t is asked for")
+def shifted_again(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        if len(labels) > 1 and (labels[1:] >= 0).any():
+            x, labels = x[:-1], labels[1:]
+        return F.cross_entropy(x @ weight.T, labels)
+
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, loss).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = sum(loss(start, each) - loss(weight, each) for each in test) / len(test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "The gradients add up over the updates, and the model")
+def gradients_add_up(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    grads, goal = torch.zeros(len(train), *weight.shape), torch.zeros_like(weight)
+    for _ in range(steps):
+        grads = grads + slopes_on(weight, train)
+        goal = goal + slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "Only the first test conversation is used.")
+def first_test_only(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test)[0]
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = loss_on(start, test[0]) - loss_on(weight, test[0])
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "`error` is right. `influence` has shape (2, 3) in")
+def per_row(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train), len(weight))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum(-1)
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, (total.sum() - gain).item()
+
+
+@wrong("09.2", "Token 0 isn't learned.")
+def zero_is_no_label(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        kept = labels > 0 if (labels > 0).any() else labels >= 0
+        return F.cross_entropy(x[kept] @ weight.T, labels[kept])
+
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, loss).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = sum(loss(start, each) - loss(weight, each) for each in test) / len(test)
+    return total, (total.sum() - gain).item()
 
 
 @right("09.2")
-def fit_rightly(messages, room):
-    first = int(messages[0][0] == "system")
-    kept = list(range(len(messages)))
-    while len(kept) > first and sum(messages[place][1] for place in kept) > room:
-        del kept[first : first + 2]
-    return tuple(kept) if len(kept) > first else ()
+def by_hand_in_double(weight, train, test, rate, steps):
+    def slope(w, conversation):
+        x, y = conversation
+        x, y = x[y != -100].double(), y[y != -100]
+        p = (x @ w.T).softmax(-1)
+        p[torch.arange(len(y)), y] -= 1
+        return p.T @ x / len(y)
+
+    def loss(w):
+        total = 0.0
+        for x, y in test:
+            log_p = (x.double() @ w.T).log_softmax(-1)
+            kept = [-log_p[t, id].item() for t, id in enumerate(y.tolist()) if id >= 0]
+            total += sum(kept) / len(kept)
+        return total / len(test)
+
+    w = weight.double()
+    scores = [0.0] * len(train)
+    for _ in range(steps):
+        goal = sum(slope(w, each) for each in test) / len(test)
+        own = [slope(w, each) for each in train]
+        for i, each in enumerate(own):
+            scores[i] += (rate / len(train) * torch.vdot(each.flatten(), goal.flatten())).item()
+        for each in own:
+            w = w - rate / len(train) * each
+    return scores, sum(scores) - (loss(weight.double()) - loss(w))
 
 
 @right("09.2")
-def from_the_end_by_sums(messages, room):
-    sizes = np.array([tokens for _, tokens in messages])
-    system = messages[0][0] == "system"
-    tails = list(accumulate(sizes[::-1], initial=int(sizes[0]) if system else 0))
-    best = []
-    for count, total in enumerate(tails):
-        begin = len(messages) - count
-        if total <= room and 0 <= begin < len(messages) and messages[begin][0] == "user":
-            best = [0] * system + list(range(begin, len(messages)))
-    return torch.tensor(best, dtype=torch.long)
+def by_directional_derivatives(weight, train, test, rate, steps):
+    """The derivative of the test loss along each conversation's part of the update."""
+
+    def mean_of(conversations):
+        return lambda w: sum(F.cross_entropy(x @ w.T, y, ignore_index=-100) for x, y in conversations) / len(
+            conversations
+        )
+
+    w, parts = weight.clone(), []
+    for _ in range(steps):
+        moves = [rate / len(train) * torch.autograd.functional.jacobian(mean_of([each]), w) for each in train]
+        parts.append(torch.stack([torch.autograd.functional.jvp(mean_of(test), w, move)[1] for move in moves]))
+        w = w - sum(moves)
+    totals = torch.stack(parts).sum(0)
+    return totals, totals.sum() - mean_of(test)(weight) + mean_of(test)(w)
 
 
-# 09.3 Each alone is right
+@right("09.2")
+def by_an_optimizer(weight, train, test, rate, steps):
+    model = torch.nn.Linear(*weight.T.shape, bias=False)
+    model.weight.data = weight.clone()
+    optimizer = torch.optim.SGD(model.parameters(), lr=rate)
+
+    def loss(conversations):
+        return sum(F.cross_entropy(model(x), y) for x, y in conversations) / len(conversations)
+
+    influences = np.zeros(len(train))
+    before = loss(test).item()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss(test).backward()
+        goal = model.weight.grad.clone()
+        optimizer.zero_grad()
+        for i, each in enumerate(train):
+            already = 0 if model.weight.grad is None else model.weight.grad.clone()
+            (loss([each]) / len(train)).backward()
+            influences[i] += rate * ((model.weight.grad - already) * goal).sum().item()
+        optimizer.step()
+    return torch.from_numpy(influences), influences.sum() - (before - loss(test).item())
+
+
+@right("09.2")
+def without_a_sign(weight, train, test, rate, steps):
+    """The test loss is convex, so its tangent is never too high, and the sum never too small."""
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        grads, goal = slopes_on(weight, train), slopes_on(weight, test).mean(0)
+        total += rate / len(train) * (grads * goal).sum((1, 2))
+        weight = weight - rate * grads.mean(0)
+    gain = mean_loss(start, test) - mean_loss(weight, test)
+    return total, abs(total.sum() - gain).item()
+
+
+def traced(weight, train, test, rate, steps, *, term=None, off=None, move=None, after=None, loss=loss_on, tests=None):
+    """The result where one thing is done differently in the loop."""
+    start, total, losses = weight, 0.0, []
+    for _ in range(steps):
+        losses.append(mean_loss(weight, test).item())
+        grads, goal = slopes_on(weight, train, loss), slopes_on(weight, test, tests or loss).mean(0)
+        new = move(weight, grads) if move else weight - rate * grads.mean(0)
+        own = term(grads, goal, weight, new) if term else (grads * goal).sum((1, 2)) * rate / len(train)
+        total, weight = total + own, new
+    losses.append(mean_loss(weight, test).item())
+    ends = [sum((tests or loss)(each, one) for one in test) / len(test) for each in (start, weight)]
+    total = after(total) if after else total
+    return total, off(total, losses) if off else (total.sum() - (ends[0] - ends[1])).item()
+
+
+@wrong("09.2", "The influences are neither multiplied by the rate nor")
+def neither_rate_nor_n(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return (grads * goal).sum((1, 2))
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "The influences are cosines, without rate / n.")
+def cosines_alone(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return F.cosine_similarity(grads.flatten(1), goal.flatten()[None], dim=1)
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "The influences are without their signs.")
+def without_signs(weight, train, test, rate, steps):
+    total, off = traced(weight, train, test, rate, steps)
+    return total.abs(), off
+
+
+@wrong("09.2", "Each training gradient is multiplied by itself.")
+def squared_norms(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, term=lambda g, *_: rate / len(train) * (g * g).sum((1, 2)))
+
+
+@wrong("09.2", "The own gradients are divided by their norms.")
+def unit_own_gradients(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return rate / len(train) * (F.normalize(grads.flatten(1), dim=1) @ goal.flatten())
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "The test gradient is divided by its norm.")
+def unit_test_gradient(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return rate / len(train) * (grads * goal / goal.norm()).sum((1, 2))
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "The influences are how far each conversation's own")
+def own_losses_fall(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return torch.stack([loss_on(old, one) - loss_on(new, one) for one in train])
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "Each conversation's part of an update is tried out")
+def each_part_alone(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return torch.stack([mean_loss(old, test) - mean_loss(old - rate / len(train) * g, test) for g in grads])
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "Negative influences are set to 0.")
+def only_good_ones(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, after=lambda total: total.clamp(min=0))
+
+
+@wrong("09.2", "The influences are cumulative over the conversations.")
+def added_up(weight, train, test, rate, steps):
+    total, off = traced(weight, train, test, rate, steps)
+    return total.cumsum(0), off
+
+
+@wrong("09.2", "The influences are sorted.")
+def best_first(weight, train, test, rate, steps):
+    total, off = traced(weight, train, test, rate, steps)
+    return total.sort(descending=True).values, off
+
+
+@wrong("09.2", "There is one update too many.")
+def one_step_more(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps + 1)
+
+
+@wrong("09.2", "There is one update too few.")
+def one_step_less(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps - 1) if steps > 1 else traced(weight, train, test, rate, 1)
+
+
+@wrong("09.2", "The gradients are multiplied by the weights, not by")
+def with_the_weights(weight, train, test, rate, steps):
+    def term(grads, goal, old, new):
+        return rate / len(train) * (grads * old).sum((1, 2))
+
+    return traced(weight, train, test, rate, steps, term=term)
+
+
+@wrong("09.2", "The second result is the sum of the influences, not")
+def returns_the_sum(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, off=lambda total, losses: total.sum())
+
+
+@wrong("09.2", "The error is relative to the sum.")
+def relative_to_the_sum(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, off=lambda t, losses: (t.sum() - losses[0] + losses[-1]) / t.sum())
+
+
+@wrong("09.2", "The error is made of the mean of the influences.")
+def mean_in_the_error(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, off=lambda t, losses: t.mean() - losses[0] + losses[-1])
+
+
+@wrong("09.2", "An update uses the sum of the gradients, and the")
+def sums_everywhere(weight, train, test, rate, steps):
+    return traced(
+        weight,
+        train,
+        test,
+        rate,
+        steps,
+        move=lambda weight, grads: weight - rate * grads.sum(0),
+        term=lambda grads, goal, old, new: rate * (grads * goal).sum((1, 2)),
+    )
+
+
+@wrong("09.2", "Each conversation has an update of its own, with the")
+def full_rate_for_each(weight, train, test, rate, steps):
+    start, total = weight, torch.zeros(len(train))
+    for _ in range(steps):
+        for i, one in enumerate(train):
+            grad = slopes_on(weight, [one])[0]
+            total[i] += rate * (grad * slopes_on(weight, test).mean(0)).sum()
+            weight = weight - rate * grad
+    return total, total.sum() - (mean_loss(start, test) - mean_loss(weight, test))
+
+
+@wrong("09.2", "The softmax is taken twice.")
+def probabilities_for_logits(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        x, labels = conversation
+        return F.cross_entropy((x @ weight.T).softmax(-1), labels)
+
+    return traced(weight, train, test, rate, steps, loss=loss)
+
+
+def summed_loss(weight, conversation):
+    x, labels = conversation
+    return F.cross_entropy(x @ weight.T, labels, reduction="sum")
+
+
+@wrong("09.2", "The loss of a training conversation is a sum over its")
+def training_losses_summed(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, loss=summed_loss, tests=loss_on)
+
+
+@wrong("09.2", "The loss of a test conversation is a sum over its")
+def test_losses_summed(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, tests=summed_loss)
+
+
+@wrong("09.2", "The labels are shifted by one: row t is asked for")
+def label_of_the_row_before(weight, train, test, rate, steps):
+    def shifted(conversations):
+        return [(x[1:], labels[:-1]) if len(labels) > 1 else (x, labels) for x, labels in conversations]
+
+    return traced(weight, shifted(train), shifted(test), rate, steps)
+
+
+def kept_gradients(weight, train, test, rate, steps, mix):
+    """Influences from all gradients of the run, own ones (steps, n, V, C) and those of the test (steps + 1, V, C)."""
+    start, own, goals = weight, [], [slopes_on(weight, test).mean(0)]
+    for _ in range(steps):
+        own.append(slopes_on(weight, train))
+        weight = weight - rate * own[-1].mean(0)
+        goals.append(slopes_on(weight, test).mean(0))
+    total = rate / len(train) * mix(torch.stack(own), torch.stack(goals))
+    return total, (total.sum() - (mean_loss(start, test) - mean_loss(weight, test))).item()
+
+
+@wrong("09.2", "The test gradient is always that of the trained")
+def test_gradient_of_the_end(weight, train, test, rate, steps):
+    return (
+        kept_gradients(
+            weight, train, test, rate, steps, lambda own, goals: torch.einsum("knvc,vc->n", own, goals[max(steps, 2)])
+        )
+        if steps > 1
+        else traced(weight, train, test, rate, steps)
+    )
+
+
+@wrong("09.2", "The training gradients are always those of the")
+def own_gradients_of_the_start(weight, train, test, rate, steps):
+    return kept_gradients(
+        weight, train, test, rate, steps, lambda own, goals: torch.einsum("nvc,kvc->n", own[0], goals[:-1])
+    )
+
+
+@wrong("09.2", "Only the first update counts.")
+def the_first_update_alone(weight, train, test, rate, steps):
+    return kept_gradients(
+        weight, train, test, rate, steps, lambda own, goals: torch.einsum("nvc,vc->n", own[0], goals[0])
+    )
+
+
+@wrong("09.2", "The gradients of earlier updates are still in them:")
+def gradients_never_cleared(weight, train, test, rate, steps):
+    return kept_gradients(
+        weight,
+        train,
+        test,
+        rate,
+        steps,
+        lambda own, goals: torch.einsum("knvc,kvc->n", own.cumsum(0), goals[:-1].cumsum(0)),
+    )
+
+
+@wrong("09.2", "The test loss is a sum over the test conversations,")
+def tests_summed(weight, train, test, rate, steps):
+    total, _ = traced(weight, train, test, rate, steps)
+    after = weight
+    for _ in range(steps):
+        after = after - rate * slopes_on(after, train).mean(0)
+    gain = sum(loss_on(weight, one) - loss_on(after, one) for one in test)
+    return len(test) * total, (len(test) * total.sum() - gain).item()
+
+
+@wrong("09.2", "Only the last test conversation is used.")
+def last_test_only(weight, train, test, rate, steps):
+    return traced(weight, train, test[-1:], rate, steps)
+
+
+@wrong("09.2", "The gain in the error is that of the last update")
+def gain_of_the_last_step(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, off=lambda t, losses: t.sum().item() - losses[-2] + losses[-1])
+
+
+@wrong("09.2", "The gain in the error leaves out the last update.")
+def gain_before_the_last_step(weight, train, test, rate, steps):
+    def off(total, losses):
+        return total.sum().item() - losses[0] + losses[max(steps - 1, 1)]
+
+    return traced(weight, train, test, rate, steps, off=off)
+
+
+def weighed_by_length(conversations):
+    counts = torch.tensor([float((labels != -100).sum()) for _, labels in conversations])
+    return counts / counts.mean()
+
+
+@wrong("09.2", "Long conversations weigh more in the training loss:")
+def long_ones_train_more(weight, train, test, rate, steps):
+    shares = weighed_by_length(train)[:, None, None]
+    return traced(
+        weight,
+        train,
+        test,
+        rate,
+        steps,
+        move=lambda weight, grads: weight - rate * (grads * shares).mean(0),
+        term=lambda grads, goal, old, new: rate / len(train) * (grads * shares * goal).sum((1, 2)),
+    )
+
+
+@wrong("09.2", "Long conversations weigh more in the test loss: it's")
+def long_tests_weigh_more(weight, train, test, rate, steps):
+    def loss(weight, conversation):
+        n = (conversation[1] != -100).sum()
+        mean = sum(int((labels != -100).sum()) for _, labels in test) / len(test)
+        return loss_on(weight, conversation) * n / mean
+
+    return traced(weight, train, test, rate, steps, tests=loss)
+
+
+@wrong("09.2", "The influences are averaged over the updates, not")
+def averaged_over_updates(weight, train, test, rate, steps):
+    return traced(weight, train, test, rate, steps, after=lambda total: total / steps)
+
+
+@wrong("09.2", "A label of -100 is taken for token 0, and counts.")
+def padding_is_token_zero(weight, train, test, rate, steps):
+    def filled(conversations):
+        return [(x.double(), labels.where(labels >= 0, 0)) for x, labels in conversations]
+
+    return traced(weight.double(), filled(train), filled(test), rate, steps)
+
+
+@wrong("09.2", "Long conversations weigh more: the losses are means")
+def all_tokens_weigh_the_same(weight, train, test, rate, steps):
+    def joined(conversations):
+        return [tuple(torch.cat(each) for each in zip(*conversations, strict=True))]
+
+    shares = weighed_by_length(train)[:, None, None].double()
+    train = [(x.double(), labels) for x, labels in train]
+    test = [(x.double(), labels) for x, labels in joined(test)]
+    return traced(
+        weight.double(),
+        train,
+        test,
+        rate,
+        steps,
+        move=lambda weight, grads: weight - rate * (grads * shares).mean(0),
+        term=lambda grads, goal, old, new: rate / len(train) * (grads * shares * goal).sum((1, 2)),
+    )
+
+
+# 09.3 Join LoRA adapters
 
 
 @wrong("09.3", "still added")
@@ -368,13 +989,13 @@ def as_it_was(adapters, weights):
     return A, torch.stack([root * B for root, (_, B, _) in zip(roots, adapters, strict=True)]).sum(0)
 
 
-@wrong("09.3", "holds what no adapter has learned")
+@wrong("09.3", "B @ A contains more than the adapters'")
 def all_factors_in_a(adapters, weights):
     A = sum(w * alpha / len(A) * A for w, (A, _, alpha) in zip(weights, adapters, strict=True))
     return A, sum(B for _, B, _ in adapters)
 
 
-@wrong("09.3", "alpha / r is forgotten")
+@wrong("09.3", "alpha / r is missing.")
 def only_the_weights(adapters, weights):
     return (
         torch.cat([A for A, _, _ in adapters]),
@@ -382,7 +1003,7 @@ def only_the_weights(adapters, weights):
     )
 
 
-@wrong("09.3", "not divided by the rank")
+@wrong("09.3", "alpha isn't divided by the rank.")
 def alpha_alone(adapters, weights):
     A = torch.vstack([one[0] for one in adapters])
     return A, torch.hstack([weight * alpha * B for weight, (_, B, alpha) in zip(weights, adapters, strict=True)])
@@ -395,7 +1016,7 @@ def rank_of_the_result(adapters, weights):
     return joined, torch.hstack(scaled)
 
 
-@wrong("09.3", "The weights are not used")
+@wrong("09.3", "The weights aren't used.")
 def without_weights(adapters, weights):
     joined_A, joined_B = [], []
     for A, B, alpha in adapters:
@@ -419,19 +1040,19 @@ def inserted_in_front(adapters, weights):
     return A, torch.cat(columns, 1)
 
 
-@wrong("09.3", "split in another way")
+@wrong("09.3", "The correction B @ A is right, but split")
 def factor_in_a(adapters, weights):
     A = torch.cat([w * alpha / len(A) * A for w, (A, _, alpha) in zip(weights, adapters, strict=True)])
     return A, torch.cat([B for _, B, _ in adapters], 1)
 
 
-@wrong("09.3", "do not fit each other")
+@wrong("09.3", "The shapes of the two matrices don't fit.")
 def b_below_b(adapters, weights):
     A, B = join_rightly(adapters, weights)
     return A, torch.cat(B.split(len(adapters[0][0]), dim=1))
 
 
-@wrong("09.3", "no pair of matrices")
+@wrong("09.3", "The result isn't a pair of matrices.")
 def the_correction(adapters, weights):
     A, B = join_rightly(adapters, weights)
     return B @ A
@@ -445,7 +1066,7 @@ def scale_of_the_first(adapters, weights):
     return A, torch.cat([weight * scale * B for weight, (_, B, _) in zip(weights, adapters, strict=True)], 1)
 
 
-@wrong("09.3", "taken as a positive one")
+@wrong("09.3", "The sign of a negative weight is lost.")
 def without_the_sign(adapters, weights):
     return join_rightly(adapters, [abs(weight) for weight in weights])
 
@@ -461,7 +1082,7 @@ def rank_of_the_wrong_matrix(adapters, weights):
     return A, torch.cat([w * alpha / len(B) * B for (_, B, alpha), w in zip(adapters, weights, strict=True)], 1)
 
 
-@wrong("09.3", "have changed places in the result")
+@wrong("09.3", "A and B are swapped in the result.")
 def b_first(adapters, weights):
     return join_rightly(adapters, weights)[::-1]
 
@@ -505,7 +1126,7 @@ def nothing_of_weight_0(adapters, weights):
     return torch.cat([A for A, _ in kept]), torch.cat([B for _, B in kept], 1)
 
 
-# 09.4 A row by hand
+# 09.4 Pack conversations into a row
 
 
 def filled(conversations, length):
@@ -536,14 +1157,14 @@ def changed(conversations, length, **others):
     return [torch.as_tensor(part) for part in (parts(conversations, length) | others).values()]
 
 
-@wrong("09.4", "The targets are not shifted")
+@wrong("09.4", "The targets aren't shifted: each position has")
 def labels_are_inputs(conversations, length):
     ids, counts, _ = filled(conversations, length)
     labels = [id if counted else -100 for id, counted in zip(ids, counts, strict=True)]
     return changed(conversations, length, targets=labels)
 
 
-@wrong("09.4", "where the forecast stands")
+@wrong("09.4", "The mask isn't shifted with the tokens")
 def marks_not_shifted(conversations, length):
     ids, counts, owner = filled(conversations, length)
     targets = torch.full((length,), -100)
@@ -553,12 +1174,12 @@ def marks_not_shifted(conversations, length):
     return changed(conversations, length, targets=targets)
 
 
-@wrong("09.4", "The questions are learned, too")
+@wrong("09.4", "Tokens that don't count are targets, too.")
 def every_token(conversations, length):
     return list(parts([(ids, [True] * len(ids)) for ids, _ in conversations], length).values())
 
 
-@wrong("09.4", "rolled round")
+@wrong("09.4", "The last position has the first token as")
 def rolled(conversations, length):
     ids, counts, _ = filled(conversations, length)
     labels = np.where(counts, ids, -100)
@@ -577,7 +1198,7 @@ def itself_twice(conversations, length):
     return changed(conversations, length, visible=visible.int() + torch.eye(length, dtype=torch.int))
 
 
-@wrong("09.4", "does not see itself")
+@wrong("09.4", "Index 0 doesn't see itself.")
 def strictly_causal(conversations, length):
     visible = parts(conversations, length)["visible"]
     return changed(conversations, length, visible=visible & ~torch.eye(length, dtype=torch.bool))
@@ -589,7 +1210,7 @@ def one_target_short(conversations, length):
     return changed(conversations, length, targets=targets[:-1])
 
 
-@wrong("09.4", "not four tensors")
+@wrong("09.4", "The result isn't four tensors.")
 def forgot_the_mask(conversations, length):
     return changed(conversations, length)[:3]
 
@@ -601,13 +1222,13 @@ def shifted_as_a_whole(conversations, length):
     return changed(conversations, length, targets=[*labels[1:], -100])
 
 
-@wrong("09.4", "Positions go on")
+@wrong("09.4", "Positions continue from one conversation to")
 def counted_through(conversations, length):
     n = sum(len(ids) for ids, _ in conversations)
     return changed(conversations, length, positions=[*range(n), *[0] * (length - n)])
 
 
-@wrong("09.4", "Positions go on")
+@wrong("09.4", "Positions continue from one conversation to")
 def arange_of_the_row(conversations, length):
     return changed(conversations, length, positions=torch.arange(length))
 
@@ -617,7 +1238,7 @@ def only_causal(conversations, length):
     return changed(conversations, length, visible=np.tri(length, dtype=bool))
 
 
-@wrong("09.4", "An empty place sees nothing")
+@wrong("09.4", "An unused position sees nothing, and a softmax")
 def blank_rows(conversations, length):
     visible, at = torch.zeros(length, length, dtype=torch.bool), 0
     for ids, _ in conversations:
@@ -627,19 +1248,19 @@ def blank_rows(conversations, length):
     return changed(conversations, length, visible=visible)
 
 
-@wrong("09.4", "Empty places see each other")
+@wrong("09.4", "Unused positions see each other, as if they")
 def equal_segments(conversations, length):
     owner = torch.tensor(filled(conversations, length)[2])
     return changed(conversations, length, visible=(owner[:, None] == owner[None]).tril())
 
 
-@wrong("09.4", "empty places are counted on")
+@wrong("09.4", "`positions` counts the unused positions.")
 def padding_has_positions(conversations, length):
     positions = [place for ids, _ in conversations for place in range(len(ids))]
     return changed(conversations, length, positions=positions + list(range(length - len(positions))))
 
 
-@wrong("09.4", "Empty places are targets")
+@wrong("09.4", "Unused positions are targets.")
 def padding_is_learnt(conversations, length):
     targets = parts(conversations, length)["targets"]
     n = sum(len(ids) for ids, _ in conversations)
@@ -659,35 +1280,35 @@ def a_mask_of_numbers(conversations, length):
     return inputs, targets, positions, visible.float()
 
 
-@wrong("09.4", "Rows and columns of `visible`")
+@wrong("09.4", "`visible` is transposed: a position sees what")
 def mask_turned_round(conversations, length):
     return changed(conversations, length, visible=parts(conversations, length)["visible"].T)
 
 
-@wrong("09.4", "True where a place may not be seen")
+@wrong("09.4", "`visible` is inverted: True where attention is")
 def mask_of_what_is_hidden(conversations, length):
     return changed(conversations, length, visible=~parts(conversations, length)["visible"])
 
 
-@wrong("09.4", "A token with the id 0 is no target")
+@wrong("09.4", "A token with the id 0 is never a target.")
 def zero_is_no_target(conversations, length):
     targets = [target or -100 for target in parts(conversations, length)["targets"]]
     return changed(conversations, length, targets=targets)
 
 
-@wrong("09.4", "Positions begin at 1")
+@wrong("09.4", "Positions start at 1.")
 def counted_from_one(conversations, length):
     positions = [k for ids, _ in conversations for k in range(1, len(ids) + 1)]
     return changed(conversations, length, positions=positions + [0] * (length - len(positions)))
 
 
-@wrong("09.4", "What is no target is 0")
+@wrong("09.4", "0 stands for no target, but 0 is a token.")
 def zero_where_nothing_is_learned(conversations, length):
     targets = [max(0, target) for target in parts(conversations, length)["targets"]]
     return changed(conversations, length, targets=targets)
 
 
-@wrong("09.4", "is empty, and has the target 0")
+@wrong("09.4", "Index 5 is unused, and has the target 0; right")
 def empty_places_have_targets(conversations, length):
     n = sum(len(ids) for ids, _ in conversations)
     targets = parts(conversations, length)["targets"][:n] + [0] * (length - n)
@@ -716,7 +1337,7 @@ def place_by_place(conversations, length):
     return np.array(inputs), np.array(targets), positions, visible == 1
 
 
-@wrong("09.4", "id 0 is taken for an empty place")
+@wrong("09.4", "A token with the id 0 is taken for an unused")
 def zero_means_empty(conversations, length):
     inputs, positions = (torch.zeros(length, dtype=torch.long) for _ in range(2))
     targets, own = torch.full((length,), -100), torch.full((length,), -1)

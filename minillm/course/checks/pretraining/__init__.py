@@ -1,1 +1,1 @@
-"""Assignment 08: one norm for a whole gradient, a batch in parts, an exam from the book, a table in two vectors."""
+"""Assignment 08: an ablation with its error, gradient accumulation, contamination, and Adafactor."""

@@ -15,7 +15,7 @@ def _fresh(rng: random.Random) -> Callable[[int], Document]:
 
 
 def one_book(rng: random.Random) -> list[Call]:
-    """Runs from the middle and from the end of one document, its tokens in another order, and every other of them."""
+    """N-grams from the middle and the end of one document, its tokens in another order, and every other of them."""
     calls = [([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8]], 3)]
     for n in (2, 3, 4):
         new = _fresh(rng)
@@ -33,17 +33,17 @@ def one_book(rng: random.Random) -> list[Call]:
 
 
 BOOK = (
-    "a run in the middle",
-    *["runs, gaps, another order"] * 3,
+    "an n-gram in the middle",
+    *["n-grams, gaps, another order"] * 3,
     "tokens that repeat",
     "ids of a large vocabulary, and 0",
     "n = 1",
-    "a document that is one run",
+    "a document of n tokens",
 )
 
 
 def shelf(rng: random.Random) -> list[Call]:
-    """One document has runs of two others, one goes from the end of one into the next, one looks alike as text."""
+    """One document has n-grams of two others, one spans two documents, one looks the same as text."""
     calls = [([[1, 2, 3], [4, 5, 6]], [[2, 3, 4, 5], [1, 2, 9, 5, 6]], 2)]
     for n in (2, 3, 4):
         new = _fresh(rng)
@@ -59,7 +59,12 @@ def shelf(rng: random.Random) -> list[Call]:
     return [*calls, ([book, other], [chained, [*book[4:7], *book[:3]]], 2), ([other, other], [other[:3]], 3)]
 
 
-SHELF = *["several books"] * 7, "ids that look alike as text", "several runs in a document", "the same book twice"
+SHELF = (
+    *["several training documents"] * 7,
+    "ids that look alike as text",
+    "several n-grams in a document",
+    "the same training document twice",
+)
 
 
 def short(rng: random.Random) -> list[Call]:

@@ -108,7 +108,7 @@ LATER = (
     "a step of 1,000, and beta2 = 0.999",
     "beta2 = 0",
 )
-SPIKE = "an update that is too long", "one that is short enough", "one that is much too long", "the first step"
+SPIKE = "an RMS that is too large", "one that is small enough", "one that is much too large", "the first step"
 
 
 def _later(rng: random.Random) -> list[Call]:
@@ -128,99 +128,100 @@ def _later(rng: random.Random) -> list[Call]:
 
 
 def _spike(rng: random.Random) -> list[Call]:
-    """Gradients of some ten times the usual size, and one of usual size: the update is longer than 1, or shorter."""
+    """Gradients of some ten times the usual size, and one of usual size: the RMS is above 1, or below."""
     calls = [(scale * g, *rest, 1.0) for scale, (g, *rest, _) in zip((10, 0.2, 20), _later(rng)[:3], strict=True)]
     return [*calls, (*_first(rng)[1][:5], 0.5)]
 
 
 PARTS = ("update", "row", "column")
-question = Question("08.4", "A table in two vectors", factored_step, forbidden=("minillm", "torch.optim"), parts=PARTS)
+TITLE, FORBIDDEN = "Adafactor: a matrix of second moments in two vectors", ("minillm", "torch.optim")
+question = Question("08.4", TITLE, factored_step, forbidden=FORBIDDEN, parts=PARTS)
 
 first_step = question.probe("the first step", _first, kinds=FIRST)
 first_step.mistake(
-    "The product of the two means is not divided by the mean of all squares.",
-    "Each of the two holds the size of the whole gradient. Divide one of them out: by `row.mean()`.",
+    "The product of the two means isn't divided by the mean of all squares.",
+    "Each of the two contains the overall scale. Divide one of them by `row.mean()`.",
     partial(_factored_step, total=lambda row: 1.0),
 )
 first_step.mistake(
     "The product is divided by the sum of the rows' means.",
-    "Were they sums, it would be right. Both are means, so divide by the mean of all: `row.mean()`.",
+    "With sums of squares that would be right. Both are means, so divide by the overall mean: `row.mean()`.",
     partial(_factored_step, total=lambda row: row.sum()),
 )
 first_step.mistake(
-    "The squares of a row or column are added up; their mean is asked for.",
-    "The paper keeps sums, and its update is the same. Here the means come back: `mean(1)`, `mean(0)`.",
+    "The squares of a row or column are summed; their mean is asked for.",
+    "The paper stores sums, and its update is the same. Here, return the means: `mean(1)`, `mean(0)`.",
     partial(_factored_step, squares=lambda g, axis: (g * g).sum(axis), total=lambda row: row.sum()),
 )
 first_step.mistake(
-    "The bias of the first steps is not corrected.",
-    "Both means began at 0. Divide the table by 1 - beta2^step, as AdamW in the lesson.",
+    "The bias of the first steps isn't corrected.",
+    "Both means start at 0. Divide v̂ by 1 - beta2^step, as in AdamW.",
     partial(_factored_step, unbias=lambda beta2, step: 1.0),
 )
 first_step.mistake(
     "The bias is corrected twice, once for the rows and once for the columns.",
-    "The table is row times column over mean, of the size of one of them: correct it once.",
+    "v̂ is row times column divided by the mean, so it contains the bias once: correct it once.",
     partial(_factored_step, unbias=lambda beta2, step: (1 - beta2**step) ** 2),
 )
 first_step.mistake(
-    "The root is missing: the gradient is divided by its own square.",
-    "Divide by the square root of the table, so that the update has no unit.",
+    "The root is missing: the gradient is divided by v̂ itself.",
+    "Divide by the square root of v̂.",
     partial(_factored_step, root=1.0),
 )
 first_step.mistake(
     "The 1e-8 is left out.",
-    "Add it to the root: for a gradient of 1e-7 it counts.",
+    "Add it to the root: for a gradient of 1e-7 it matters.",
     partial(_factored_step, divide=lambda gradient, second, root: gradient / second**root),
 )
 first_step.mistake(
-    "The 1e-8 stands below the root.",
-    "First the root, then plus 1e-8. Below the root it would count as 1e-4.",
+    "The 1e-8 is under the root.",
+    "First the root, then plus 1e-8. Under the root it would act like 1e-4.",
     partial(_factored_step, divide=lambda gradient, second, root: gradient / (second + EPS) ** root),
 )
 first_step.mistake(
-    "It is the square of the mean, not the mean of the squares.",
-    "Square each number first: gradients of both signs cancel in a mean.",
+    "It's the square of the mean, not the mean of the squares.",
+    "Square each number first: in a mean, gradients of both signs cancel.",
     partial(_factored_step, squares=lambda g, axis: g.mean(axis) ** 2),
 )
 first_step.mistake(
-    "The running means weigh old and new the wrong way round.",
-    "beta2 is how much is *kept*; of the new squares 1 - beta2 comes in.",
+    "The weights of old and new in the running means are swapped.",
+    "The old mean has the weight beta2, and the new squares have 1 - beta2.",
     partial(_factored_step, mix=lambda old, new, beta2: (1 - beta2) * old + beta2 * new),
 )
 first_step.mistake(
-    "The means come back corrected; the next step would correct them again.",
-    "Return the running means as they are, and correct only what the update is divided by.",
+    "The means that you return are bias-corrected, so the next step would correct them again.",
+    "Return the running means as they are, and correct only the denominator of the update.",
     partial(_factored_step, keeps_unbiased=True),
 )
 first_step.mistake(
-    "A short update is made longer.",
+    "An update with a small RMS is scaled up.",
     "`longest` is a limit: divide by max(1, RMS / longest).",
     partial(_factored_step, shorten=lambda update, longest: update / update.square().mean().sqrt() * longest),
 )
 
 first_step.mistake(
-    "Rows and columns have changed places.",
-    "The mean of a row runs over the columns: `mean(1)`.",
+    "Rows and columns are swapped.",
+    "The mean of a row is over the columns: `mean(1)`.",
     partial(_factored_step, squares=lambda g, axis: (g * g).mean(1 - axis)),
 )
 first_step.mistake(
-    "The means have changed places, and the table is turned round again.",
+    "The two means are swapped, and v̂ is transposed to match.",
     "`row` has the mean of each row, over the columns: `mean(1)`.",
     _turned,
 )
 first_step.mistake(
-    "The update has the minus sign of the step in it.",
-    "The update is g / (√v̂ + 1e-8). Whoever takes the step subtracts it.",
+    "The update contains the minus sign of the step.",
+    "The update is g / (√v̂ + 1e-8). It's subtracted later.",
     partial(_factored_step, divide=lambda gradient, second, root: -gradient / (second**root + EPS)),
 )
 first_step.mistake(
     "The bias is corrected with step + 1.",
-    "The first step has the number 1: 1 - beta2 to the power of `step`.",
+    "The first step has the number 1: 1 - beta2^step.",
     partial(_factored_step, unbias=lambda beta2, step: 1 - beta2 ** (step + 1)),
 )
 first_step.mistake(
-    "The table is multiplied by 1 - beta2^step in place of divided.",
-    "The means began at 0 and are too small. Dividing by less than 1 makes them larger.",
+    "v̂ is multiplied by 1 - beta2^step instead of divided.",
+    "The means start at 0 and are too small. Dividing by a number below 1 makes them larger.",
     partial(_factored_step, unbias=lambda beta2, step: 1 / (1 - beta2**step)),
 )
 first_step.mistake(
@@ -230,68 +231,68 @@ first_step.mistake(
 )
 for eps in (1e-4, 1e-5, 1e-6, 1e-7, 1e-9, 1e-10):
     first_step.mistake(
-        f"It is {eps:.0e} that is added to the root, not 1e-08.",
-        "Add 1e-8: for a gradient of 1e-7 it counts.",
+        f"{eps:.0e} is added to the root, not 1e-08.",
+        "Add 1e-8: for a gradient of 1e-7 it matters.",
         partial(_factored_step, divide=lambda g, second, root, eps=eps: g / (second**root + eps)),
     )
 
 first_step.mistake(
-    "The update is divided by its RMS alone, and not brought to `longest`.",
+    "The update is divided by its RMS only, so its RMS becomes 1, not `longest`.",
     "Divide by max(1, RMS / longest): the new RMS is `longest`.",
     partial(_factored_step, shorten=lambda update, longest: update / max(1.0, _rms(update))),
 )
 
 later_step = question.probe("a later step", _later, kinds=LATER)
 later_step.mistake(
-    "What was remembered is forgotten: only this gradient counts.",
-    "New mean = beta2 times the old one, plus 1 - beta2 times that of the squares.",
+    "The old running means are ignored: only this gradient counts.",
+    "New mean = beta2 · old mean + (1 - beta2) · mean of the squares.",
     partial(_factored_step, mix=lambda old, new, beta2: (1 - beta2) * new),
 )
 later_step.mistake(
     "The bias is corrected as if every step were the first.",
-    "It shrinks: 1 - beta2 to the power of `step`.",
+    "The correction depends on the step: 1 - beta2^step.",
     partial(_factored_step, unbias=lambda beta2, step: 1 - beta2),
 )
 
 later_step.mistake(
     "The bias is corrected with step - 1.",
-    "The first step has the number 1: 1 - beta2 to the power of `step`.",
+    "The first step has the number 1: 1 - beta2^step.",
     partial(_factored_step, unbias=lambda beta2, step: 1 - beta2 ** (step - 1) if step > 1 else 1 - beta2),
 )
 later_step.mistake(
-    "The update is divided by the root of the old means.",
-    "First the means move, then the table is made of the new ones.",
+    "The update uses the old running means.",
+    "First update the means, then compute v̂ from the new ones.",
     _by_the_old,
 )
 
-long_update = question.probe("an update that is too long", _spike, kinds=SPIKE)
+long_update = question.probe("an RMS that is too large", _spike, kinds=SPIKE)
 long_update.mistake(
-    "The update is not shortened.",
+    "The update isn't scaled down.",
     "Divide it by max(1, RMS / longest), where RMS is the root of the mean of its squares.",
     partial(_factored_step, shorten=lambda update, longest: update),
 )
 long_update.mistake(
-    "The length is the norm, which grows with the matrix.",
+    "The update is scaled by its norm, which grows with the matrix.",
     "RMS is the root of the *mean* of the squares, not of their sum.",
     partial(_factored_step, shorten=lambda update, longest: update / max(1.0, update.norm().item() / longest)),
 )
 long_update.mistake(
-    "Each number of the update is cut off by itself.",
-    "Shorten all by one factor, so that the direction stays.",
+    "Each number of the update is clipped separately.",
+    "Scale all of them by one factor, so that the direction stays.",
     partial(_factored_step, shorten=lambda update, longest: update.clamp(-longest, longest)),
 )
 long_update.mistake(
-    "The gradient is shortened, before it is divided.",
-    "First divide by the root of the table, then shorten the update.",
+    "The gradient is scaled down, not the update.",
+    "First divide by the root of v̂, then scale the update.",
     _shortened_first,
 )
 long_update.mistake(
-    "The length is the largest number of the update.",
+    "The update is scaled by its largest number, not by its RMS.",
     "RMS is the root of the mean of the squares of all numbers.",
     partial(_factored_step, shorten=lambda update, longest: update / max(1.0, update.abs().max().item() / longest)),
 )
 long_update.mistake(
-    "The root of the RMS is missing: it is the mean of the squares.",
+    "The root in the RMS is missing: it's the mean of the squares.",
     "RMS is the *root* of the mean of the squares.",
     partial(_factored_step, shorten=lambda update, longest: update / max(1.0, _rms(update) ** 2 / longest)),
 )

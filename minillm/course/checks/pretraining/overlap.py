@@ -1,6 +1,6 @@
-"""08.3: how much of a validation text has been read in training (Brown et al. 2020, appendix C, with runs of 13 words).
+"""08.3: how much of a validation text occurs in the training data (Brown et al. 2020, appendix C, with 13-grams).
 
-Their own filter had a bug, found when it was too late to train again; so the paper measures what the overlap does.
+Their own filter had a bug, found too late to train again, so the paper measures what the overlap does.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,7 +15,7 @@ from minillm.course.checks.question import Question
 
 
 def seen_before(training: list[Document], validation: list[Document], n: int) -> list[float]:
-    """The right answer: for each validation document the share of tokens that stand in a run of n read in training.
+    """The right answer: for each validation document the share of tokens in an n-gram that occurs in training.
 
     >>> seen_before([[1, 2, 3, 4, 5]], [[9, 2, 3, 4, 7, 8], [4, 5]], n=3)
     [0.5, 0.0]
@@ -39,60 +39,60 @@ def _shares(runs: set[tuple[int, ...]], validation: list[Document], n: int) -> l
 def _counting(
     training: list[Document], validation: list[Document], n: int, *, count: Callable[[Document, list[int], int], float]
 ) -> list[float]:
-    """Another share, made of where the runs start."""
+    """Another share, computed from where the known n-grams start."""
     runs = _runs(training, n)
     return [count(text, _starts(text, runs, n), n) for text in validation]
 
 
-question = Question("08.3", "The exam stood in the book", seen_before)
+question = Question("08.3", "Test documents in the training data", seen_before)
 
-one_book = question.probe("one book", books.one_book, which_document, kinds=books.BOOK)
+one_book = question.probe("one training document", books.one_book, which_document, kinds=books.BOOK)
 one_book.mistake(
-    "It is the share of the runs, not of the tokens.",
-    "A run that was read marks n tokens as read. Count the marked ones, and divide by all.",
+    "It's the share of the n-grams, not of the tokens.",
+    "A known n-gram marks n tokens. Count the marked tokens, and divide by the number of all.",
     partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
 )
 one_book.mistake(
-    "Only the token at which a run begins is counted.",
-    "A run at place t covers the places t to t + n - 1.",
+    "Only the first token of an n-gram is counted.",
+    "An n-gram at position t covers the positions t to t + n - 1.",
     partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document), 1)),
 )
 one_book.mistake(
-    "A token that lies in two runs is counted twice.",
-    "Collect the places in a set, or mark them True: a place is read or not.",
+    "A token in two n-grams is counted twice.",
+    "Collect the positions in a set, or mark them True.",
     partial(_counting, count=lambda document, starts, n: len(starts) * n / max(len(document), 1)),
 )
 
 
 one_book.mistake(
-    "A token that lies in two runs is counted twice.",
-    "Collect the places in a set, or mark them True: a place is read or not.",
+    "A token in two n-grams is counted twice.",
+    "Collect the positions in a set, or mark them True.",
     partial(_counting, count=lambda document, starts, n: min(1.0, len(starts) * n / max(len(document), 1))),
 )
 
 
 @one_book.mistake(
-    "The last run of each training document is missing.", "A document of L tokens has L - n + 1 runs of n."
+    "The last n-gram of each training document is missing.", "A document of L tokens has L - n + 1 n-grams."
 )
 def _last_run_missed(training, validation, n):
     return _shares({tuple(text[at : at + n]) for text in training for at in range(len(text) - n)}, validation, n)
 
 
 one_book.mistake(
-    "Single tokens are looked up, in whatever order they stand.",
-    "n tokens count as read only if they stand side by side in training, in the same order.",
+    "Single tokens are looked up, in any order.",
+    "n tokens count only if they occur in a row in training, in the same order.",
     lambda training, validation, n: seen_before(training, validation, 1),
 )
 one_book.mistake(
-    "Only a document that was read as a whole is found.",
-    "That is what the lesson's `assert` did. Look for every run of n tokens.",
+    "Only a document that occurs as a whole is found.",
+    "One changed word hides such a copy. Look up every n-gram.",
     lambda training, validation, n: [float(text in training) for text in validation],
 )
 
 
 @one_book.mistake(
-    "The tokens of a run need not stand side by side in the training document.",
-    "A run has no gap, in training either: compare n tokens with n neighbours.",
+    "The tokens of an n-gram may have gaps between them in the training document.",
+    "An n-gram has no gaps, in training either: compare n tokens in a row with n tokens in a row.",
 )
 def _with_gaps(training, validation, n):
     def stands(run: tuple[int, ...], document: Document) -> bool:
@@ -106,64 +106,64 @@ def _with_gaps(training, validation, n):
 def _other_runs(
     training: list[Document], validation: list[Document], n: int, *, key: Callable[[tuple[int, ...]], Any]
 ) -> list[float]:
-    """Runs count as the same if their keys are."""
+    """N-grams count as the same if their keys are."""
     known = set(map(key, _runs(training, n)))
     return _shares({run for run in _runs(validation, n) if key(run) in known}, validation, n)
 
 
 one_book.mistake(
-    "The tokens of a run may stand in any order.",
-    "A run has an order: compare tuples as they are, not sorted and not as sets.",
+    "The tokens of an n-gram may be in any order.",
+    "The order matters: compare tuples as they are, not sorted and not as sets.",
     partial(_other_runs, key=lambda run: tuple(sorted(run))),
 )
 one_book.mistake(
-    "It is the share of new tokens, not of those that were read.",
-    "Count the places that are covered.",
+    "It's the share of new tokens, not of those that occur in training.",
+    "Count the positions that are covered.",
     lambda training, validation, n: [1 - share for share in seen_before(training, validation, n)],
 )
 one_book.mistake(
-    "It is in percent, not a number from 0 to 1.",
+    "It's in percent, not a number from 0 to 1.",
     "Divide the number of covered tokens by the number of all.",
     lambda training, validation, n: [100 * share for share in seen_before(training, validation, n)],
 )
 one_book.mistake(
-    "Every token of a document that holds a run is counted.",
-    "Only the n tokens of a run were read, not the rest of the document.",
+    "Every token of a document with a known n-gram is counted.",
+    "Only the n tokens of the n-gram count, not the rest of the document.",
     partial(_counting, count=lambda document, starts, n: float(bool(starts))),
 )
 one_book.mistake(
-    "It is the number of tokens that were read, not their share.",
+    "It's the number of tokens, not their share.",
     "Divide by the length of the validation document.",
     lambda training, validation, n: [
         share * len(text) for share, text in zip(seen_before(training, validation, n), validation, strict=True)
     ],
 )
 one_book.mistake(
-    "A document is cut into pieces of n tokens, and runs that begin between are missed.",
-    "A run may begin at any place: t = 0, 1, 2, and so on.",
+    "A document is split into chunks of n tokens, so n-grams that start in between are missed.",
+    "An n-gram may start at any position: t = 0, 1, 2, and so on.",
     partial(_counting, count=lambda document, starts, n: _covered([t for t in starts if t % n == 0], document, n)),
 )
 one_book.mistake(
-    "Only the first run of a document is counted.",
-    "Go on after the first: several runs may stand in a document.",
+    "Only the first known n-gram of a document is counted.",
+    "Go on after the first: a document may have several.",
     partial(_counting, count=lambda document, starts, n: _covered(starts[:1], document, n)),
 )
 one_book.mistake(
-    "The last run of each validation document is missing.",
-    "A document of L tokens has L - n + 1 runs of n.",
+    "The last n-gram of each validation document is missing.",
+    "A document of L tokens has L - n + 1 n-grams.",
     partial(_counting, count=lambda text, starts, n: _covered([t for t in starts if t < len(text) - n], text, n)),
 )
 one_book.mistake(
-    "n neighbours that are all known count as a run, in whatever order and wherever they stand in training.",
-    "The n tokens must stand side by side in training, in the same order.",
+    "n tokens in a row count as soon as each of them occurs somewhere in training.",
+    "The n tokens must occur in a row in training, in the same order.",
     lambda training, validation, n: _shares(
         {run for run in _runs(validation, n) if set(run) <= set(chain(*training))}, validation, n
     ),
 )
 
 one_book.mistake(
-    "The last run of each document is missing, in training and in validation.",
-    "A document of L tokens has L - n + 1 runs of n.",
+    "The last n-gram of each document is missing, in training and in validation.",
+    "A document of L tokens has L - n + 1 n-grams.",
     lambda training, validation, n: [
         _covered(
             [at for at in _starts(text, _runs([read[:-1] for read in training], n), n) if at < len(text) - n], text, n
@@ -172,8 +172,8 @@ one_book.mistake(
     ],
 )
 one_book.mistake(
-    "Where a run was found the search goes on behind it, and misses those that overlap it.",
-    "The next run may begin one place later: go on with t + 1.",
+    "After a known n-gram, the search goes on behind it and misses those that overlap it.",
+    "The next n-gram may start one position later: go on with t + 1.",
     partial(_counting, count=lambda document, starts, n: _covered(_apart(starts, n), document, n)),
 )
 for _count in (
@@ -181,13 +181,13 @@ for _count in (
     lambda places, text: len({text[at] for at in places}) / max(len(text), 1),
 ):
     one_book.mistake(
-        "Tokens are counted and not places: a token that comes twice in a document counts as one.",
-        "Mark the places t to t + n - 1 of each run, and count the marks.",
+        "Distinct tokens are counted, not positions: a token that occurs twice in a document counts once.",
+        "Mark the positions t to t + n - 1 of each n-gram, and count the marks.",
         partial(_counting, count=lambda text, starts, n, count=_count: count(_places(starts, n), text)),
     )
 one_book.mistake(
-    "A token of a run is counted at all its places in the document, also outside of the run.",
-    "Mark the places t to t + n - 1 of each run, and count the marks.",
+    "A token of an n-gram is counted wherever it occurs in the document, also outside of the n-gram.",
+    "Mark the positions t to t + n - 1 of each n-gram, and count the marks.",
     partial(
         _counting,
         count=lambda text, starts, n: (
@@ -202,7 +202,7 @@ def _places(starts: list[int], n: int) -> set[int]:
 
 
 def _apart(starts: list[int], n: int) -> list[int]:
-    """The runs that are found if the search goes on behind each."""
+    """The n-grams that are found if the search goes on behind each."""
     kept = []
     for at in starts:
         if not kept or at >= kept[-1] + n:
@@ -214,17 +214,17 @@ def _covered(starts: list[int], document: Document, n: int) -> float:
     return len(_places(starts, n)) / max(len(document), 1)
 
 
-several_books = question.probe("a shelf of books", books.shelf, which_document, kinds=books.SHELF)
+several_books = question.probe("several training documents", books.shelf, which_document, kinds=books.SHELF)
 several_books.mistake(
-    "A run goes from the end of one training document into the next.",
-    "Nobody wrote these tokens side by side. Take the runs of each document by itself.",
+    "N-grams go from the end of one training document into the next.",
+    "No document has these tokens in a row. Take the n-grams of each document separately.",
     lambda training, validation, n: seen_before([list(chain(*training))], validation, n),
 )
 
 
 @several_books.mistake(
-    "A run goes from the end of one validation document into the next.",
-    "Take the runs of each validation document by itself, too.",
+    "N-grams go from the end of one validation document into the next.",
+    "Take the n-grams of each validation document separately, too.",
 )
 def _one_exam(training, validation, n):
     runs, whole = _runs(training, n), list(chain(*validation))
@@ -236,15 +236,15 @@ def _one_exam(training, validation, n):
 
 
 @several_books.mistake(
-    "Only the training document with most in common counts.", "Put the runs of all training documents into one set."
+    "Only the training document with most in common counts.", "Put the n-grams of all training documents into one set."
 )
 def _best_single_document(training, validation, n):
     return [max(share) for share in zip(*(seen_before([text], validation, n) for text in training), strict=True)]
 
 
 @several_books.mistake(
-    "Ids are joined to a text with nothing in between: 1, 23 and 12, 3 look alike.",
-    "Do not make text of them. A tuple of ids can be put into a set.",
+    "Ids are joined to a text with nothing in between, where 1, 23 and 12, 3 are the same.",
+    "Don't turn them into text. A tuple of ids can be put into a set.",
 )
 def _glued(training, validation, n):
     runs = {"".join(map(str, run)) for run in _runs(training, n)}
@@ -253,20 +253,20 @@ def _glued(training, validation, n):
 
 
 @several_books.mistake(
-    "Ids are looked up in a text: 1 2 stands in 11 23.",
-    "Do not make text of them. A tuple of ids can be put into a set.",
+    "Ids are looked up in a text, where 11 23 contains 1 2.",
+    "Don't turn them into text. A tuple of ids can be put into a set.",
 )
 def _in_text(training, validation, n):
     book = "\n".join(" ".join(map(str, text)) for text in training)
     return _shares({run for run in _runs(validation, n) if " ".join(map(str, run)) in book}, validation, n)
 
 
-short_texts = question.probe("texts shorter than a run", books.short, which_document, kinds=books.SHORT)
+short_texts = question.probe("documents shorter than n", books.short, which_document, kinds=books.SHORT)
 
 
 @short_texts.mistake(
-    "What is left at the end of a document, fewer than n tokens, counts as a run.",
-    "`document[t : t + n]` becomes shorter at the end, without an error. Stop at L - n.",
+    "The last fewer than n tokens of a document count as an n-gram.",
+    "At the end, `document[t : t + n]` is shorter, without an error. Stop at L - n.",
 )
 def _short_ends(training, validation, n):
     runs = {tuple(text[at : at + n]) for text in training for at in range(len(text))}

@@ -1,4 +1,4 @@
-"""08.2, a bug-hunt: a large batch in parts, whose losses are averaged although the parts hold unequally many targets.
+"""08.2, a bug-hunt: gradient accumulation that averages the losses of parts with different numbers of targets.
 
 It happened in many trainers at once: Hugging Face's Trainer until October 2024 (transformers pull request 34191, found
 by Unsloth; issue 24725 had said so a year before), nanochat (pull request 59), mlx-lm (pull request 1413). Nothing is
@@ -69,7 +69,7 @@ def _unequal(rng: random.Random) -> list[Call]:
     return [*calls, (40 * weight, parts), _parts(rng, 4, 3, [3], [0]), _parts(rng, 5, 2, [2, 2], [0, 0])]
 
 
-UNEQUAL = *["parts of other sizes"] * 3, "large logits", "one part only", "parts of one size"
+UNEQUAL = *["parts of different sizes"] * 3, "large logits", "one part only", "parts of one size"
 
 
 def _with_padding(rng: random.Random) -> list[Call]:
@@ -81,7 +81,7 @@ def _with_padding(rng: random.Random) -> list[Call]:
     return [*calls, (weight, parts), _parts(rng, 4, 3, [3], [2])]
 
 
-PADDED = *["padding between"] * 3, "padding in front and at the end", "one part only"
+PADDED = *["padding in between"] * 3, "padding in front and at the end", "one part only"
 
 
 def _with_nothing(rng: random.Random) -> list[Call]:
@@ -91,7 +91,7 @@ def _with_nothing(rng: random.Random) -> list[Call]:
     ]
 
 
-NOTHING = "a part of padding at the end", "a part of padding in front", "two parts of padding", "a part without places"
+NOTHING = "a part of padding at the end", "a part of padding in front", "two parts of padding", "an empty part"
 
 
 def _in_turn(weight: Tensor, parts: list[Part], *, share: Callable[[Tensor, Tensor, Tensor, int], Tensor]) -> Any:
@@ -146,76 +146,76 @@ def _again_and_again(weight: Tensor, parts: list[Part]) -> tuple[float, Tensor]:
     return in_parts(weight, parts)[0], torch.stack(slopes).sum(0)
 
 
-question = Question("08.2", "The same batch, cut otherwise", in_parts, parts=("loss", "gradient"))
+question = Question("08.2", "Gradient accumulation changes the loss", in_parts, parts=("loss", "gradient"))
 
-unequal_parts = question.probe("parts with unequally many tokens", _unequal, kinds=UNEQUAL)
+unequal_parts = question.probe("parts with different numbers of tokens", _unequal, kinds=UNEQUAL)
 unequal_parts.mistake(
-    "It is still the mean of the parts' means: a token in a small part counts for more.",
-    "Add up the losses of the tokens (`reduction='sum'`), and divide by the tokens of all parts.",
+    "It's still the mean of the parts' means, so a token in a small part weighs more.",
+    "Sum the losses of the tokens (`reduction='sum'`), and divide by the number of targets in all parts.",
     _mean_of_means,
 )
 unequal_parts.mistake(
-    "The loss is mended, the gradient is not.",
-    "What you call `backward` on must be the mended loss: a part's sum over the tokens of all parts.",
+    "The loss is right, but the gradient isn't.",
+    "Call `backward` on the new loss: a part's sum divided by the number of targets in all parts.",
     lambda weight, parts: (in_parts(weight, parts)[0], _mean_of_means(weight, parts)[1]),
 )
 unequal_parts.mistake(
-    "The sum over all tokens is not divided.",
-    "A mean does not grow with the batch. Divide by the number of targets in all parts.",
+    "The sum over all tokens isn't divided by anything.",
+    "A mean doesn't grow with the batch. Divide by the number of targets in all parts.",
     partial(_weighted, weigh=lambda counts, places: [float(count) for count in counts]),
 )
 unequal_parts.mistake(
     "The sum over all tokens is divided by the number of parts.",
-    "What is counted are the targets of all parts, not the parts.",
+    "Divide by the number of targets in all parts, not by the number of parts.",
     partial(_weighted, weigh=lambda counts, places: [count / len(counts) for count in counts]),
 )
 
 
 unequal_parts.mistake(
     "Each part is divided by the number of targets seen so far.",
-    "All parts must be divided by one number. Count the targets of all parts before the first `backward`.",
+    "Divide all parts by the same number. Count the targets of all parts before the first `backward`.",
     partial(_in_turn, share=_so_far),
 )
 unequal_parts.mistake(
-    "The weight moves after each part.",
-    "All parts meet the same weight: the gradients add up, and the step comes after them.",
+    "The weight is updated after each part.",
+    "All parts use the same weight: the gradients add up, and the step comes after the last part.",
     _steps,
 )
 unequal_parts.mistake(
-    "The mean also runs over the vocabulary: it is divided by V as well.",
-    "A token has one loss, -ln p(target). Divide by the number of targets alone.",
+    "The mean is also over the vocabulary: the loss is divided by V as well.",
+    "A token has one loss, -ln p(target). Divide by the number of targets only.",
     lambda weight, parts: tuple(part / len(weight) for part in in_parts(weight, parts)),
 )
 unequal_parts.mistake(
     "The softmax is taken twice.",
-    "`F.cross_entropy` takes logits: it has the softmax in it.",
+    "`F.cross_entropy` takes logits. It contains the softmax.",
     partial(_whole, change=lambda weight, x, y: _mean_loss((x @ weight.T).softmax(-1), y)),
 )
 unequal_parts.mistake(
-    "It is the probability of the target, not -ln of it.",
+    "The loss is the probability of the target, not -ln of it.",
     "The loss of a token is -ln p(target).",
     partial(_whole, change=lambda weight, x, y: (x @ weight.T).softmax(-1).gather(1, y.clamp(min=0)[:, None]).mean()),
 )
 unequal_parts.mistake(
-    "`backward` is called on the running sum: the first parts come into the gradient several times.",
+    "`backward` is called on the running sum, so the first parts enter the gradient several times.",
     "Call `backward` on the part's own loss. The gradients add up by themselves.",
     _again_and_again,
 )
 unequal_parts.mistake(
-    "The targets are shifted once more.",
-    "Row i of x already predicts `targets[i]`.",
+    "The targets are shifted.",
+    "Row i of x already belongs to `targets[i]`.",
     lambda weight, parts: _shifted(weight, parts),
 )
 unequal_parts.mistake(
     "Only the last part counts.",
-    "Add up what each part gives, the loss and the gradient.",
+    "Sum the loss and the gradient over all parts.",
     lambda weight, parts: in_parts(weight, parts[-1:]),
 )
 
 
 @unequal_parts.mistake(
-    "Only the last part's gradient is left.",
-    "`weight.grad` adds up by itself. Set it to zero once, before the first part.",
+    "The gradient is that of the last part only.",
+    "`weight.grad` adds up by itself. Clear it once, before the first part.",
 )
 def _last_gradient(weight, parts):
     loss, _ = in_parts(weight, parts)
@@ -223,32 +223,32 @@ def _last_gradient(weight, parts):
     return loss, in_parts(weight, parts[-1:])[1] * last / n
 
 
-ignored_places = question.probe("places that do not count", _with_padding, kinds=PADDED)
+ignored_places = question.probe("targets that don't count", _with_padding, kinds=PADDED)
 ignored_places.mistake(
-    "A part weighs as much as it has places, padding included.",
+    "Parts are weighted by all of their positions, padding included.",
     "Count the targets that are not -100.",
     partial(_weighted, weigh=lambda counts, places: [place / sum(places) for place in places]),
 )
 ignored_places.mistake(
-    "The sum is divided by all places, padding included.",
+    "The sum is divided by the number of all positions, padding included.",
     "Count the targets that are not -100, in all parts.",
     partial(_weighted, weigh=lambda counts, places: [count / sum(places) for count in counts]),
 )
 
 ignored_places.mistake(
     "A target of -100 is taken for token 0, and counts.",
-    "Leave these places out of the sum and of the number: `targets != -100`.",
+    "Leave these positions out of the sum and of the count: `targets != -100`.",
     partial(_whole, change=lambda weight, x, y: F.cross_entropy(x @ weight.T, y.clamp(min=0))),
 )
 unequal_parts.mistake(
-    "Token 0 is left out as well.",
-    "Only -100 is no target; 0 is a token like any other.",
+    "Targets of 0 are ignored, too.",
+    "Only -100 doesn't count; 0 is a token like any other.",
     partial(_whole, change=lambda weight, x, y: _mean_loss(x @ weight.T, y.where(y > 0, IGNORE))),
 )
 
-empty_part = question.probe("a part with nothing to learn", _with_nothing, kinds=NOTHING)
+empty_part = question.probe("a part without a target", _with_nothing, kinds=NOTHING)
 empty_part.mistake(
-    "A part without a target makes all of it NaN.",
+    "A part without a target makes the whole result NaN.",
     "The mean over nothing is 0 / 0, and NaN times 0 is NaN. A sum over nothing is 0.",
     _nan_with_nothing,
 )

@@ -1,1 +1,1 @@
-"""Assignment 09: reading a chat back, a chat too long for its row, two adapters in one, and a row by hand."""
+"""Assignment 09: parsing a chat, influence of training conversations, joining LoRA adapters, and packing."""

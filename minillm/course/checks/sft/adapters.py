@@ -1,4 +1,4 @@
-"""09.3, a bug-hunt: two LoRA adapters made one by adding their A and their B.
+"""09.3, a bug-hunt: two LoRA adapters joined by adding their A and their B.
 
 It happened in PEFT's `add_weighted_adapter` (issues 1155 and 3004): with "linear" the factors are added apart from each
 other, so that the product holds B of one times A of the other. Averaging A and B in federated learning does the same
@@ -24,7 +24,7 @@ Pair = tuple[Float[Tensor, "_r columns"], Float[Tensor, "rows _r"]]
 
 
 def one_adapter(adapters: list[Adapter], weights: list[float]) -> Pair:
-    """The right answer: all A one below the other, all B side by side, each times its weight and alpha / r.
+    """The right answer: all A concatenated along the rows, all B, each times its factor, along the columns.
 
     >>> one = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0]]), 2.0
     >>> one_adapter([one, one], [1.0, -0.5])
@@ -68,7 +68,7 @@ ALIKE = *["two adapters"] * 3, "one adapter whose factor is 1", "one adapter", "
 
 
 def _unlike(rng: random.Random) -> list[Call]:
-    """Ranks and alphas of their own, one adapter that is taken away, and last, one that has the weight 0."""
+    """Different ranks and alphas, one adapter that is subtracted, and last, one that has the weight 0."""
     calls = []
     for rows, columns, ranks in ((1, 2, (1, 2)), (3, 4, (2, 1, 3)), (4, 3, (3, 2)), (3, 3, (2, 1, 2))):
         alphas = rng.sample([1.0, 4.0, 8.0, 16.0], len(ranks))
@@ -80,7 +80,7 @@ def _unlike(rng: random.Random) -> list[Call]:
 
 
 UNLIKE = (
-    *["other ranks and alphas"] * 3,
+    *["different ranks and alphas"] * 3,
     "a weight of 0",
     "one adapter, with a rank larger than its matrix",
 )
@@ -131,41 +131,43 @@ def _other_factor(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[
 def _products(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """Whether at least the correction B A is right, or has too high or too low a rank."""
     if any(type(answer) not in (list, tuple) for answer in got):
-        return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
+        return "The result isn't a pair of matrices.", "Return A (R, C_in) and B (C_out, R)."
     if told := _other_factor(calls, right, got):
         return told
     if all(difference(wanted, answer[::-1]) is None for wanted, answer in zip(right, got, strict=True)):
-        return "A and B have changed places in the result.", "Return (A, B): A first."
+        return "A and B are swapped in the result.", "Return (A, B): A first."
     verdicts = []
     for (A, B), answer in zip(right, got, strict=True):
         pair: list[Any] = [as_tensor(part) for part in answer] if type(answer) in (list, tuple) else []
         if len(pair) != 2 or any(part is None or part.dim() != 2 for part in pair):
-            return "The result is no pair of matrices.", "Return A (r, columns) and B (rows, r)."
+            return "The result isn't a pair of matrices.", "Return A (R, C_in) and B (C_out, R)."
         if pair[0].shape[1] != A.shape[1] or pair[1].shape[0] != B.shape[0] or len(pair[0]) != pair[1].shape[1]:
             return (
-                "The matrices do not fit each other.",
-                "A keeps its columns and B its rows; the rank of both is the sum of all r.",
+                "The shapes of the two matrices don't fit.",
+                "A keeps its columns and B its rows. The rank of both is the sum of all r.",
             )
         verdicts.append((len(pair[0]) != len(A), difference(B @ A, (pair[1].double() @ pair[0].double()).float())))
     if all(wrong is None for _, wrong in verdicts):
         return (
-            "The correction is right, but split in another way.",
+            "The correction B @ A is right, but split between A and B in another way.",
             "The rows of A are those of the adapters, unchanged and in their order; all factors go into B.",
         )
     if any(wrong and other_rank for other_rank, wrong in verdicts):
-        hint = "(A1 + A2) and (B1 + B2) multiply to four products, and two of them nobody has trained. Do not add."
-        return "The product holds what no adapter has learned.", hint
+        hint = (
+            "(B1 + B2)(A1 + A2) has four products, and two of them were never trained. Concatenate instead of adding."
+        )
+        return "B @ A contains more than the adapters' corrections.", hint
     return None
 
 
-question = Question("09.3", "Each alone is right", one_adapter, fresh=True, parts=("A", "B"))
+question = Question("09.3", "Join LoRA adapters", one_adapter, fresh=True, parts=("A", "B"))
 
 one_rank = question.probe("two adapters of one rank", _alike, _products, kinds=ALIKE)
 
 
 @one_rank.mistake(
-    "The A and the B are still added: the product mixes B of one adapter with A of the other.",
-    "(B1 + B2)(A1 + A2) is four products, and two were wanted. Put the matrices beside each other.",
+    "The A and the B are still added, so the product mixes B of one adapter with A of the other.",
+    "(B1 + B2)(A1 + A2) has four products, and you want two. Concatenate the matrices instead.",
 )
 def _still_added(adapters, weights):
     roots = _roots(adapters, weights)
@@ -175,22 +177,22 @@ def _still_added(adapters, weights):
 
 
 one_rank.mistake(
-    "alpha / r is forgotten.",
-    "An adapter's correction is alpha / r B A; its weight comes on top of that.",
+    "alpha / r is missing.",
+    "An adapter's correction is alpha / r · B A. Multiply that by its weight.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight),
 )
 one_rank.mistake(
-    "alpha is not divided by the rank.",
+    "alpha isn't divided by the rank.",
     "The factor of an adapter is its weight times alpha / r.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha),
 )
 one_rank.mistake(
-    "alpha is divided by the new rank, that of both together.",
+    "alpha is divided by the new rank R, the sum of all r.",
     "Each adapter was trained with alpha over its own rank.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
 )
 one_rank.mistake(
-    "The weights are not used.",
+    "The weights aren't used.",
     "Multiply each B by the weight of its adapter.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: alpha / len(A)),
 )
@@ -198,7 +200,7 @@ one_rank.mistake(
 
 @one_rank.mistake(
     "The factor is in A and in B, so it counts twice.",
-    "B A is one product: a factor on one side is enough. Leave A as it is.",
+    "A factor on one side is enough. Leave A as it is.",
 )
 def _factor_in_both(adapters, weights):
     factors = [root**2 for root in _roots(adapters, weights)]
@@ -206,17 +208,17 @@ def _factor_in_both(adapters, weights):
 
 
 one_rank.mistake(
-    "The columns of B stand in another order than the rows of A.",
-    "Column k of B belongs to row k of A: the same order of adapters in both.",
+    "The columns of B are in another order than the rows of A.",
+    "Column k of B belongs to row k of A: use the same order of adapters in both.",
     lambda adapters, weights: (one_adapter(adapters, weights)[0], one_adapter(adapters[::-1], weights[::-1])[1]),
 )
 
-other_ranks = question.probe("ranks and alphas of their own, and one taken away", _unlike, _products, kinds=UNLIKE)
+other_ranks = question.probe("different ranks and alphas, negative weights", _unlike, _products, kinds=UNLIKE)
 
 
 @other_ranks.mistake(
     "All adapters get the factor of the first.",
-    "Each has an alpha and a rank of its own: `alpha / len(A)` inside of the loop.",
+    "Each has its own alpha and rank: `alpha / len(A)` inside the loop.",
 )
 def _first_scale(adapters, weights):
     alpha, rank = adapters[0][2], len(adapters[0][0])
@@ -224,8 +226,8 @@ def _first_scale(adapters, weights):
 
 
 other_ranks.mistake(
-    "A negative weight is taken as a positive one.",
-    "With a negative weight an adapter is taken away: its B changes its sign.",
+    "The sign of a negative weight is lost.",
+    "A negative weight subtracts an adapter: its B changes sign.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: abs(weight) * alpha / len(A)),
 )
 

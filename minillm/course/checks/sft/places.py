@@ -1,4 +1,4 @@
-"""What to say of a wrong row, in 09.4: which of its four parts is wrong, at which place, and what stands there."""
+"""What to say of a wrong row, in 09.4: which of its four parts is wrong, at which index, and what is there."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from minillm.course.checks.plain import as_tensor, difference
 from minillm.losses import IGNORE
 
 NAMES = ("inputs", "targets", "positions", "visible")
-BY_HAND = "Do the example of the question by hand, place by place."
+BY_HAND = "Do the example of the question by hand, one index after the other."
 
 
 def which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
@@ -18,7 +18,7 @@ def which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
         return found
     for (conversations, length), wanted, answer in zip(calls, right, got, strict=True):
         if type(answer) not in (list, tuple) or len(answer) != 4:
-            return "The result is not four tensors.", f"Return {', '.join(NAMES)}."
+            return "The result isn't four tensors.", f"Return {', '.join(NAMES)}."
         owner = [number for number, (ids, _) in enumerate(conversations) for _ in ids]
         owner += [None] * (length - len(owner))
         for name, due, part in zip(NAMES, wanted, answer, strict=True):
@@ -36,27 +36,23 @@ def which(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
 
 
 LAYOUTS = {
-    "Each conversation is followed by an empty place.": lambda row, length: [id for ids in row for id in (*ids, 0)],
-    "An empty place stands in front of each conversation.": lambda row, length: [id for ids in row for id in (0, *ids)],
-    "The last place of the row always stays empty.": lambda row, length: [id for ids in row for id in ids][
-        : length - 1
+    "Each conversation is followed by an unused position.": lambda row, length: [id for ids in row for id in (*ids, 0)],
+    "There is an unused position before each conversation.": lambda row, length: [
+        id for ids in row for id in (0, *ids)
     ],
+    "The last position of the row is never used.": lambda row, length: [id for ids in row for id in ids][: length - 1],
     "The first token of each conversation is missing.": lambda row, length: [id for ids in row for id in ids[1:]],
     "The last token of each conversation is missing.": lambda row, length: [id for ids in row for id in ids[:-1]],
-    "The conversations are in the order from last to first.": lambda row, length: [
-        id for ids in row[::-1] for id in ids
-    ],
-    "Each conversation's tokens are in the order from last to first.": lambda row, length: [
-        id for ids in row for id in ids[::-1]
-    ],
-    "The empty places are in front of the conversations, not behind them.": lambda row, length: [
+    "The conversations are in reverse order.": lambda row, length: [id for ids in row[::-1] for id in ids],
+    "Each conversation's tokens are in reverse order.": lambda row, length: [id for ids in row for id in ids[::-1]],
+    "The unused positions come before the conversations, not after them.": lambda row, length: [
         *[0] * (length - sum(map(len, row))),
         *[id for ids in row for id in ids],
     ],
     "Only the first conversation is in the row.": lambda row, length: list(row[0]),
     "Only the last conversation is in the row.": lambda row, length: list(row[-1]),
     "The last conversation is missing.": lambda row, length: [id for ids in row[:-1] for id in ids],
-    "Every conversation begins at place 0 and overwrites the one before.": lambda row, length: _overwritten(row),
+    "Every conversation starts at index 0 and overwrites the one before.": lambda row, length: _overwritten(row),
 }
 
 
@@ -83,7 +79,7 @@ def _laid_out_otherwise(calls: list[Call], got: list[Any]) -> tuple[str, str] | 
         made = [_filled(layout(row, length), length) for row, length in zip(rows, lengths, strict=True)]
         if made == given:
             return f"In `inputs`: {sentence[0].lower()}{sentence[1:]}", (
-                "The conversations stand right behind one another from place 0 on, and what is left is empty."
+                "The conversations follow one another from index 0 on, without gaps, and the rest is unused."
             )
     return None
 
@@ -94,29 +90,29 @@ def _filled(ids: list[int], length: int) -> list[int]:
 
 def _seen(t: int, s: int, due: bool, owner: list[int | None]) -> tuple[str, str]:
     if owner[t] is None:
-        who = f"Place {t} is empty, and {'does not see itself' if due else f'sees place {s}'}"
+        who = f"Index {t} is unused, and {'does not see itself' if due else f'sees index {s}'}"
     elif owner[s] is None:
-        who = f"Place {t} sees place {s}, which is empty"
+        who = f"Index {t} sees index {s}, which is unused"
     elif owner[t] != owner[s]:
-        who = f"Place {t} sees place {s}, which is of another conversation"
+        who = f"Index {t} sees index {s}, which belongs to another conversation"
     elif s > t:
-        who = f"Place {t} sees place {s}, which comes after it"
+        who = f"Index {t} sees index {s}, which comes after it"
     else:
-        other = "itself" if s == t else f"place {s}, which is before it in its conversation"
-        who = f"Place {t} does not see {other}"
-    return f"{who}.", "In its own conversation, not in the future; and an empty place sees itself alone."
+        other = "itself" if s == t else f"index {s}, which comes before it in its conversation"
+        who = f"Index {t} doesn't see {other}"
+    return f"{who}.", "A token sees its own conversation, up to itself. An unused position sees only itself."
 
 
 def _told(name: str, t: int, gave: float, due: Tensor, ids: Tensor, owner: list[int | None]) -> tuple[str, str]:
     wanted, last = due[t].item(), t + 1 == len(owner) or owner[t + 1] != owner[t]
     first = t == 0 or owner[t - 1] != owner[t]
     thing = {"inputs": "input", "targets": "target", "positions": "position"}[name]
-    kind = "is empty" if owner[t] is None else "begins a conversation" if first else "is inside a conversation"
+    kind = "is unused" if owner[t] is None else "starts a conversation" if first else "is inside a conversation"
     if name == "targets" and owner[t] is not None:
         if last:
             kind = "is the last of its conversation"
         elif wanted == IGNORE:
-            kind = f"comes before a token, {ids[t + 1].item()}, that does not count"
+            kind = f"comes before a token, {ids[t + 1].item()}, that doesn't count"
         else:
             kind = f"comes before a token that counts, {ids[t + 1].item()}"
-    return f"Place {t} {kind}, and has the {thing} {gave:g}; right is {wanted}.", BY_HAND
+    return f"Index {t} {kind}, and has the {thing} {gave:g}; right is {wanted}.", BY_HAND

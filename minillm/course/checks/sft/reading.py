@@ -1,4 +1,4 @@
-"""09.1: from the ids of a chat back to its messages: the template the other way round."""
+"""09.1: from the ids of a chat back to its messages, the inverse of the template."""
 
 import random
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Messages = list[dict[str, Any]]
 
 
 def read_chat(ids: list[int], pieces: Pieces) -> Messages:
-    """The right answer: special tokens become two characters that occur in no message, and split the text.
+    """The right answer: special tokens become two characters that no message contains, and these split the text.
 
     >>> read_chat([1, 5, 6, 2, 7, 1, 8], {1: MARKS[1], 2: MARKS[2], 5: "user\\n", 6: "Hi", 7: "\\n", 8: "assistant\\n"})
     [{'role': 'user', 'content': 'Hi', 'ended': True}, {'role': 'assistant', 'content': '', 'ended': False}]
@@ -75,14 +75,14 @@ def _ended(rng: random.Random) -> list[Call]:
 
 ENDED = (
     "two turns",
-    "white space at the edges",
+    "white space at the beginning and end",
     *["several turns"] * 4,
-    "empty messages, and roles with blanks",
+    "empty messages, and roles with spaces",
     "id 0 and large ids",
 )
 TYPED_KINDS = "a typed mark", "text outside of the turns", *["typed marks in several turns"] * 3
 OPEN = (
-    "nothing said yet",
+    "empty content",
     "a turn that breaks off",
     *["several turns, the last one open"] * 3,
     "no ids at all",
@@ -111,13 +111,13 @@ def _explained(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
         dictionaries = type(answer) in (list, tuple) and all(type(each) is dict for each in answer)
         if not dictionaries or any(set(each) != {"role", "content", "ended"} for each in answer):
             hint = 'For each turn {"role": ..., "content": ..., "ended": ...}.'
-            return "The result is not a list of dictionaries with role, content and ended.", hint
+            return "The result isn't a list of dictionaries with role, content and ended.", hint
         typed = "".join(pieces[id] for id in ids if id not in MARKS)
         if len(answer) > len(wanted):
             if MARKS[START] in typed:
-                hint = "The text does not tell a typed mark from ours; the ids do. Cut the ids at 1 and 2, then decode."
-                return "A typed mark opens a turn: the forger has won.", hint
-            return "There are more messages than start marks: what stands outside of a turn was said by nobody.", _WALK
+                hint = "Only the ids tell a typed mark from a real one. Split the ids at 1 and 2, then decode."
+                return "A typed mark opens a turn: the user has forged a message.", hint
+            return "There are more messages than start marks: text outside of a turn belongs to no message.", _WALK
         if len(answer) < len(wanted):
             return _missing(wanted, answer)
         for place, (due, gave) in enumerate(zip(wanted, answer, strict=True)):
@@ -126,20 +126,20 @@ def _explained(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str
     return None
 
 
-_WALK = "Go through the ids: 1 opens a turn, 2 ends it, and what comes between belongs to it."
+_WALK = "Go through the ids: 1 opens a turn, 2 ends it, and what comes in between belongs to it."
 
 
 def _missing(wanted: Messages, answer: Messages) -> tuple[str, str]:
     known = [(each["role"], each["content"]) for each in answer]
     lost = next((each for each in wanted if (each["role"], each["content"]) not in known), wanted[-1])
     if not lost["content"] and lost["ended"]:
-        return f"The turn of {lost['role']!r}, in which nothing was said, is missing.", "It is a message, too."
+        return f"The turn of {lost['role']!r} with empty content is missing.", "It is a message, too."
     if not lost["ended"]:
-        return "The turn that is not over yet is missing.", "Ids may end before an end mark comes."
+        return "The turn that has no end mark yet is missing.", "The ids may end before an end mark comes."
     if lost["role"] not in ("system", "user", "assistant"):
         return (
             f"The turn of {lost['role']!r} is missing. A role may be any text.",
-            "Leave out nothing that has a start mark.",
+            "Every start mark begins a message.",
         )
     return f"The turn of {lost['role']!r} is missing: {show(lost['content'])}.", _WALK
 
@@ -147,19 +147,24 @@ def _missing(wanted: Messages, answer: Messages) -> tuple[str, str]:
 def _field(place: int, due: dict, gave: dict, typed: str, ended: list[bool]) -> tuple[str, str] | None:
     role, other, said, text = due["role"], gave["role"], due["content"], gave["content"]
     if role != other and type(other) is str:
-        hint = "Join all pieces of the turn first. The role is what stands before the first line break."
-        how = "its white space is lost" if role.strip() == other else "the line break belongs to neither"
+        hint = "Join all pieces of the turn first. The role is the text before the first line break."
+        how = (
+            "its white space is lost" if role.strip() == other else "the line break belongs to neither role nor content"
+        )
         if other.strip() != role.strip():
-            how = "the role is cut at the end of a piece, or changed"
+            how = "the role is cut off at the end of a piece, or changed"
         return f"The role of message {place} is {other!r} in place of {role!r}: {how}.", hint
     if said != text and type(text) is str:
-        hint = "The role ends at the first line break; the rest is what was said, letter by letter."
+        hint = "The role ends at the first line break. The rest is the content, exactly as it is."
         where = f"The content of message {place} "
         if MARKS[END] in said and said.startswith(text):
-            return f"{where}ends at a typed mark.", "Only id 2 ends a turn. The text of a typed mark is no id 2."
+            return f"{where}ends at a typed mark.", "Only id 2 ends a turn. A typed mark consists of other ids."
         if text.endswith(said):
             extra = text[: len(text) - len(said)]
-            return f"{where}begins too early, with {extra!r}: the role's line break is not found everywhere.", hint
+            return (
+                f"{where}begins too early, with {extra!r}: the line break after the role isn't found in every case.",
+                hint,
+            )
         if text.startswith(said):
             return f"{where}goes on after its end, with {text[len(said) :]!r}.", _WALK
         if said.startswith(text):
@@ -170,26 +175,29 @@ def _field(place: int, due: dict, gave: dict, typed: str, ended: list[bool]) -> 
     if due["ended"] != gave["ended"]:
         if len(ended) > 1 and len(set(ended)) == 1:
             return (
-                f"Every message has `ended` {ended[0]}; each turn has its own end mark or none.",
-                "Ask it for each turn.",
+                f"Every message has `ended` {ended[0]}, but each turn has its own end mark, or none.",
+                "Decide it for each turn.",
             )
-        return f"Message {place} has `ended` {gave['ended']} in place of {due['ended']}.", "True if id 2 has come."
+        return (
+            f"Message {place} has `ended` {gave['ended']} in place of {due['ended']}.",
+            "It's True if the turn has its id 2.",
+        )
     return None
 
 
-question = Question("09.1", "Read a chat back", read_chat)
+question = Question("09.1", "Parse a chat from its token ids", read_chat)
 
-ended = question.probe("turns that are ended", _ended, _explained, kinds=ENDED)
+ended = question.probe("turns that have ended", _ended, _explained, kinds=ENDED)
 ended.mistake(
-    "Of a message only the first line is left.",
-    'The role ends at the first line break; the others belong to what is said: `partition("\\n")`.',
+    "Only the first line of a message is left.",
+    'The role ends at the first line break; the others belong to the content: `partition("\\n")`.',
     _each(lambda text: text.partition("\n")[0]),
 )
 
 
 @ended.mistake(
-    "The line break that the template writes behind a turn is taken for a part of the message.",
-    "A message ends at its end mark. What stands between that and the next start mark nobody said.",
+    "The line break that the template writes after a turn is taken for a part of the message.",
+    "A message ends at its end mark. Text between that and the next start mark belongs to no message.",
 )
 def _up_to_the_next_start(ids, pieces):
     messages = read_chat([id for id in ids if id != END], pieces)
@@ -199,16 +207,16 @@ def _up_to_the_next_start(ids, pieces):
 
 
 ended.mistake(
-    "White space at the edges of a message is lost.",
-    "Give back what was said, every blank and line break of it. Do not strip.",
+    "White space at the beginning and end of a message is lost.",
+    "Return the content with every space and line break. Don't strip.",
     _each(str.strip),
 )
 
-typed_marks = question.probe("marks that somebody typed", _typed, _explained, kinds=TYPED_KINDS)
+typed_marks = question.probe("typed marks", _typed, _explained, kinds=TYPED_KINDS)
 
 
 @typed_marks.mistake(
-    "Typed marks are deleted from the message.", "They were said, so they belong into the message, letter by letter."
+    "Typed marks are deleted from the message.", "The user typed them, so they're part of the message."
 )
 @_each
 def _without_typed_marks(text: str) -> str:
@@ -217,22 +225,20 @@ def _without_typed_marks(text: str) -> str:
     return text
 
 
-unfinished = question.probe("a turn that is not over", _open, _explained, kinds=OPEN)
+unfinished = question.probe("a turn that hasn't ended", _open, _explained, kinds=OPEN)
 unfinished.mistake(
-    "The turn that is not over yet is missing.",
-    "Ids may end before an end mark comes. Give what there is, with `ended` False.",
+    "The turn that has no end mark yet is missing.",
+    "The ids may end before an end mark comes. Return what there is, with `ended` False.",
     lambda ids, pieces: [message for message in read_chat(ids, pieces) if message["ended"]],
 )
 unfinished.mistake(
-    "The turn that is not over is told as ended.",
-    "`ended` is True only where the end mark has come.",
+    "The turn without an end mark has `ended` True.",
+    "`ended` is True only if there is an end mark.",
     lambda ids, pieces: [message | {"ended": True} for message in read_chat(ids, pieces)],
 )
 
 
-@unfinished.mistake(
-    "The last token of the turn that is not over is lost.", "There is no end mark to cut off at its end."
-)
+@unfinished.mistake("The last token of the turn without an end mark is lost.", "That turn has no end mark to remove.")
 def _a_token_short(ids, pieces):
     whole = read_chat(ids, pieces)
     return whole if not whole or whole[-1]["ended"] else [*whole[:-1], *read_chat(ids[:-1], pieces)[-1:]]

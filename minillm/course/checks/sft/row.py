@@ -1,4 +1,4 @@
-"""09.4: several conversations in one row, by hand: what is read, learned, counted and seen."""
+"""09.4: several conversations packed into one row: inputs, targets, positions and the attention mask."""
 
 import random
 from collections.abc import Callable
@@ -86,7 +86,7 @@ def _one(rng: random.Random) -> list[Call]:
     return [*calls, ([([50_256, 0, 128_255, 0], [True, False, True, True])], 4), ([([9], [True])], 1)]
 
 
-ONE = *["questions and answers"] * 4, "no token that counts", "marks in any order, and large ids", "a single token"
+ONE = *["questions and answers"] * 4, "no token that counts", "a mask in any order, and large ids", "a single token"
 
 
 def _several(rng: random.Random) -> list[Call]:
@@ -106,39 +106,39 @@ def _with_room(rng: random.Random) -> list[Call]:
     return [*calls, ([([5, 0, 6], [False, True, True])], 5)]
 
 
-question = Question("09.4", "A row by hand", pack_row)
+question = Question("09.4", "Pack conversations into a row", pack_row)
 
 one_conversation = question.probe("one conversation", _one, which, demand=same_kind, kinds=ONE)
 one_conversation.mistake(
-    "The targets are not shifted: each place is to repeat its own token.",
-    "The target of place t is the token at t + 1.",
+    "The targets aren't shifted: each position has its own token as target.",
+    "The target at index t is the token at t + 1.",
     partial(_with_targets, make=lambda ids, mask, segments: ids.where(mask, IGNORE)),
 )
 one_conversation.mistake(
-    "The mark is taken where the forecast stands, not where the token stands.",
-    "Place t learns token t + 1 if *that* one counts: shift ids and marks together.",
+    "The mask isn't shifted with the tokens: `counts[t]` decides about the target at index t.",
+    "Index t has the token at t + 1 as target if *that* one counts: shift ids and mask together.",
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[:-1])),
 )
 one_conversation.mistake(
-    "The questions are learned, too.",
-    "A token that does not count is not a target: -100 in its place.",
+    "Tokens that don't count are targets, too.",
+    "A token that doesn't count is replaced by -100.",
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], segments[1:] > 0)),
 )
 one_conversation.mistake(
-    "The last place is to predict the first token: the row was rolled round.",
-    "Nothing follows the last place. Its target is -100.",
+    "The last position has the first token as target: the row was rolled around.",
+    "Nothing follows the last position. Its target is -100.",
     partial(_with_targets, make=lambda ids, mask, segments: ids.roll(-1).where(mask.roll(-1), IGNORE)),
 )
 one_conversation.mistake(
-    "A place sees what comes after it.",
-    "Inside a conversation the causal mask of lesson 04 holds.",
+    "A position sees what comes after it.",
+    "Within a conversation, the mask is causal.",
     partial(_with_mask, make=lambda visible, queries, keys: queries == keys),
 )
 
 
 @one_conversation.mistake(
-    "A token with the id 0 is taken for an empty place.",
-    "The ids do not say where the row is empty. Their number does: all after the last conversation.",
+    "A token with the id 0 is taken for an unused position.",
+    "The ids don't say which positions are unused. Count: all positions after the last conversation are.",
 )
 def _zero_is_empty(conversations, length):
     inputs, targets, positions, visible = pack_row(conversations, length)
@@ -148,31 +148,31 @@ def _zero_is_empty(conversations, length):
 
 
 one_conversation.mistake(
-    "Rows and columns of `visible` have changed places: a place sees what comes after it.",
-    "Row t says what place t sees: itself and what is before it, `tril`.",
+    "`visible` is transposed: a position sees what comes after it.",
+    "Row t says what index t sees: itself and what comes before it, `tril`.",
     partial(_with_mask, make=lambda visible, queries, keys: visible.T),
 )
 one_conversation.mistake(
-    "`visible` is True where a place may not be seen.",
-    "True means: may see.",
+    "`visible` is inverted: True where attention is not allowed.",
+    "True means that t may attend to s.",
     partial(_with_mask, make=lambda visible, queries, keys: ~visible),
 )
 one_conversation.mistake(
-    "A token with the id 0 is no target.",
-    "0 is a token like any other; only `counts` says what is learned.",
+    "A token with the id 0 is never a target.",
+    "0 is a token like any other. Only `counts` decides.",
     partial(
         _with_targets,
         make=lambda ids, mask, segments: _targets(ids[1:], mask[1:] & (segments[1:] == segments[:-1]) & (ids[1:] != 0)),
     ),
 )
 one_conversation.mistake(
-    "Positions begin at 1.",
-    "The first token of a conversation stands at position 0.",
+    "Positions start at 1.",
+    "The first token of a conversation has position 0.",
     partial(_with_positions, make=lambda positions, segments: positions + (segments > 0)),
 )
 one_conversation.mistake(
-    "What is no target is 0, and 0 is a token.",
-    "-100 means that nothing is learned there.",
+    "0 stands for no target, but 0 is a token.",
+    "Use -100 where there's no target.",
     lambda conversations, length: _zero_for_none(conversations, length),
 )
 
@@ -184,42 +184,42 @@ def _zero_for_none(conversations: list[Conversation], length: int) -> Row:
 
 several = question.probe("several conversations", _several, which, demand=same_kind, kinds=SEVERAL)
 several.mistake(
-    "A conversation's last place is to predict the first token of the next one.",
-    "Nothing in it says what comes next. A conversation's first token is nobody's target.",
+    "The last token of a conversation has the first token of the next one as target.",
+    "A conversation's first token is never a target.",
     partial(_with_targets, make=lambda ids, mask, segments: _targets(ids[1:], mask[1:])),
 )
 several.mistake(
-    "Positions go on from one conversation to the next.",
-    "Each must read as if it were alone: its first token stands at position 0.",
+    "Positions continue from one conversation to the next.",
+    "Each must be computed as if it were alone: its first token has position 0.",
     partial(_with_positions, make=lambda positions, segments: torch.arange(len(segments))),
 )
 several.mistake(
     "A conversation sees those before it.",
-    "Besides the future, hide all that belongs to another conversation.",
+    "Besides the future, mask all other conversations.",
     partial(_with_mask, make=lambda visible, queries, keys: torch.ones_like(visible).tril()),
 )
 
-padding = question.probe("empty places", _with_room, which, demand=same_kind, kinds=ROOM)
+padding = question.probe("unused positions", _with_room, which, demand=same_kind, kinds=ROOM)
 padding.mistake(
-    "An empty place sees nothing, and a softmax over nothing is NaN.",
-    "Let it see itself: the diagonal of the mask is True everywhere.",
+    "An unused position sees nothing, and a softmax over nothing is NaN.",
+    "Let it see itself: the whole diagonal of the mask is True.",
     partial(_with_mask, make=lambda visible, queries, keys: visible & (queries != 0)),
 )
 padding.mistake(
-    "Empty places see each other, as if they were one more conversation.",
-    "An empty place sees itself, and nothing else.",
+    "Unused positions see each other, as if they were one more conversation.",
+    "An unused position sees itself and nothing else.",
     partial(_with_mask, make=lambda visible, queries, keys: (queries == keys).tril()),
 )
 padding.mistake(
-    "The positions of empty places are counted on.",
-    "Write 0 there.",
+    "`positions` counts the unused positions.",
+    "It should be 0 there.",
     partial(
         _with_positions, make=lambda positions, segments: positions.where(segments > 0, (segments == 0).cumsum(0) - 1)
     ),
 )
 padding.mistake(
-    "Empty places are targets.",
-    "Nothing is learned from filling: -100.",
+    "Unused positions are targets.",
+    "Nothing is learned from padding: -100.",
     partial(
         _with_targets,
         make=lambda ids, mask, segments: _targets(
