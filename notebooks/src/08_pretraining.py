@@ -390,8 +390,8 @@ suspects.show_suspects("The two that look best are the two that leak", named=Tru
 # of another row: which tokens are frequent, and little more. (A table of token frequencies pays 5.99.) E is right, and
 # a hundred times too slow.
 #
-# And the leaks aren't just useless. On new text they pay 22.7 and 11.8 nats per token (one run of each), where an
-# untrained model pays 7.6. They're confidently wrong.
+# And the leaks aren't just useless. On new text they pay 22.5 and 11.1 nats per token (means of three runs), where
+# an untrained model pays 7.6. They're confidently wrong.
 
 # %% [markdown]
 # ## You trained it

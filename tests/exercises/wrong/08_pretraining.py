@@ -1419,3 +1419,12 @@ def wherever_such_a_token_stands(*call):
         return sum(token in known for token in text) / len(text)
 
     return by_places(share)(*call)
+
+
+@wrong("08.2", "is right up to a factor in each row")
+def an_empty_part_counts_once(weight, parts):
+    def total(weight, parts, n):
+        n = sum(max(1, int((y != -100).sum())) for _, y in parts)
+        return sum(loss_of(weight, *part, "sum") for part in parts) / n
+
+    return by_autograd(weight, parts, total)
