@@ -120,6 +120,8 @@ shown = {
     name: [forged["rows"][key.format(order)] for order in forged["orders"]]
     for name, key in SHOWN.items()
 }
+
+# %%
 polite = {name: rows[0]["right"]["share"] for name, rows in shown.items()}
 harm.answer(min(harm.choices, key=polite.get))
 print(

@@ -3,6 +3,7 @@
 import errno
 import itertools
 import json
+import os
 import re
 import runpy
 import tempfile

@@ -129,10 +129,10 @@ def loss_targets(
 
 
 def low_rank(
-    x: Float[Tensor, "T I"],
-    W: Float[Tensor, "O I"],
-    A: Float[Tensor, "R I"],
-    B: Float[Tensor, "O R"],
+    x: Float[Tensor, "T C"],
+    W: Float[Tensor, "F C"],
+    A: Float[Tensor, "_ C"],
+    B: Float[Tensor, "F _"],
     alpha: float,
     words: Sequence[str],
     title: str = "",

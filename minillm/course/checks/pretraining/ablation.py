@@ -28,7 +28,7 @@ from minillm.course.checks.underflow import not_finite
 
 
 def decay_gain(
-    starts: Float[Tensor, "S V V"], batches: Int[Tensor, "S N B T"], validation: Int[Tensor, "M L"], rate: float
+    starts: Float[Tensor, "S V V"], batches: Int[Tensor, "S N B T"], validation: Int[Tensor, "_ _"], rate: float
 ) -> Gain:
     """The right answer, with the gradient in closed form: softmax minus one-hot, for all pairs at once.
 
