@@ -4,7 +4,7 @@
 # **You will write** an ablation that says how sure its result is, fix gradient accumulation, search the training data
 # for test documents, and write Adafactor, an optimizer whose state is two vectors per matrix.
 #
-# **Time**: 95 minutes. **Points**: 12. **Before you start**: lesson 08.
+# **Time**: 100 minutes. **Points**: 12. **Before you start**: lesson 08.
 #
 # Replace the `...`, run your cell, then run the check below it. A check tries your function on many inputs. It shows
 # a small one that fails, names the mistake if it can, and gives a hint. Its last line is your points. To call your

@@ -101,7 +101,7 @@ check("09.1", read_chat).points
 # %% [markdown]
 # ## 09.2 · Which conversations taught it?
 #
-# *extend · difficulty 4 of 5 · 30 minutes · 3 points*
+# *extend · difficulty 3 of 5 · 30 minutes · 3 points*
 #
 # **Goal**: train a small model, and compute how much of its gain on test conversations came from each training
 # conversation.
