@@ -58,6 +58,7 @@ def with_spread(spread: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Gain]:
 
 
 def summed_up(summary: Callable[[Tensor], Gain], *call) -> Gain:
+    """A summary of the validation losses of both runs."""
     return summary(ends(*call))
 
 
@@ -77,6 +78,7 @@ def _draw(rng: random.Random, S: int, N: int, B: int, T: int, M: int, L: int, V:
 
 
 def single_texts(rng: random.Random) -> list[Call]:
+    """Batches of one text."""
     sizes = ((2, 2, 1, 4, 1, 4), (3, 3, 1, 5, 1, 6), (5, 4, 1, 6, 1, 8), (8, 2, 1, 4, 1, 6), (2, 9, 1, 5, 1, 7))
     return [_draw(rng, *each) for each in sizes]
 
@@ -85,6 +87,7 @@ SINGLE = "two seeds", "three seeds", "five seeds", "eight seeds", "nine updates"
 
 
 def several_texts(rng: random.Random) -> list[Call]:
+    """Batches of several texts; in the last call the logits are large."""
     sizes = ((2, 2, 2, 3, 2, 4), (3, 3, 3, 4, 2, 6), (4, 2, 2, 2, 3, 2))
     calls = [_draw(rng, *each) for each in sizes]
     calls.append(_draw(rng, 3, 4, 4, 4, 3, 3, V=5))
@@ -95,6 +98,7 @@ SEVERAL = *["several texts"] * 2, "texts of two tokens", "more texts than tokens
 
 
 def one_seed(rng: random.Random) -> list[Call]:
+    """Mostly one seed, whose error is NaN."""
     sizes = ((1, 2, 1, 4, 1, 4), (1, 4, 2, 5, 3, 4), (3, 1, 2, 4, 2, 5), (1, 6, 3, 3, 2, 6))
     return [_draw(rng, *each) for each in sizes]
 

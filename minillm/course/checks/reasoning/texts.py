@@ -6,11 +6,13 @@ from minillm.course.checks.asking import Call
 
 
 def write(numbers: list[tuple[int, str, int, int]], said: int | None = None) -> str:
+    """A worked answer with these steps; `said` is its result, if not the last total."""
     steps = ", ".join(f"{first} {sign} {second} = {total}" for first, sign, second, total in numbers)
     return f"{steps}. Answer: {numbers[-1][3] if said is None else said}."
 
 
 def chain(rng: random.Random, length: int) -> list[tuple[int, str, int, int]]:
+    """Random steps, each from the total of the one before."""
     start, moves = rng.randint(30, 39), []
     for _ in range(length):
         sign, amount = rng.choice("+-"), rng.randint(2, 5)
@@ -31,6 +33,7 @@ def wrong_sum(rng: random.Random, length: int, at: int, by: int) -> str:
 
 
 def false_sums(rng: random.Random) -> list[Call]:
+    """Answers of which one step has a wrong total, and some without."""
     by = rng.choice((-1, 1, 2))
     wrong = [(2, 0, by), (2, 1, -by), (3, 2, by), (4, 1, -by), (4, 3, by)]  # totals too large, and too small
     texts = [write([(12, "+", 9, 21), (21, "-", 4, 17)]), *(wrong_sum(rng, *each) for each in wrong)]
@@ -43,6 +46,7 @@ def false_sums(rng: random.Random) -> list[Call]:
 
 
 def jumps(rng: random.Random) -> list[Call]:
+    """Answers in which a step doesn't begin with the total before it."""
     calls = []
     for length, at in ((2, 1), (3, 2), (4, 1), (4, 2)):
         moves, by = chain(rng, length), rng.choice((-2, -1, 1, 3))
@@ -62,6 +66,7 @@ def jumps(rng: random.Random) -> list[Call]:
 
 
 def results(rng: random.Random) -> list[Call]:
+    """Answers whose steps are right, and whose result isn't the last total."""
     calls = []
     for length in (1, 2, 3, 4):
         moves = chain(rng, length)

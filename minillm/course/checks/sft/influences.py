@@ -22,10 +22,12 @@ DOT = "A term is rate / n · (own gradient) · (test gradient): a dot product ov
 
 
 def terms_of(run: Trace, rate: float) -> Tensor:
+    """The influence of each training conversation: (N,)."""
     return rate / len(run.losses) * dots(run.own, run.goals).sum(0)
 
 
 def off_by(total: Tensor, run: Trace) -> float:
+    """How far the sum of the influences is from the true gain."""
     return total.sum().item() - run.gain
 
 
@@ -64,16 +66,19 @@ def _draw(rng: random.Random, n: int, m: int, steps: int, T: int = 2, V: int = 3
 
 
 def one_step(rng: random.Random) -> list[Call]:
+    """Conversations for a run of one update."""
     return [_draw(rng, 2, 1, 1), _draw(rng, 3, 1, 1), _draw(rng, 4, 1, 1, T=1, V=4), _draw(rng, 1, 1, 1, T=3, C=4)]
 
 
 def several_steps(rng: random.Random) -> list[Call]:
+    """Conversations for runs of several updates, one of which begins at zero."""
     calls = [_draw(rng, 2, 2, 2), _draw(rng, 3, 2, 4, T=3), _draw(rng, 4, 3, 7, V=4), _draw(rng, 1, 2, 3)]
     weight, *rest = _draw(rng, 3, 3, 3, V=2, C=5)
     return [*calls, (torch.zeros_like(weight), *rest)]
 
 
 def unequal_lengths(rng: random.Random) -> list[Call]:
+    """Conversations of different lengths; at last one with large logits."""
     calls = []
     for steps, V in ((1, 3), (2, 3), (3, 4)):
         sizes = rng.sample(range(1, 5), 3)
@@ -106,6 +111,7 @@ def fits(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str]
 
 
 def large_or_fits(*judged: Any) -> Any:
+    """What is said where logits are large, or what fits."""
     return not_finite(*judged) or fits(*judged)
 
 
