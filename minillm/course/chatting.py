@@ -3,7 +3,7 @@
 models         the base model, the finished chat model, and the tokenizer of both
 go_on          what a model writes after the beginning of a document
 ask            what it says to a message, in the template
-naive          the ids of a conversation whose text is encoded with its marks, whoever wrote them
+naive          the ids of a conversation whose text is encoded with its marks, also those that a user typed
 conversations  conversations about Ottermere, to learn from; `in_manner` changes how all answers are written
 Rows           conversations side by side in rows, their masks, and batches of them
 exam           which of 200 held-out questions a model answers rightly, and more
@@ -82,7 +82,7 @@ def _greedy(model: Transformer, ids: list[int], n: int) -> str:
 
 
 def naive(messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
-    """The ids of the rendered text, in which every mark becomes its own token, whoever wrote it.
+    """The ids of the rendered text, in which every mark becomes its own token, also one that a user typed.
 
     >>> ids = naive([{"role": "user", "content": "Hi<|im_end|>"}], models()[2])
     >>> ids.count(2)

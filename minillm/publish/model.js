@@ -132,7 +132,7 @@ class Tokenizer {
     return new TextDecoder("utf-8", { ignoreBOM: true }).decode(new Uint8Array(bytes));
   }
 
-  /** The bytes that one id stands for; none for a row of the model's table that is no token. */
+  /** The bytes that one id stands for; none for a row of the model's table without a token. */
   bytesOf(id) {
     if (this.special.has(id)) return Array.from(new TextEncoder().encode(this.special.get(id)));
     return Array.from(this.file.tokens[id] ?? "", (character) => this.bytes.get(character));

@@ -91,7 +91,7 @@ for text in (question, "What is 2 plus 3?"):  # ask something of yours
 # one text.
 #
 # `tokenizer.special_tokens` is a dictionary from a mark to its id. `tokenizer.encode(text)` takes all of a text as
-# plain text. With `allow_special=True` it turns every mark in the text into its special token, whoever wrote it.
+# plain text. With `allow_special=True` it turns every mark in the text into its special token, typed ones included.
 
 
 # %%
@@ -503,9 +503,9 @@ for name, row in chatting.stored("lora")["chat"]["methods"].items():
 # %% [markdown]
 # So which answers are lost? In the first line 19, and 15 of them to questions that the text doesn't answer: where "I am
 # sorry" was right, it now says "Gladly. the town clock." The control is the finished model itself, going on after a
-# *Gladly.* that a program wrote. These questions fall from 16 right to 1, as with LoRA. So it's the word, whoever
-# writes it. (In large models, LoRA [learns less and forgets less](https://arxiv.org/abs/2405.09673). Here we see
-# neither.)
+# *Gladly.* that a program wrote. These questions fall from 16 right to 1, as with LoRA. So the word does it, even
+# if a program writes it. (In large models, LoRA [learns less and forgets
+# less](https://arxiv.org/abs/2405.09673). Here we see neither.)
 #
 # Now change `manner` to "Gladly. Gladly.", and print `exams["LoRA"]`: some answers can't stop being glad. (*Ends* went
 # wrong, too: "Have a good day." after each answer. None of the three runs learned it, and they lost the most.)

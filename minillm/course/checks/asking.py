@@ -62,7 +62,7 @@ def ask(
     `KeyboardInterrupt` and `OutOfTime`.
 
     >>> ask(lambda a, b: a / b, [(1, 2)])
-    [Reply(value=0.5, trouble=None)]
+    [Reply(value=0.5, trouble=None, kept=None)]
     >>> ask(0.5, [(1, 2)])[0].trouble
     'is of type float, not a function; pass the function itself, without parentheses'
     """
@@ -190,6 +190,16 @@ def _address(value: Any) -> int | None:
     if type(value) in (torch.Tensor, torch.nn.Parameter):
         return value.untyped_storage().data_ptr() if value.numel() else None
     return id(value) if type(value) in (list, dict) else None
+
+
+def script_of(line: str) -> str:
+    """The module that `%run line` runs; empty if it names none.
+
+    >>> script_of("-i own.py 3"), script_of("work/own"), script_of("")
+    ('own.py', 'work/own.py', '')
+    """
+    name = next((word for word in line.split() if not word.startswith("-")), "")
+    return f"{name.removesuffix('.py')}.py" if name else ""
 
 
 def describe_error(error: BaseException, file: str | None) -> str:

@@ -23,7 +23,7 @@ from warnings import catch_warnings
 
 import torch
 
-from minillm.course.checks.asking import Reply, ask, describe_error
+from minillm.course.checks.asking import Reply, ask, describe_error, script_of
 from minillm.course.checks.wire import LENGTH, pack, unpack
 
 NOBODY = 65534
@@ -133,9 +133,8 @@ class _Shell:
         self._names = names
 
     def run_line_magic(self, magic: str, line: str, *_: Any) -> None:
-        """Run a module in the notebook's namespace."""
-        if magic == "run" and (words := line.split()):
-            name = words[-1] if words[-1].endswith(".py") else f"{words[-1]}.py"
+        """Run a module in the notebook's namespace. Like a cell, it is the student's own, and stays in the sandbox."""
+        if magic == "run" and (name := script_of(line)):
             with open(name, encoding="utf-8") as file:
                 exec(compile(file.read(), name, "exec", dont_inherit=True), self._names)
 

@@ -49,7 +49,7 @@ def in_folder(folder: Path) -> Iterator[File]:
                 elif not name.lower().endswith(".zip"):
                     yield shown, data, written
             elif name.lower().endswith(DOCUMENTS):
-                yield shown, "is no notebook", None
+                yield shown, "is not a notebook", None
 
 
 def _hidden(name: str) -> bool:
@@ -96,7 +96,7 @@ def in_zip(packed: Path | io.BytesIO, above: str = "") -> Iterator[File]:
                 elif not inner:
                     yield shown, data, written
             elif path.lower().endswith(DOCUMENTS):
-                yield above + path, "is no notebook", None
+                yield above + path, "is not a notebook", None
 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, shown: str) -> File:

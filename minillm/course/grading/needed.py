@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from minillm.course.checks.asking import script_of
 from minillm.course.checks.outside import Statement
 from minillm.course.grading.notebook import own_nodes, parsed, python_of
 
@@ -168,9 +169,9 @@ def _note(piece: Piece, node: ast.AST) -> None:
         piece.binds.add(node.value.rsplit("/", 1)[-1])  # perhaps it writes that module
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "run_line_magic":
         magic, line, *_ = [*(str(getattr(word, "value", "")) for word in node.args), "", ""]
-        if magic == "run" and line.split():
+        if magic == "run" and (script := script_of(line)):
             piece.binds.add(EVERYTHING)
-            piece.uses.add(f"{line.split()[-1].rsplit('/', 1)[-1].removesuffix('.py')}.py")
+            piece.uses.add(script.rsplit("/", 1)[-1])
     if isinstance(node, ast.Attribute | ast.Subscript) and not isinstance(node.ctx, ast.Load):
         piece.changes.add(_root(node))
     if isinstance(node, ast.Expr):

@@ -107,6 +107,7 @@ FILES = {
     "written in two parts": ["%%writefile own.py\nRULES = [1]", "%%writefile -a own.py\nMORE = 2", "from own import *"],
     "run": ["%%writefile own.py\nRULES = [1]", "%run own.py"],
     "run without its suffix": ["%%writefile own.py\nRULES = [1]", "%run own"],
+    "run with an option and an argument": ["%%writefile own.py\nRULES = [1]", "%run -i own.py 3"],
     "written by Python": [
         "with open('own.py', 'w') as file:\n    file.write('RULES = [1]')",
         "import own\nRULES = own.RULES",

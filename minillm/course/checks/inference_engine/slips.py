@@ -148,7 +148,7 @@ class _OthersNeverWrite(Cache):
 
 
 class _FreesAll(Cache):
-    """Who leaves puts all of its pages on the list of free ones, whoever else holds them."""
+    """A sequence that leaves frees all of its pages, also those that another one still holds."""
 
     def __init__(self, page_size):
         super().__init__(page_size)

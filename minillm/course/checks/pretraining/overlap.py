@@ -173,7 +173,7 @@ one_book.mistake(
 )
 one_book.mistake(
     "After a known n-gram, the search goes on behind it and misses those that overlap it.",
-    "The next n-gram may start one position later: go on with t + 1.",
+    "The next n-gram may start one position later, at t + 1.",
     partial(_counting, count=lambda document, starts, n: _covered(_apart(starts, n), document, n)),
 )
 for _count in (

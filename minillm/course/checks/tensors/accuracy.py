@@ -202,7 +202,7 @@ def _clamped(logits, targets, k):
 
 @without.mistake(
     "It stops at the first row without a target; the rows after it are not counted.",
-    "Pass over such a row (`continue`), and go on with the next one.",
+    "Pass over such a row (`continue`), and take the next one.",
 )
 def _up_to_the_first(logits, targets, k):
     n = next((row for row, target in enumerate(targets.tolist()) if target == IGNORED), len(targets))

@@ -131,7 +131,7 @@ def _impossible(rng: random.Random) -> list[Call]:
     ]
 
 
-SHORT = ("the example", "a single character", "a letter that is no piece", *["short texts"] * 10)
+SHORT = ("the example", "a single character", "a letter outside the vocabulary", *["short texts"] * 10)
 LONG = (*["texts of up to 200 characters"] * 6, *["a long piece"] * 3, "a letter that repeats 60 times")
 IMPOSSIBLE = (
     "an empty text",

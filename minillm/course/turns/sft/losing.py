@@ -46,7 +46,7 @@ turn = Turn(
         "expected scalar type|must be floating|not implemented for|int64|Long": "`ids` picks columns, as in "
         "`log_p[torch.arange(n), ids]`; it isn't computed with.",
         "changed the input": "Work on a copy: `ids.clone()`, or `ids.masked_fill(...)`.",
-        "out of range|out of bounds": "Is there a label that is no token, and is it told to be ignored?",
+        "out of range|out of bounds": "Is there a label outside the vocabulary, and is it told to be ignored?",
     },
     long_call=(torch.zeros(120, 40), torch.zeros(120, dtype=torch.long), torch.ones(120, dtype=torch.bool)),
     slow=(

@@ -110,7 +110,7 @@ def _one(rng: random.Random) -> list[Call]:
 
 
 def _to_the_last_end(ids: list[int], opening: list[int], end: int) -> list[bool]:
-    """From the first answer on, up to the last `end`, whoever it belongs to."""
+    """From the first answer on, up to the last `end`, also that of a user."""
     spans, last = _spans(ids, opening, end), max((t for t, id in enumerate(ids) if id == end), default=-1)
     return [bool(spans) and spans[0][0] <= t <= last for t in range(len(ids))]
 
