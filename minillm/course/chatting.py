@@ -287,7 +287,7 @@ def with_lora(model: Transformer, lora: Callable[..., Tensor], rank: int = 4, al
     >>> from minillm.course.turns.sft import lora
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=1, n_heads=2, max_seq_len=16))
     >>> sum(part.numel() for part in with_lora(model, lora, rank=1).parameters() if part.requires_grad)
-    184
+    151
     """
     model = copy.deepcopy(model).requires_grad_(False)
     found = [(name, part) for name, part in model.named_modules() if isinstance(part, nn.Linear)]

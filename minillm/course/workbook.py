@@ -121,7 +121,7 @@ def known_as(key: str, known: Container[str]) -> str:
     """What a learner typed, with the zero in front and the small letter that lessons have; as it is if that is none.
 
     >>> known_as("4_lab", {"04_lab"}), known_as("exercises/0A", {"exercises/00a"}), known_as("99", {"04"})
-    ('04_lab', 'exercises/0A', '99')
+    ('04_lab', 'exercises/00a', '99')
     """
     padded = re.sub(r"^(exercises/)?(\d)(?!\d)", r"\g<1>0\2", key.lower())
     return padded if padded in known and key not in known else key

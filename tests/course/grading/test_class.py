@@ -354,7 +354,7 @@ def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_
 def test_a_check_that_fails_costs_one_student_and_only_that_is_done_again(
     tmp_path, monkeypatch, body, reason, look, points
 ):
-    monkeypatch.setattr("minillm.course.grading.grade.GRADING_SECONDS", 5)
+    monkeypatch.setattr("minillm.course.grading.grade.GRADING_SECONDS", 15)
     folder, out = two_students(tmp_path)
     own = own_checks(tmp_path, body)
     graded(folder, out, "--unsafe", *own)
