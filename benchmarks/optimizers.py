@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 from common import RESULTS, write_result
-from counting import NGrams
+from ngrams import NGrams
 from short_runs import CONFIG, DOCUMENTS, SETTINGS, STEPS, Lesson, kept, train_and_measure
 
 from minillm.data.corpora import load_corpus

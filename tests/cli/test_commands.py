@@ -430,5 +430,5 @@ def test_the_tour_passes_every_box(real_weights):
     output = run("tour", "--question", "What is the capital of France?").output
     for part in ("'The'=504", "Tokenizer", "Embedding", "30 transformer blocks", "softmax", "Sampling", "Paris"):
         assert part in output
-    assert output.endswith(": python3 start.py\n")
+    assert output.endswith("In the course's folder, `python3 start.py` opens them.\n")
     assert "the prompt is empty" in run("tour", "--prompt", "", status=1).stderr

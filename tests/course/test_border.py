@@ -15,6 +15,7 @@ from minillm.course.checks.plain import Refused, difference, plain
 from minillm.course.checks.sandbox import Command, plain_command
 from minillm.course.checks.wire import LENGTH, pack, unpack
 from minillm.course.contents import ASSIGNMENTS
+from minillm.course.grading.attempts import ask_notebook
 
 ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary()
 KEYS = st.integers() | st.text() | st.tuples(st.integers(), st.text())
@@ -187,14 +188,19 @@ def window_mask(*a):
 @pytest.mark.slow
 def test_what_a_private_probe_asks_no_other_reply_can_tell(monkeypatch):
     monkeypatch.setattr("minillm.course.checks.question.DRAWS", 1)  # so that all calls fit into a message
-    seed, public = 33, find("04.3")
-    probes = [replace(public.probes[0], private=True), *public.probes[1:]]
-    (first, *others) = ((replace(public, probes=probes), seed),)
-    statements = [Statement("imports", "import torch"), Statement("spy", SPY)]
-    replies = collect(statements, [first, *others], plain_command(), QUICK, confined=False).replies["04.3"]
-    hidden, *open_ones = public.calls(seed)
+    public, heard = find("04.3"), []
+    question = replace(public, probes=[replace(public.probes[0], private=True), *public.probes[1:]])
+
+    def grade(asked, seed, replies):
+        heard.append(([probe.private for probe in asked.probes], replies))
+        return asked.grade(seed, replies)
+
+    cells = [("imports", "import torch"), ("spy", SPY)]
+    ask_notebook(cells, {}, [(question, 33)], plain_command(), QUICK, confined=False, grade=grade)
+    (are_private, replies), hidden = heard[-1], public.calls(33)[0]
+    assert are_private[0]
     assert str(hidden[0]) in replies[0][0].trouble  # which the page does not show
-    for calls, answers_to in zip(open_ones, replies[1:], strict=True):
+    for calls, answers_to in zip(public.calls(33)[1:], replies[1:], strict=True):
         assert str(calls[0]) in answers_to[0].trouble
         assert not any(str(call) in reply.trouble for call in hidden for reply in answers_to)
 

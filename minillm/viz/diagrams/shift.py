@@ -8,7 +8,7 @@ from minillm.viz.diagrams.page import WIDE, Page
 from minillm.viz.diagrams.theme import GREEN, SKY
 from minillm.viz.figures.style import SMALL, TINY, visible
 
-CELL, GAP, NAME = 0.34, 0.62, 1.15  # inches
+CELL, GAP, NAME = 0.34, 0.62, 1.25  # inches
 
 
 def next_tokens(tokens: Sequence[str], losses: Sequence[float], title: str = "", theme: str = "light") -> Diagram:
@@ -41,11 +41,10 @@ def next_tokens(tokens: Sequence[str], losses: Sequence[float], title: str = "",
             continue
         canvas.panel(answer, colors.panel, colors.accent(GREEN), radius=0.05)
         canvas.text(answer.center, answer.middle, shown[at + 1], size=SMALL)
-        canvas.arrow((area.center, area.bottom), (area.center, answer.top), color=colors.quiet)
         middle = (area.bottom + answer.top) / 2
-        label = Area(area.center - 0.2, middle - 0.09, area.center + 0.2, middle + 0.09)
-        canvas.panel(label, colors.paper, colors.paper, width=0)
+        canvas.line((area.center, area.bottom), (area.center, middle - 0.1), color=colors.quiet)
         canvas.text(area.center, middle, f"{losses[at]:.2f}", size=TINY)
+        canvas.arrow((area.center, middle + 0.1), (area.center, answer.top), color=colors.quiet)
     canvas.text(page.left, page.bottom - 0.1, "hatched: nothing is known about what comes last", size=TINY,
                 align="left", color=colors.quiet)  # fmt: skip
     told = "; ".join(
