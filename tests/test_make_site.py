@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from minillm import api
-from tools.make_site import ROOT, for_sphinx, index, pages, reference
+from tools.make_site import ROOT, for_sphinx, index, pages, reference, with_backlinks
 
 LESSONS = [path.stem for path in pages("notebooks/*.ipynb")]
 
@@ -35,6 +35,18 @@ def test_every_lesson_stands_before_its_lab_and_nothing_is_left_out():
         list(ROOT.glob("exercises/*/*.ipynb"))
     )
     assert all(f"teaching/{path.stem}" in listed for path in ROOT.glob("teaching/*.md"))
+
+
+def test_the_glossary_tells_which_other_lessons_use_a_term():
+    few = {"10_y.ipynb": "GELUs", "11_z.ipynb": "a loss, a Loss, and a value"}
+    entries = (
+        "- **GELU**: One\n  of many.\n- **value, in PPO**: Two.\n- **loss**: See [11](11_z.ipynb).\n- **gel**: No."
+    )
+    assert with_backlinks(entries, few) == entries.replace(
+        "many.\n", "many.\n  Also in [10](../notebooks/10_y.ipynb).\n"
+    )
+    many = {f"{number}_x.ipynb": "loss" for number in range(11)}
+    assert with_backlinks("- **loss**: Three.", many).endswith("\n  Also in 11 other lessons and labs.\n")
 
 
 def test_the_reference_has_every_public_name():

@@ -8,9 +8,11 @@ Nothing is executed, and nothing is fetched. Each of Sphinx's warnings, such as 
 
 import argparse
 import inspect
+import json
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -50,6 +52,8 @@ FRONT = """# minillm
 <a href="more.html">Here it is with SFT, PPO and reasoning to switch to</a> (15 MB).*
 """
 SECTIONS = ("tokenizer", "data", "config", "model", "losses", "training", "pretrained", "inference", "posttraining")
+ENTRY = re.compile(r"^- \*\*(.+?)\*\*.*\n?(?:^  .*\n?)*", re.MULTILINE)  # of the glossary
+MANY = 10  # lessons that use a term; more are counted and not listed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -89,6 +93,8 @@ def lay_out(stage: Path) -> None:
     ]:
         text = path.read_text(encoding="utf-8")
         path.write_text(for_sphinx(text, notebook=path.suffix == ".ipynb"), encoding="utf-8")
+    glossary = stage / "teaching" / "glossary.md"
+    glossary.write_text(with_backlinks(glossary.read_text(encoding="utf-8"), prose_of_lessons()), encoding="utf-8")
     (stage / "index.md").write_text(index(), encoding="utf-8")
     (stage / "api.md").write_text(reference(), encoding="utf-8")
     extra = stage / "extra"  # pages of their own
@@ -111,6 +117,37 @@ def for_sphinx(text: str, notebook: bool) -> str:
         return f"]({link[1] or ''}#{slug})"
 
     return ANCHOR.sub(renamed, text)
+
+
+def prose_of_lessons() -> dict[str, str]:
+    """The text cells of every lesson and lab, by file name."""
+    found = {}
+    for path in pages("notebooks/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        found[path.name] = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    return found
+
+
+def with_backlinks(glossary: str, prose: Mapping[str, str]) -> str:
+    """Add to each entry of the glossary which other lessons use its term; an entry for one of several senses gets none.
+
+    >>> entry, pages = "- **logit**: A score. [lesson 07](07_a.ipynb)", {"07_a.ipynb": "a logit", "09_b.ipynb": "Logits"}
+    >>> with_backlinks(entry, pages).splitlines()[1:]
+    ['  Also in [09](../notebooks/09_b.ipynb).']
+    """
+
+    def extended(entry: re.Match) -> str:
+        term, text = entry[1], entry[0].rstrip()
+        if "," in term:
+            return entry[0]
+        word = re.compile(rf"(?<!\w){re.escape(term)}s?(?!\w)", re.IGNORECASE if term.islower() else 0)
+        using = [name for name, page in prose.items() if name not in text and word.search(page)]
+        if len(using) > MANY:
+            return f"{text}\n  Also in {len(using)} other lessons and labs.\n"
+        links = [f"[{name.split('_')[0]}{' lab' * ('_lab.' in name)}](../notebooks/{name})" for name in using]
+        return f"{text}\n  Also in {', '.join(links)}.\n" if links else entry[0]
+
+    return ENTRY.sub(extended, glossary)
 
 
 def index() -> str:

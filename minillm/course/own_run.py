@@ -8,6 +8,7 @@ learn         let `train` train a newborn model while it is watched; `Trained` i
 gradient_of   the gradient of one matrix, after a few updates
 continued     what a model makes of a beginning, greedily
 keep          save a trained model in the workbook, for `python -m mine`
+publish       write one page that runs it in any browser
 """
 
 import math
@@ -24,6 +25,7 @@ from minillm.course import models
 from minillm.course.assembly import by_owner
 from minillm.course.learner.saved import workbook
 from minillm.course.own_model import one_line, with_its_name
+from minillm.course.truth import stored
 from minillm.course.versions import origin
 from minillm.data.corpora import load_corpus
 from minillm.data.floor import bigram_loss, floor
@@ -31,7 +33,9 @@ from minillm.device import autocast_dtype
 from minillm.losses import IGNORE
 from minillm.model.transformer import Transformer
 from minillm.pretrained import save
+from minillm.publish import publish as write_page
 from minillm.tokenizer import Tokenizer
+from minillm.training.metrics import Metrics
 from minillm.training.pretraining import TextData, mean_loss
 from minillm.training.recipes import BaseRecipe, recipe_of
 from minillm.viz.watch import Watch
@@ -286,3 +290,11 @@ def keep(trained: Trained) -> None:
     folder = workbook() / "mine" / "model"
     save(trained.model, lesson().tokenizer, folder)
     print('Kept. In a terminal in your workbook: python -m mine generate "Mira" --model mine/model')
+
+
+def publish(trained: Trained, name: str, begin: str) -> None:
+    """Write a page that runs a trained model in a browser, with a game against the truth: mine/model.html."""
+    page, tokenizer = workbook() / "mine" / "model.html", lesson().tokenizer
+    curve: list[Metrics] = [{"step": step, "loss": loss} for step, loss in enumerate(trained.losses, 1)]
+    size = write_page(trained.model, tokenizer, page, name, metrics=curve, beginnings=[begin, BEGIN], truth=stored())
+    print(f"Wrote mine/model.html in your workbook, {size / 1e6:.1f} MB. Open it with a double click, or send it.")

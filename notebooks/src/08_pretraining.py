@@ -404,6 +404,14 @@ mine.write(begin, n=40, model=(muon.model, tokenizer))
 own_run.keep(muon)
 
 # %% [markdown]
+# A model is more fun with an audience. This writes it into one HTML file: your weights, your loss curve, and a game in
+# which a visitor guesses the next word against your model and the truth. It needs no network and no Python.
+
+# %% tags=["nbval-ignore-output"]
+name = "My first language model"  # change me
+own_run.publish(muon, name, begin)
+
+# %% [markdown]
 # **Verdict: true, with two catches.** The loss must be the right one: both leaks end at a training loss below 0.001,
 # and pay more for new text than a model that knows nothing. And *how* it goes down decides how far a run gets: 120
 # updates of Muon reach 76% of the way (3 seeds, 75 to 77%), of AdamW 4% (-6 to 9%), and counting 5-grams 71%. "Predict
@@ -471,7 +479,8 @@ mine.map(lesson="08")
 # **What you measured**: what knowing nothing costs, how far 120 updates go with two optimizers, and what a leak looks
 # like.
 #
-# **Yours to keep**: `mine/pretraining.py` in your workbook, and `mine/model`, a model that you trained.
+# **Yours to keep**: `mine/pretraining.py` in your workbook, and `mine/model`, a model that you trained,
+# with a page that runs it.
 #
 # **Next**: the labs [what it learned](08_pretraining_lab.ipynb) (copying, memorizing, compressing) and [what data
 # does](08_pretraining_data_lab.ipynb); the [graded questions](../exercises/08_pretraining/08_pretraining.ipynb); or

@@ -86,6 +86,11 @@ def test_a_run_is_watched_learns_says_whose_code_ran_and_is_kept(capsys, tmp_pat
     model, _ = load(tmp_path / "mine" / "model")
     assert torch.equal(model.head.weight, trained.model.head.weight)
     assert "mine/model" in capsys.readouterr().out
+    own_run.publish(trained, "<b>Ada</b>'s", "A duck")
+    page = (tmp_path / "mine" / "model.html").read_text(encoding="utf-8")
+    assert "A duck" in page
+    assert "<b>Ada" not in page
+    assert "mine/model.html" in capsys.readouterr().out
 
 
 def test_the_five_runs_are_those_of_the_benchmark(capsys):
