@@ -131,7 +131,7 @@ def prose_of_lessons() -> dict[str, str]:
 def with_backlinks(glossary: str, prose: Mapping[str, str]) -> str:
     """Add to each entry of the glossary which other lessons use its term; an entry for one of several senses gets none.
 
-    >>> entry, pages = "- **logit**: A score. [lesson 07](07_a.ipynb)", {"07_a.ipynb": "a logit", "09_b.ipynb": "Logits"}
+    >>> entry, pages = "- **logit**: A score. [lesson 07](07_a.ipynb)", {"07_a.ipynb": "logit", "09_b.ipynb": "Logits"}
     >>> with_backlinks(entry, pages).splitlines()[1:]
     ['  Also in [09](../notebooks/09_b.ipynb).']
     """
