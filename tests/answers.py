@@ -2,7 +2,7 @@
 
 Our own are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. Strangers
 wrote those in tests/exercises/strangers.zip from the text of the exercises alone, without having seen a check: those in
-tuning/ served to tune the checks, those in scored/ were only scored. No test runs them: they measure. What `@wrong`
+tuning/ served to tune the checks, those in scored/ and fifth/ were only scored. No test runs them: they measure. What `@wrong`
 says there is the mistake in the stranger's own words. Whether a check's sentence names that mistake, a reader has to
 say: verdicts.json has the sentence that was read, and a verdict counts only as long as the check says that very
 sentence.
@@ -29,7 +29,7 @@ from minillm.course.checks.question import Result
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
 STRANGERS = FOLDER.with_name("strangers.zip")
-SETS = ("tuning", "scored")
+SETS = ("tuning", "scored", "fifth")
 VERDICTS = "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
 SEEDS = (0, 7)  # of several draws each
 
