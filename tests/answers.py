@@ -2,10 +2,10 @@
 
 Our own are in tests/exercises/wrong/NN_topic.py, one file an assignment, each under `@wrong` or `@right`. Strangers
 wrote those in tests/exercises/strangers.zip from the text of the exercises alone, without having seen a check: those in
-tuning/ served to tune the checks, those in scored/ and fifth/ were only scored. No test runs them: they measure. What `@wrong`
-says there is the mistake in the stranger's own words. Whether a check's sentence names that mistake, a reader has to
-say: verdicts.json has the sentence that was read, and a verdict counts only as long as the check says that very
-sentence.
+tuning/ served to tune the checks, those in scored/ and fifth/ were only scored. No test runs them: they measure. What
+`@wrong` says there is the mistake in the stranger's own words. Whether a check's sentence names that mistake, or
+misleads (names one that the answer doesn't make), a reader has to say: verdicts.json has the sentence that was read,
+and a verdict counts only as long as the check says that very sentence.
 
     python tests/answers.py                  prints the rates, for exercises/README.md
     python tests/answers.py --unread         the strangers' wrong answers whose sentence nobody has read, as JSON lines

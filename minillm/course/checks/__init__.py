@@ -60,7 +60,7 @@ def _box(result: Result) -> Box:
 
 def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:
     """What an answer replies, probe by probe; once it was stopped, it is not asked any more."""
-    late = f"took longer than {SECONDS:.0f} seconds; does a loop in it never end?"
+    late = f"took longer than {SECONDS:.0f} seconds; does a loop in it never end, or does it try too many ways?"
     probes, replies = question.calls(seed), []
     try:
         for calls in probes:

@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "is the right one, rounded to two digits after the point": lambda x: x.round(decimals=2),
     "is the right one with 0 in place of all negative numbers": torch.relu,
 }
+NOTHING = "is None: does the last line return it?"
 AXES = {2: ("row", "column"), 1: ("number",)}
 
 
@@ -45,6 +46,8 @@ def fact(names: Sequence[str], calls: Sequence[Sequence[Any]], right: Sequence[A
         here = list(dict.fromkeys(_facts(names, call, wanted, gave)))
         here += multiples(_sizes(names, call), wanted, gave) if len(wrong) > 1 else []
         found = here if found is None else [one for one in found if one in here]
+    if any(gave is not None for gave in got):  # then it does return something
+        found = [words for words in found or () if words != NOTHING]
     if _one_pair([each[1:] for each in wrong]):  # of a single number much is true by chance: 0 is 1 minus 1, and log 1
         found = [words for words in found or () if words not in FUNCTIONS and not words.endswith("as it came in")]
     return f"The result {found[0]}{'' if found[0].endswith('?') else '.'}" if found else None
@@ -63,7 +66,7 @@ def _one_pair(wrong: Sequence[tuple[Any, Any]]) -> bool:
 
 def _facts(names: Sequence[str], call: Sequence[Any], right: Any, got: Any) -> Iterator[str]:
     if got is None:
-        yield "is None: does the last line return it?"
+        yield NOTHING
         return
     for name, argument in zip(names, call, strict=False):
         if difference(argument, got) is None and difference(got, argument) is None:

@@ -440,6 +440,7 @@ def by_meshgrid(storage, shape, strides, offset):
 
 # From the text alone, before the checks were read
 
+
 @wrong("00a.1", "Every row is still compared with the targets of all rows: (B, 1) against (B,) is (B, B)")
 def any_rows_target(logits, targets, k):
     top = logits.topk(k).indices
@@ -647,3 +648,35 @@ def recursive_stack(storage, shape, strides, offset):
     return torch.stack(
         [recursive_stack(storage, shape[1:], strides[1:], offset + i * strides[0]) for i in range(shape[0])]
     )
+
+
+@wrong("00a.1", "-100 is taken for a token where hits are counted")
+def ignored_rows_may_hit(logits, targets, k):
+    best = logits.argsort(descending=True)[:, :k]
+    looked_up = targets.where(targets != -100, 0)
+    return sum(int(t) in row for row, t in zip(best.tolist(), looked_up)) / sum(t != -100 for t in targets.tolist())
+
+
+@wrong("00a.1", "Rows whose target is the id 0 are left out")
+def only_positive_ids(logits, targets, k):
+    rows = [(row, t) for row, t in zip(logits, targets.tolist()) if t > 0]
+    hits = [t in row.topk(k).indices.tolist() for row, t in rows]
+    return sum(hits) / len(hits) if hits else 0.0
+
+
+@right("00a.3")
+def one_axis_inside_the_other(storage, shape, strides, offset):
+    if len(shape) == 0:
+        return storage[offset]
+    return torch.stack(
+        [
+            one_axis_inside_the_other(storage, shape[1:], strides[1:], offset + row * strides[0])
+            for row in range(shape[0])
+        ]
+    )
+
+
+@wrong("00a.1", "Rows whose target is the id 0 are left out")
+def true_means_a_target(logits, targets, k):
+    real = targets > 0
+    return (logits[real].topk(k).indices == targets[real][:, None]).any(-1).float().mean().item()

@@ -847,6 +847,7 @@ def stopped_at_zero(values, steps):
 
 # From the text alone, before the checks were read
 
+
 @wrong("00b.1", "A small probability is taken for 0: the guess rules it out")
 def unlikely_is_impossible_again(truth, guess):
     log_p, log_q = truth.log_softmax(-1), guess.log_softmax(-1)
@@ -1108,7 +1109,7 @@ def slopes_of_earlier_calls(values, steps, slope={}):  # noqa: B006
     }
 
 
-@wrong("00b.4", "slopes raised ZeroDivisionError: float division by zero, in the line: \"*\": lambda one,")
+@wrong("00b.4", 'slopes raised ZeroDivisionError: float division by zero, in the line: "*": lambda one,')
 def product_by_division(values, steps):
     numbers = forward_numbers(values, steps)
     slope = dict.fromkeys(numbers, 0.0)

@@ -753,7 +753,9 @@ def key_errors(text, log_probs):
     best = [[] if n == 0 else None for n in range(len(text) + 1)]
     for end in range(1, len(text) + 1):
         options = [
-            [*best[start], text[start:end]] for start in range(end) if text[start:end] in log_probs and best[start] is not None
+            [*best[start], text[start:end]]
+            for start in range(end)
+            if text[start:end] in log_probs and best[start] is not None
         ]
         best[end] = max(options, key=lambda pieces: sum(log_probs[piece] for piece in pieces))
     return best[-1]
@@ -791,6 +793,7 @@ def like_dijkstra(text, log_probs):
 
 
 # From the text alone, before the checks were read
+
 
 def bits_of(train, text, V, first=None):
     pairs, followed = Counter(pairwise(train)), Counter(train[:-1])
@@ -1133,3 +1136,28 @@ def by_counting_bits(chunks):
                 text += chr(code)
         out.append(text)
     return out
+
+
+@wrong("01.3", "Texts whose total is low")
+def impossible_is_minus_a_hundred(text, log_probs):
+    best = [(0.0, [])] + [(-100.0, None)] * len(text)
+    for end in range(1, len(text) + 1):
+        for start in range(end):
+            total, pieces = best[start]
+            piece = text[start:end]
+            if pieces is not None and piece in log_probs and total + log_probs[piece] > best[end][0]:
+                best[end] = total + log_probs[piece], [*pieces, piece]
+    return best[-1][1]
+
+
+@wrong("01.3", "can be made up, and the result is None")
+def gives_up_on_long_texts(text, log_probs):
+    if len(text) > 64:
+        return None
+    best = {0: (0.0, [])}
+    for end in range(1, len(text) + 1):
+        ways = [(best[s][0] + log_probs[text[s:end]], s) for s in range(end) if s in best and text[s:end] in log_probs]
+        if ways:
+            total, start = max(ways)
+            best[end] = total, [*best[start][1], text[start:end]]
+    return best[len(text)][1] if len(text) in best else None

@@ -750,7 +750,13 @@ def ascending_order(table, compressed, k):
 
 @wrong("02.1", "have k + 1 rows")
 def one_more_for_the_row_itself(table, compressed, k):
-    return shared(table, compressed, k, lambda rows, k: near(rows, min(k + 1, len(rows) - 1)), lambda a, b, k: len(set(a) & set(b)) / (k + 1))
+    return shared(
+        table,
+        compressed,
+        k,
+        lambda rows, k: near(rows, min(k + 1, len(rows) - 1)),
+        lambda a, b, k: len(set(a) & set(b)) / (k + 1),
+    )
 
 
 @wrong("02.1", "without their sign")
@@ -844,6 +850,7 @@ def by_masks(table, compressed, k):
 
 
 # From the text alone, before the checks were read
+
 
 def near_again(rows, k, diagonal=-math.inf):
     rows = rows / rows.norm(dim=-1, keepdim=True)
@@ -1081,3 +1088,14 @@ def loops_in_numpy(E, U, words, contexts, noise, rate):
             new_e[w] -= rate * slope * old_u[id]
             new_u[id] -= rate * slope * old_e[w]
     return torch.from_numpy(new_e).float(), torch.from_numpy(new_u).float()
+
+
+@wrong("02.2", "Of a text with n tokens the first n positions are read")
+def as_many_as_there_are_tokens(ids, upstream, pad):
+    sums = {}
+    for row, slopes in zip(ids.tolist(), upstream):
+        n = len(row) - row.count(pad)
+        for id, slope in zip(row[:n], slopes[:n]):
+            sums[id] = sums.get(id, 0) + slope
+    rows = sorted(sums)
+    return torch.tensor(rows), torch.stack([sums[row] for row in rows])

@@ -115,8 +115,14 @@ def sound(a, b, cos, sin):
 
 
 TURNS = {
-    "second number of a pair is computed from the first": lambda a, b, c, s: (a * c - b * s, (a * c - b * s) * s + b * c),
-    "first number of a pair is computed from the second": lambda a, b, c, s: (a * c - (a * s + b * c) * s, a * s + b * c),
+    "second number of a pair is computed from the first": lambda a, b, c, s: (
+        a * c - b * s,
+        (a * c - b * s) * s + b * c,
+    ),
+    "first number of a pair is computed from the second": lambda a, b, c, s: (
+        a * c - (a * s + b * c) * s,
+        a * s + b * c,
+    ),
     "Sine and cosine are swapped": lambda a, b, c, s: sound(a, b, s, c),
     "the term with the sine is missing": lambda a, b, c, s: sound(a, b, c, 0 * s),
     "The cosine is missing": lambda a, b, c, s: sound(a, b, c**0, s),
@@ -626,7 +632,8 @@ def low(positions, frequencies):
 def difference_of_scores(query, key, positions, distance, theta, low=low, exact=lambda p, f: p[:, None] * f, spun=spun):
     f = freq(theta, len(query))
     scores = [
-        (spun(query, angles(positions, f)) * spun(key, angles(positions - distance, f))).sum(-1) for angles in (low, exact)
+        (spun(query, angles(positions, f)) * spun(key, angles(positions - distance, f))).sum(-1)
+        for angles in (low, exact)
     ]
     return scores[0] - scores[1]
 
@@ -687,7 +694,7 @@ def distance_in_bfloat16(query, key, positions, distance, theta):
     return (spun(query, low(d, f)) * key).sum(-1) - exact
 
 
-@wrong("03.1", "the position minus the rounded distance")
+@wrong("03.1", "from the rounded position and the rounded distance")
 def subtracted_after_rounding(query, key, positions, distance, theta):
     f = freq(theta, len(query))
     exact = (spun(query, positions[:, None] * f) * spun(key, (positions - distance)[:, None] * f)).sum(-1)
@@ -791,6 +798,7 @@ def position_by_position(query, key, positions, distance, theta):
 
 # From the text alone, before the checks were read
 
+
 def turned(x, angles):
     a, b = x.chunk(2, -1)
     cos, sin = angles.cos(), angles.sin()
@@ -805,7 +813,7 @@ def angles_in(positions, D, theta, dtype):
     return (positions.to(dtype)[:, None] * frequencies_of(D, theta).to(dtype)).float()
 
 
-@wrong("03.1", "The key's position is the position minus the rounded distance, both in bfloat16")
+@wrong("03.1", "The key's position is computed in bfloat16")
 def subtracted_after_rounding_again(query, key, positions, distance, theta):
     def score(dtype):
         at = positions.to(dtype)
@@ -1051,3 +1059,30 @@ def token_by_token(keys, values, keep, theta):
             rows.append(key)
             kept.append(value)
     return torch.stack(rows).float(), torch.stack(kept)
+
+
+@wrong("03.1", "The rounded positions are subtracted before the frequency multiplies them")
+def one_angle_for_both(query, key, positions, distance, theta):
+    D = len(query)
+    frequencies = theta ** (-torch.arange(0, D, 2) / D)
+    apart = positions.bfloat16() - (positions - distance).bfloat16()
+    (a, b), (c, d) = query.chunk(2), key.chunk(2)
+
+    def score(angles):
+        return ((a * c + b * d) * angles.cos() + (a * d - b * c) * angles.sin()).sum(-1)
+
+    low = apart[:, None] * frequencies.bfloat16()
+    return score(low.float()) - score(distance * frequencies[None].expand(len(positions), -1))
+
+
+@wrong("03.1", "The product is not rounded")
+def one_angle_not_rounded(query, key, positions, distance, theta):
+    D = len(query)
+    frequencies = theta ** (-torch.arange(0, D, 2) / D)
+    apart = positions.bfloat16().float() - (positions - distance).bfloat16().float()
+    (a, b), (c, d) = query.chunk(2), key.chunk(2)
+
+    def score(angles):
+        return ((a * c + b * d) * angles.cos() + (a * d - b * c) * angles.sin()).sum(-1)
+
+    return score(apart[:, None] * frequencies.bfloat16().float()) - score(distance * frequencies[None])

@@ -366,7 +366,7 @@ def window_of_the_key_index(T, S, window, sinks):
     return (s <= p) & ((s >= window) | (s < sinks) | (s == p))
 
 
-@wrong("04.3", "shape")
+@wrong("04.3", "All S positions are queries")
 def square(T, S, window, sinks):
     p = torch.arange(S)
     return (p <= p[:, None]) & ((p[:, None] - p < window) | (p < sinks))
@@ -598,6 +598,7 @@ def a_column(out_a, total_a, out_b, total_b):
 
 # From the text alone, before the checks were read
 
+
 def bytes_per_token(model):
     return 4 * model["n_layers"] * model["n_kv_heads"] * (model["d_model"] // model["n_heads"])
 
@@ -802,3 +803,28 @@ def by_the_sigmoid_of_the_difference(out_a, total_a, out_b, total_b):
     mixed = torch.where(share == 0, out_b.double(), torch.where(share == 1, out_a.double(), mixed))
     high, low = torch.maximum(total_a, total_b).double(), torch.minimum(total_a, total_b).double()
     return mixed, high + torch.log1p((low - high).exp())
+
+
+@wrong("04.3", "one position too narrow, though a token sees itself in any case")
+def narrow_but_for_itself(T, S, window, sinks):
+    rows = []
+    for at in range(S - T, S):
+        rows.append([key == at or (key < at and (at - key < window - 1 or key < sinks)) for key in range(S)])
+    return torch.tensor(rows)
+
+
+@wrong("04.3", "All S positions are queries")
+def a_row_for_each_position(T, S, window, sinks):
+    at = torch.arange(S)
+    back = at[:, None] - at
+    return (back >= 0) & ((back < window) | (at < sinks))
+
+
+@wrong("04.4", "For the weights the totals are cut")
+def weights_of_cut_totals(out_a, total_a, out_b, total_b):
+    a, b = total_a.clamp(max=80).exp(), total_b.clamp(max=80).exp()
+    share = (a / (a + b))[:, None]
+    out_a, out_b = (
+        torch.where(total[:, None] > -math.inf, out, 0.0) for out, total in ((out_a, total_a), (out_b, total_b))
+    )
+    return share * out_a + (1 - share) * out_b, torch.logaddexp(total_a, total_b)

@@ -900,6 +900,7 @@ def first_fact_only(down, asked, answers, others):
 
 # From the text alone, before the checks were read
 
+
 @wrong("05.1", "Gate and up are swapped")
 def silu_of_up(x, gate, up, down, words):
     hidden = (x @ gate.T) * F.silu(x @ up.T)

@@ -1065,6 +1065,7 @@ def the_last_that_begins_so(weights, after):
 
 # From the text alone, before the checks were read
 
+
 def count(V, C, L, H, K, D, F, experts, columns, norms=2, routers=None):
     block = 2 * C * H * D + 2 * C * K * D + norms * C + experts * 3 * C * F
     return 2 * V * C + L * block + C + C * columns * (L if routers is None else routers)
@@ -1289,7 +1290,9 @@ def biases_still_write(weights, after):
 
 @wrong("06.3", "Only the copy's attention is silent; its feed-forward layer still writes")
 def only_attention_is_silent(weights, after):
-    return deeper(weights, plain_number(after), plain_copy_again(after), lambda rest, _: rest.startswith("attention.output."))
+    return deeper(
+        weights, plain_number(after), plain_copy_again(after), lambda rest, _: rest.startswith("attention.output.")
+    )
 
 
 @wrong("06.3", "The copies come after the last block")
@@ -1394,3 +1397,37 @@ def head_by_head_without_one(heads, output_weight, stream, norm, norm_weight, di
     scale = ((s - s.mean() * (norm == "layernorm")) ** 2).mean() + 1e-5
     reader = (g - g.mean() * (norm == "layernorm")) / scale**0.5
     return [float(reader @ W[:, h * D : (h + 1) * D] @ heads[h].double().numpy()) for h in range(H)]
+
+
+@wrong("06.3", "Both parts of the copy are 0 as a whole, the matrices that read as well")
+def no_matrix_is_copied(weights, after):
+    grown = {}
+    for name, weight in weights.items():
+        if not name.startswith("blocks."):
+            grown[name] = weight
+            continue
+        _, number, rest = name.split(".", 2)
+        place = int(number) + sum(other < int(number) for other in after)
+        grown[f"blocks.{place}.{rest}"] = weight
+        if int(number) in after:
+            grown[f"blocks.{place + 1}.{rest}"] = torch.zeros_like(weight) if weight.dim() == 2 else weight
+    return grown
+
+
+@right("06.3")
+def rows_and_columns_of_zeros(weights, after):
+    grown, names = {}, [name for name in weights if name.startswith("blocks.")]
+    for name in names:
+        _, number, rest = name.split(".", 2)
+        place = int(number) + len([other for other in after if other < int(number)])
+        grown[f"blocks.{place}.{rest}"] = weights[name]
+        if int(number) in after:
+            copy = weights[name].clone()
+            if rest.startswith(("attention.output.", "feedforward.down.")):
+                if rest.endswith("weight"):
+                    rows, columns = copy.shape
+                    copy = copy.new_zeros(rows, columns)
+                else:
+                    copy.zero_()
+            grown[f"blocks.{place + 1}.{rest}"] = copy
+    return {name: weights[name] for name in weights if name not in names} | grown

@@ -1521,3 +1521,34 @@ def remembered(logits, entropy, known={}):  # noqa: B006
             low, high = (middle, high) if _entropy(logits, middle) < entropy else (low, middle)
         known[entropy] = middle
     return known[entropy]
+
+
+@wrong("07.3", "the right temperature to 5 digits after the point, rounded or from a list")
+def five_digits_after_the_point(logits, entropy):
+    low, high = -20.0, 20.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        if torch.special.entr((logits.double() / math.exp(middle)).softmax(-1)).sum() < entropy:
+            low = middle
+        else:
+            high = middle
+    return round(math.exp(low), 5)
+
+
+@wrong("07.4", "A finished text leaves the beam after its round")
+def finished_and_out(log_p, start, end, width, steps, power):
+    table, running, done = log_p.tolist(), [([], 0.0)], []
+
+    def rating(text):
+        return text[1] / len(text[0]) ** power
+
+    for _ in range(steps):
+        longer = [
+            ([*ids, id], total + gain)
+            for ids, total in running
+            for id, gain in enumerate(table[ids[-1] if ids else start])
+        ]
+        best = sorted(longer, key=rating, reverse=True)[:width]
+        done += [text for text in best if text[0][-1] == end]
+        running = [text for text in best if text[0][-1] != end]
+    return max(done + running, key=rating)[0]

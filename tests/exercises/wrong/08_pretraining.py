@@ -1428,3 +1428,14 @@ def an_empty_part_counts_once(weight, parts):
         return sum(loss_of(weight, *part, "sum") for part in parts) / n
 
     return by_autograd(weight, parts, total)
+
+
+@wrong("08.3", "The covered tokens are divided by the number of n-grams, not by that of tokens")
+def per_window(training, validation, n):
+    known = {tuple(text[at : at + n]) for text in training for at in range(len(text) - n + 1)}
+    shares = []
+    for text in validation:
+        starts = [at for at in range(len(text) - n + 1) if tuple(text[at : at + n]) in known]
+        covered = set().union(*(range(at, at + n) for at in starts))
+        shares.append(len(covered) / max(len(text) - n + 1, 1))
+    return shares

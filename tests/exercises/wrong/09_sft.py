@@ -613,8 +613,8 @@ def by_directional_derivatives(weight, train, test, rate, steps):
     """The derivative of the test loss along each conversation's part of the update."""
 
     def mean_of(conversations):
-        return lambda w: sum(F.cross_entropy(x @ w.T, y, ignore_index=-100) for x, y in conversations) / len(
-            conversations
+        return lambda w: (
+            sum(F.cross_entropy(x @ w.T, y, ignore_index=-100) for x, y in conversations) / len(conversations)
         )
 
     w, parts = weight.clone(), []
@@ -1351,3 +1351,18 @@ def zero_means_empty(conversations, length):
     empty = inputs == 0
     visible = ((own[:, None] == own) & ~empty & ~empty[:, None]).tril() | torch.eye(length, dtype=torch.bool)
     return inputs, targets, positions.where(~empty, 0), visible
+
+
+@wrong("09.3", "alpha is divided by the new rank R, the sum of all r, or the result by the number of adapters")
+def mean_of_the_adapters(adapters, weights):
+    share = 1 / len(adapters)
+    scaled = [share * w * alpha / len(A) * B for (A, B, alpha), w in zip(adapters, weights)]
+    return torch.cat([A for A, _, _ in adapters]), torch.cat(scaled, dim=1)
+
+
+@wrong("09.3", "All adapters get the alpha of the first")
+def alpha_of_the_first(adapters, weights):
+    alpha = adapters[0][-1]
+    return torch.cat([A for A, *_ in adapters]), torch.cat(
+        [B * (w * alpha / B.shape[1]) for (_, B, _), w in zip(adapters, weights)], dim=1
+    )

@@ -154,6 +154,16 @@ for _most in (50.0, 80.0, 88.0, 100.0):
             partial(_clamped, most=_most, least=_least),
         )
 
+
+@large_scores.mistake(
+    "For the weights the totals are cut, so that larger ones count alike; the common total is right.",
+    "Subtract the larger of the two totals from both instead; their ratio does not change.",
+)
+def _cut_weights(out_a, total_a, out_b, total_b):
+    a, b = (total.clamp(max=80.0).exp()[:, None] for total in (total_a, total_b))
+    return (a * out_a + b * out_b) / (a + b), join(out_a, total_a, out_b, total_b)[1]
+
+
 nothing_visible = question.probe("a part in which nothing is visible", _hidden_parts)
 
 

@@ -105,6 +105,11 @@ whole_text.mistake(
     partial(_mask, itself=False),
 )
 whole_text.mistake(
+    "The window is one position too narrow, though a token sees itself in any case.",
+    "The token itself counts as one of the window's positions: the distance is less than the window.",
+    lambda T, S, window, sinks: _mask(T, S, window - 1, sinks) | _mask(T, S, 1, 0),
+)
+whole_text.mistake(
     "The window reaches into the future.",
     "The distance to what comes after is negative. Ask for 0 at least, and less than the window.",
     lambda T, S, window, sinks: _mask(T, S, window, sinks, ahead=window - 1),
@@ -172,6 +177,11 @@ last_queries.mistake(
     "The queries are counted from 0, but they are the last T of S positions.",
     "With a cache, query 0 stands at position S - T.",
     partial(_mask, first=0),
+)
+last_queries.mistake(
+    "All S positions are queries, but only the last T of them are asked for.",
+    "The keys of the others come from a cache. Query 0 stands at position S - T.",
+    lambda T, S, window, sinks: window_mask(S, S, window, sinks),
 )
 
 

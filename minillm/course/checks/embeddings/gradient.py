@@ -264,6 +264,15 @@ def _padding_at_the_end(ids, upstream, pad):
 
 
 @padded_batch.mistake(
+    "Of a text with n tokens the first n positions are read, as if its padding were always at the end.",
+    "Padding may be anywhere. `ids != pad` finds it wherever it is.",
+)
+def _first_positions(ids, upstream, pad):
+    keep = torch.arange(ids.shape[1]) < (ids != pad).sum(1, keepdim=True)
+    return gradient(ids[keep][None], upstream[keep][None], pad=-1)
+
+
+@padded_batch.mistake(
     "An id whose slopes add up to 0 has no row.",
     "Take the rows from `ids`, not from the slopes: the row is there, and holds zeros.",
 )

@@ -85,6 +85,14 @@ def _of_the_distance(query: Tensor, key: Tensor, positions: Tensor, distance: in
     return _error(query, key, same, distance, theta, exact=False) - exact
 
 
+def _of_the_difference(query: Tensor, key: Tensor, positions: Tensor, distance: int, theta: float) -> Tensor:
+    """One angle in place of two: the rounded positions are subtracted first, and the key stays as it is."""
+    difference = positions.bfloat16() - (positions - distance).bfloat16()
+    exact = _error(query, key, positions, distance, theta, low=_exact, exact=False)
+    at_0 = torch.zeros_like
+    return _error(query, key, difference, distance, theta, keys=lambda p, _: at_0(p), exact=False) - exact
+
+
 def _call(rng: random.Random, D: int, positions: list[int], distance: int, theta: float) -> Call:
     query, key = (numbers(rng, D, scale=0.5 if D > 2 else 1.0) for _ in range(2))
     return query, key, torch.tensor(positions), distance, theta
@@ -156,7 +164,7 @@ one_pair.mistake(
     _of_the_distance,
 )
 one_pair.mistake(
-    "The key's position is the position minus the rounded distance, both in bfloat16.",
+    "The key's position is computed in bfloat16, from the rounded position and the rounded distance.",
     "Subtract whole numbers first, and round the result: `(positions - distance).bfloat16()`.",
     partial(_error, keys=lambda p, d: p.bfloat16() - torch.tensor(d).bfloat16()),
 )
@@ -232,6 +240,11 @@ several.mistake(
     "The product is not rounded.",
     "The product of two bfloat16 tensors is bfloat16. Convert to float32 after it.",
     partial(_error, low=lambda p, f: p.bfloat16().double()[:, None] * f.bfloat16().double()),
+)
+several.mistake(
+    "The rounded positions are subtracted before the frequency multiplies them: one angle, where there are two.",
+    "Query and key are rotated separately. Each angle is a product, rounded by itself.",
+    _of_the_difference,
 )
 several.mistake(
     "Only the product is rounded.",

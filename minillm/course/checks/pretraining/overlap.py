@@ -53,6 +53,16 @@ one_book.mistake(
     partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document) - n + 1, 1)),
 )
 one_book.mistake(
+    "The covered tokens are divided by the number of n-grams, not by that of tokens.",
+    "A document of L tokens has L - n + 1 n-grams. Divide by L.",
+    partial(
+        _counting,
+        count=lambda document, starts, n: (
+            len({place for at in starts for place in range(at, at + n)}) / max(len(document) - n + 1, 1)
+        ),
+    ),
+)
+one_book.mistake(
     "Only the first token of an n-gram is counted.",
     "An n-gram at position t covers the positions t to t + n - 1.",
     partial(_counting, count=lambda document, starts, n: len(starts) / max(len(document), 1)),

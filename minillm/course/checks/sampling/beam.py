@@ -18,6 +18,7 @@ from minillm.course.checks.sampling.slips import (
     divided_again,
     fewer,
     finished_first,
+    frees_its_place,
     offset,
     one_at_first,
     one_for_each_last_token,
@@ -36,6 +37,7 @@ def _never_ending(rng: random.Random) -> list[Call]:
 
 def _ending(rng: random.Random) -> list[Call]:
     traps = _go_on_after_the_end, _finished_lost, _first_that_ends, _finished_set_aside, finished_first, cut_at_the_end
+    traps += (frees_its_place,)
     return [*tables(rng, True, False, *traps), *wide(rng, 0.5, (5, 3), (1, 4), (2, 1))]
 
 
@@ -181,6 +183,11 @@ def _finished_set_aside(log_p, start, end, width, steps, power):
     return max(aside + beam, key=score)[0]
 
 
+with_ends.mistake(
+    "A finished text leaves the beam after its round, and others take its place.",
+    "By these rules it keeps its place in the beam, and leaves it only if `width` texts are better.",
+    frees_its_place,
+)
 with_ends.mistake(
     "A finished text is extended, and cut after its end only in the answer.",
     "A text whose last token is `end` stays as it is in the beam, with its score.",

@@ -125,6 +125,12 @@ RETURNED = {
 }
 
 
+def _five_digits(right: float, got: Any) -> str | None:
+    """An error that is small beside 1, but not beside a temperature of ten-thousandths."""
+    given = as_tensor(got)
+    return None if given is None or math.isclose(given.item(), right, rel_tol=1e-4) else f"is {got} in place of {right}"
+
+
 def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
     """What the returned temperatures do, and what search ends at them."""
     wrong = []
@@ -220,8 +226,8 @@ question = Question(
 )
 
 usual = question.probe("common temperatures", _usual, _found_entropy)
-other_units = question.probe("logits at other scales", _others, _found_entropy, kinds=OTHERS)
-cut_tokens = question.probe("removed tokens", _with_cut, _found_entropy, kinds=CUT)
+other_units = question.probe("logits at other scales", _others, _found_entropy, kinds=OTHERS, demand=_five_digits)
+cut_tokens = question.probe("removed tokens", _with_cut, _found_entropy, kinds=CUT, demand=_five_digits)
 cut_tokens.mistake(
     "Removed tokens come back: their logit is taken as 0.",
     "A removed token has probability 0 at every temperature, and adds 0 to the entropy.",

@@ -45,6 +45,16 @@ def finished_first(*call) -> Tokens:
     return max(ranked(*call), key=lambda text: (text[0][-1] == call[2], per_token(call[5])(text)))[0]
 
 
+def frees_its_place(log_p, start, end, width, steps, power) -> Tokens:
+    """Finished texts are kept aside once they were among the best, and the next round has more room."""
+    score, beam, aside = per_token(power), [((), 0.0)], []
+    for _ in range(steps):
+        best = sorted(grow(log_p.tolist(), beam, start, end), key=score, reverse=True)[:width]
+        aside += [text for text in best if text[0][-1] == end]
+        beam = [text for text in best if text[0][-1] != end]
+    return max(aside + beam, key=score)[0]
+
+
 def counting(log_p, start, end, width, steps, power, counted: Callable[[Tokens, int], int]) -> Tokens:
     """Beam search with another number of tokens in the score."""
     *_, last = rounds(log_p, start, end, width, steps, per_token(power, lambda tokens: counted(tokens, end)))

@@ -187,8 +187,8 @@ one_rank.mistake(
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha),
 )
 one_rank.mistake(
-    "alpha is divided by the new rank R, the sum of all r.",
-    "Each adapter was trained with alpha over its own rank.",
+    "alpha is divided by the new rank R, the sum of all r, or the result by the number of adapters.",
+    "Each adapter was trained with alpha over its own rank, and the corrections are summed, not averaged.",
     partial(_with_factors, factor=lambda A, alpha, weight, ranks: weight * alpha / sum(ranks)),
 )
 one_rank.mistake(
@@ -223,6 +223,15 @@ other_ranks = question.probe("different ranks and alphas, negative weights", _un
 def _first_scale(adapters, weights):
     alpha, rank = adapters[0][2], len(adapters[0][0])
     return _with_factors(adapters, weights, factor=lambda A, own, weight, ranks: weight * alpha / rank)
+
+
+@other_ranks.mistake(
+    "All adapters get the alpha of the first.",
+    "Each has its own alpha and rank: `alpha / len(A)` inside the loop.",
+)
+def _first_alpha(adapters, weights):
+    alpha = adapters[0][2]
+    return _with_factors(adapters, weights, factor=lambda A, own, weight, ranks: weight * alpha / len(A))
 
 
 other_ranks.mistake(

@@ -4,6 +4,7 @@ It happens in published training code: issue 15 of LaBraM (the training accuracy
 deep-learning-v2-pytorch, pull request 3012 of BigDL.
 """
 
+import math
 import random
 from functools import partial
 from typing import Any
@@ -135,6 +136,14 @@ top_1.mistake(
     "A share lies between 0 and 1.",
     partial(_accuracy, divisor=lambda counted, k: 0.01 * counted.sum()),
 )
+for _of_none in (0.0, math.nan):  # the share where no row is left
+    top_1.mistake(
+        "Rows whose target is the id 0 are left out.",
+        "0 is a token like any other. Only rows with -100 have no target: `targets != -100`, not `targets > 0`.",
+        lambda logits, targets, k, of_none=_of_none: (
+            accuracy(logits[targets > 0], targets[targets > 0], k) if (targets > 0).any() else of_none
+        ),
+    )
 
 top_k = question.probe(
     "top-k accuracy",
@@ -198,6 +207,14 @@ without.mistake(
 )
 def _clamped(logits, targets, k):
     return accuracy(logits, targets.clamp_min(0), k)
+
+
+@without.mistake(
+    "-100 is taken for a token where hits are counted, though not in the number of rows.",
+    "Leave out the rows with -100 before you look at their logits: `logits[targets != -100]`.",
+)
+def _clamped_hits(logits, targets, k):
+    return _clamped(logits, targets, k) * len(targets) / int((targets != IGNORED).sum())
 
 
 @without.mistake(

@@ -31,6 +31,7 @@ def _best(
     score: Callable[[float], float] = lambda log_p: log_p,
     better: Callable[[float, float], bool] = lambda new, old: new > old,
     longest: int | None = None,
+    floor: float = -math.inf,
 ) -> Pieces:
     """The best way to each position of the text, with one thing done differently."""
     longest = max(map(len, log_probs), default=0) if longest is None else longest
@@ -39,7 +40,7 @@ def _best(
         for start in range(max(0, end - longest), end):
             if start in best and text[start:end] in log_probs:
                 total = best[start][0] + score(log_probs[text[start:end]])
-                if end not in best or better(total, best[end][0]):
+                if total > floor and (end not in best or better(total, best[end][0])):
                     best[end] = total, start
     if len(text) not in best:
         return None
@@ -146,13 +147,21 @@ IMPOSSIBLE = (
 )
 
 
-def _only_short_ones(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """Whether all results are the best of pieces up to some length."""
+def _limited(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
+    """Whether all results are the best of pieces up to some length, or of totals above some number."""
     for longest in range(1, 90):
         limited = [_best(text, log_probs, longest=longest) for text, log_probs in calls]
         if difference(limited, got) is None:
             hint = "A piece may be as long as the text. Try every start, or as far back as the longest piece."
             return f"Only pieces of up to {longest} characters are tried.", hint
+    for floor in (-10.0, -20.0, -50.0, -100.0, -200.0, -300.0):
+        if difference([_best(text, log_probs, floor=floor) for text, log_probs in calls], got) is None:
+            missing = [call for call, wanted, gave in zip(calls, right, got, strict=True) if wanted and gave is None]
+            total = max(
+                sum(log_probs[piece] for piece in segment(text, log_probs) or []) for text, log_probs in missing
+            )
+            hint = "Only minus infinity is below every total: a text of 200 characters may have -500."
+            return f"Texts whose total is low ({total:.4g} and less) are taken for ones that can't be made up.", hint
     return None
 
 
@@ -254,7 +263,7 @@ def _reverse(text, log_probs):
 
 
 long = question.probe(
-    "long texts", _long, _only_short_ones, short.mistakes[:2], demand=_none_is_right, kinds=LONG, at_last=_compare
+    "long texts", _long, _limited, short.mistakes[:2], demand=_none_is_right, kinds=LONG, at_last=_compare
 )
 
 impossible = question.probe(

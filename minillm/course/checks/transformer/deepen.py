@@ -68,7 +68,11 @@ def _placed(weights: Weights, blocks: dict[int, Weights]) -> Weights:
 def _model(rng: random.Random, n_blocks: int, names: tuple[str, ...] = PLAIN) -> Weights:
     """Tensors by the package's names; a few of those that a block has are enough."""
     every = ["embedding.weight", *(f"blocks.{n}.{name}" for n in range(n_blocks) for name in names)]
-    return {name: 1 + numbers(rng, 2).abs() for name in [*every, "final_norm.weight", "head.weight"]}
+    vectors = ("norm.weight", ".bias")
+    return {
+        name: 1 + numbers(rng, *([2] if name.endswith(vectors) else [2, 2])).abs()
+        for name in [*every, "final_norm.weight", "head.weight"]
+    }
 
 
 def _in_the_middle(rng: random.Random) -> list[Call]:
