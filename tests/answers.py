@@ -19,13 +19,15 @@ import json
 import linecache
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minillm.course.checks import ask, find
-from minillm.course.checks.question import Result
+from minillm.course.checks import SECONDS, ask, find, stopped
+from minillm.course.checks.asking import Call, OutOfTime, Reply
+from minillm.course.checks.question import Question, Result
+from minillm.course.checks.time_limit import time_limit
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
 STRANGERS = FOLDER.with_name("strangers.zip")
@@ -69,8 +71,17 @@ def _file(question: str, mistake: str | None) -> Callable[[Callable], Callable]:
 def judged(id: str, function: object, seed: int) -> Result:
     """What a grader would find."""
     question = find(id)
-    replies = (ask(function, calls, question.forbidden, question.fresh) for calls in question.calls(seed))
+    replies = (_in_time(function, calls, question) for calls in question.calls(seed))
     return question.grade(seed, replies)  # asks no more than it looks at
+
+
+def _in_time(function: object, calls: Sequence[Call], question: Question) -> Sequence[Reply]:
+    """The replies of an answer; it may try too many ways, and never end."""
+    try:
+        with time_limit(SECONDS):
+            return ask(function, calls, question.forbidden, question.fresh)
+    except OutOfTime:
+        return [stopped()] * len(calls)
 
 
 @functools.cache
@@ -133,6 +144,7 @@ class Rates:
     rejected: int  # with every seed
     read: int  # rejected ones whose sentence a reader has judged
     named: int
+    misled: int  # of the read ones that were told a mistake that they don't make
     right: int
     accepted: int  # with every seed
 
@@ -140,7 +152,8 @@ class Rates:
         share = f"{self.named / self.read:.0%}" if self.read else "nobody has read how many"
         return (
             f"{self.rejected} of {self.wrong} wrong answers are rejected, {share} of them with their actual mistake "
-            f"named ({self.read} sentences read), and {self.accepted} of {self.right} right ones accepted"
+            f"named ({self.read} sentences read, {self.misled} of them misleading), and {self.accepted} of "
+            f"{self.right} right ones accepted"
         )
 
 
@@ -154,7 +167,8 @@ def rates(kept: str) -> Rates:
     read = [known[str(answer)] for answer in rejected if known.get(str(answer), {}).get("sentence") == said(answer)]
     accepted = [a for a in right if all(judged(a.question, a.function, seed).passed for seed in SEEDS)]
     named = sum(verdict["named"] for verdict in read)
-    return Rates(len(wrong), len(rejected), len(read), named, len(right), len(accepted))
+    misled = sum(verdict.get("misled", False) for verdict in read)
+    return Rates(len(wrong), len(rejected), len(read), named, misled, len(right), len(accepted))
 
 
 def said(answer: Answer) -> str:

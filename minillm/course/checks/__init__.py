@@ -60,7 +60,6 @@ def _box(result: Result) -> Box:
 
 def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:
     """What an answer replies, probe by probe; once it was stopped, it is not asked any more."""
-    late = f"took longer than {SECONDS:.0f} seconds; does a loop in it never end, or does it try too many ways?"
     probes, replies = question.calls(seed), []
     try:
         for calls in probes:
@@ -68,7 +67,17 @@ def _replies(question: Question, answer: Any, seed: int) -> list[list[Reply]]:
                 replies.append(ask(answer, calls, question.forbidden, question.fresh))
     except OutOfTime:
         pass
-    return replies + [[Reply(trouble=late)] * len(calls) for calls in probes[len(replies) :]]
+    return replies + [[stopped()] * len(calls) for calls in probes[len(replies) :]]
+
+
+def stopped() -> Reply:
+    """The reply of an answer that took too long.
+
+    >>> stopped().trouble
+    'took longer than 30 seconds; does a loop in it never end, or does it try too many ways?'
+    """
+    ways = "does a loop in it never end, or does it try too many ways?"
+    return Reply(trouble=f"took longer than {SECONDS:.0f} seconds; {ways}")
 
 
 def find(id: str) -> Question:

@@ -173,7 +173,7 @@ def _found_entropy(calls: list[Call], right: list[Any], got: list[Any]) -> tuple
     if all(end == "nan" for end in ends):
         hint = "With too little entropy the temperature must rise. If this is right, look for NaN: x < NaN is False."
         way = "rise" if found < wanted else "fall"
-        why = "Is the wrong end of the interval moved, or is the entropy NaN there?"
+        why = "Is the wrong end of the interval moved, is the entropy NaN there, or not the sum of -q ln q?"
         if len(wrong) < len(calls):
             why = "Is the entropy NaN there? e to a large power overflows, and 0 · ln 0 is NaN."
         return f"{sentence}: it should {way}, but the search went the other way, to its end. {why}", hint
