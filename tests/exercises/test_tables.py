@@ -27,7 +27,7 @@ def sentence(id, answer, seed):
 
 def with_factor(function):
     def answer(pairs, weights):
-        rank, (A, B, _) = sum(len(A) for A, _, _ in pairs), pairs[0]
+        rank, (_, B, _) = sum(len(A) for A, _, _ in pairs), pairs[0]
 
         def factor(A, alpha, weight, ranks):
             return function(weight, alpha, len(A), rank, len(B), A.shape[1], weights)
