@@ -107,6 +107,9 @@ def gallery(theme="light"):
         ),
         "loss_targets": diagrams.loss_targets(WORDS, {"mask": [False, False, True, True, False]}, theme=theme),
         "low_rank": diagrams.low_rank(before, before, before[:2], torch.zeros(5, 2), 4.0, WORDS, theme=theme),
+        "read_at": diagrams.read_at(
+            [["Yes", ".", ""], ["It", " is", "."]], [[True, True, False], [True] * 3], [2, 2], theme=theme
+        ),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

@@ -44,6 +44,7 @@ TOPICS = {
     "07": "sampling",
     "08": "pretraining",
     "09": "sft",
+    "10": "reward_models",
     "11a": "reasoning",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

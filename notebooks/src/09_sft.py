@@ -620,4 +620,4 @@ mine.map(lesson="09")
 #
 # **Next**: the [lab](09_sft_lab.ipynb) asks whether SFT teaches *facts or manner*, with people who don't exist; the
 # [graded questions](../exercises/09_sft/09_sft.ipynb); or lesson 10, where answers compete
-# ([RLHF](10_rlhf.ipynb)).
+# ([reward models](10_reward_models.ipynb)).

@@ -258,4 +258,4 @@ print(
 # Packed with segments, the last conversation gets the same logits as alone. Without them, its tokens read the
 # neighbors, and no error appears.
 #
-# **Next**: lesson 10, where answers compete ([RLHF](10_rlhf.ipynb)).
+# **Next**: lesson 10, where answers compete ([reward models](10_reward_models.ipynb)).

@@ -1,19 +1,19 @@
 # %% [markdown]
 # # Exercise 10 · RLHF
 #
-# **You will write** the loss of a reward model on whole rankings, mend advantages into which padding speaks, find the
-# best policy when not the price of a nat is given but how many you may spend, and make a league table out of games in
-# which not all have met.
+# **You will write** the weights of a reward with their errors, mend advantages into which padding speaks, find the best
+# policy when not the price of a nat is given but how many you may spend, and make a league table out of games in which
+# not all have met.
 #
-# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 10, the optional part on GAE included.
+# **Time**: 90 minutes. **Points**: 10. **Before you start**: lesson 10, and for questions 2 and 3 lesson 10b (PPO).
 #
 # Write in place of the `...`, run your cell, then the check below it. A check tries your function
 # on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
 # Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
 #
 # ```python
-# ranking_loss(*check("10.1", ranking_loss).failure.example)
-# check("10.1", ranking_loss, seed=7)
+# weights_with_errors(*check("10.1", weights_with_errors).failure.example)
+# check("10.1", weights_with_errors, seed=7)
 # ```
 #
 # In all questions you may use everything that torch or numpy have. What
@@ -21,60 +21,74 @@
 
 # %%
 import torch
-import torch.nn.functional as F
 
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 10.1 · A whole ranking at once
+# ## 10.1 · Weights with their errors
 #
-# *rebuild · difficulty 2 of 5 · 10 minutes · 2 points*
+# *extend · difficulty 2 of 5 · 15 minutes · 2 points*
 #
-# **Goal**: write the loss of a reward model on whole rankings: of each ranking, all pairs.
+# **Goal**: fit the weights of a reward to clicks, and say how well the clicks determine each of them.
 #
-# The raters of InstructGPT did not choose between two answers; they put four to nine of them in order. Nine answers in
-# order are 36 choices.
+# In the booth of the lesson, twenty clicks gave three weights. Another twenty would have given others. How far off may
+# they be? Nobody has to click again: the curvature of the loss tells. Where the loss rises steeply around its minimum,
+# few other weights explain the clicks; where it's flat, many do. Predict first: which of your three weights is within
+# two errors of zero? Then try your function on your own clicks.
 #
-# **In**: `rewards` (B, K): what a reward model gives to K answers to each of B questions. In every row the answer that
-# the rater liked best stands first, and the worst one last. Rewards may be thousands of points apart.
+# **In**: `x` (N, K), float64: for each of N clicks, the K features of the preferred answer less those of the other one.
+# `prior`, a number above 0: the standard deviation of each weight's Gaussian prior. N may be smaller than K.
 #
-# **Out**: one number: the mean of −log P(the one in front over the one behind) over all pairs in all rows, in nats a
-# pair. P is Bradley and Terry's.
+# **Out**: two tensors (K,), to four digits. First the weights w, which make
 #
-# `ranking_loss(torch.tensor([[2.0, 1.0, 1.0]]))` is 0.4399: two pairs cost log(1 + 1/e), and one costs log 2.
+# − Σ log sigmoid(x_n · w) + |w|² / (2 prior²)
 #
-# **Without**: `minillm`.
+# as small as it can be; a sum, over all clicks. Then their errors, the square roots of the diagonal of H⁻¹. H (K, K)
+# are the second derivatives at these weights: each click adds P (1 − P) x_n x_nᵀ, with P = sigmoid(x_n · w), and the
+# prior adds 1 / prior² to the diagonal.
+#
+# `weights_with_errors(torch.tensor([[1.0], [1.0], [1.0], [-1.0]]).double(), prior=2.0)` is `([0.8365], [0.9562])`:
+# three clicks for the feature, one against it, and 0 is within one error.
+#
+# **Without**: `minillm`, `sklearn`.
 #
 # <details><summary>Hint 1</summary>
 #
-# For K = 3 the pairs are (0, 1), (0, 2) and (1, 2): the first number is always the smaller one. Each costs what a pair
-# costs in the lesson.
+# The gradient of the sum is −Σ (1 − P) x_n + w / prior². Begin with zeros, and follow it downhill until nothing
+# changes. A rate that is never too long: 1 / (Σ |x_n|² / 4 + 1 / prior²).
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# `torch.triu_indices(K, K, offset=1)` gives the two columns of all pairs at once, or write two loops. Then take care of
-# a lead of −1,000: the chance is rounded to 0, and the logarithm of 0 is minus infinity.
+# You have H, so you can use it for the steps, too (Newton's method): `w - torch.linalg.solve(H, gradient)`, with H and
+# the gradient at the present w. Some ten steps are enough for small weights.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `-F.logsigmoid(rewards[:, front] - rewards[:, behind]).mean()`
+# `H = x.T @ ((P * (1 - P))[:, None] * x) + torch.eye(K) / prior**2`, at the weights that you found. Invert the whole
+# matrix, then take its diagonal: features that go together make each other's weights uncertain.
 # </details>
 
 
 # %%
-def ranking_loss(rewards):
-    """The mean loss of all pairs, in nats."""
+def weights_with_errors(x, prior):
+    """The weights that explain the clicks best, and their standard errors: (K,) each."""
     ### BEGIN SOLUTION
-    K = rewards.shape[1]
-    front, behind = torch.triu_indices(K, K, offset=1)
-    return -F.logsigmoid(rewards[:, front] - rewards[:, behind]).mean()
+    K = x.shape[1]
+    w = torch.zeros(K, dtype=torch.float64)
+    for _ in range(50):
+        P = torch.sigmoid(x @ w)
+        gradient = w / prior**2 - x.T @ (1 - P)
+        H = x.T @ ((P * (1 - P))[:, None] * x) + torch.eye(K, dtype=torch.float64) / prior**2
+        step = torch.linalg.solve(H, gradient)
+        w = w - step / max(1.0, step.abs().max().item())
+    return w, torch.linalg.inv(H).diagonal().sqrt()
     ### END SOLUTION
 
 
 # %%
-check("10.1", ranking_loss).points
+check("10.1", weights_with_errors).points
 
 # %% [markdown]
 # ## 10.2 · Masked, and the padding still speaks
@@ -298,6 +312,6 @@ def merits(wins, pull):
 check("10.4", merits).points
 
 # %% [markdown]
-# **What you built**: a loss for rankings of any length, advantages that do not know their neighbours, a policy for a
+# **What you built**: weights that say how sure they are, advantages that do not know their neighbours, a policy for a
 # budget, and a league table. Put a judge's praise of the lesson's 64 draws into `best_within`, and you have the dial
 # with nats on it.

@@ -58,7 +58,8 @@ def test_each_assignment_has_its_checks_and_a_row_in_the_table():
 
 @assignments
 def test_its_lesson_leads_to_it(path):
-    lesson = SOLUTIONS.parent / "notebooks" / "src" / path.name
+    pages = (SOLUTIONS.parent / "notebooks" / "src").glob(f"{path.stem.partition('_')[0]}_*.py")
+    lesson = min(pages, key=lambda page: page.stem.endswith("_lab"))
     assert f"(../exercises/{path.stem}/{path.stem}.ipynb)" in lesson.read_text(encoding="utf-8")
 
 

@@ -33,7 +33,7 @@ CONTROLS = {
     "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
 # Lessons that compute for a minute or more before their explorer.
-LONG = {"09_sft", "10_rlhf", "11_preference_optimization", "12_inference_engine"}
+LONG = {"09_sft", "10_reward_models", "11_preference_optimization", "12_inference_engine"}
 LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention", "04_attention_lab"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
@@ -174,7 +174,7 @@ def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
 @pytest.mark.timeout(600)
 def test_twenty_pairs_are_ranked_by_keyboard(tmp_path):
     """Space, Enter and Tab alone: every choice is a line of the file, and a picture that changes."""
-    with run_as_far_as("RankingBooth", "10_rlhf", tmp_path) as (page, pictured):
+    with run_as_far_as("clicking.Booth", "10_reward_models", tmp_path) as (page, pictured):
         booth = pictured.filter(has=page.locator("button")).first
         booth.wait_for(timeout=60_000)
         booth.scroll_into_view_if_needed()

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from turn_answers import load_all
 
+from minillm.config import ModelConfig
 from minillm.course.checks.plain import as_tensor, difference, plain
 from minillm.course.contents import TOPICS
 from minillm.course.dinosaurs import forward, start, windows
@@ -20,7 +21,9 @@ from minillm.course.learner.turn import Turn, gradients
 from minillm.course.pages import read_page, turns_in
 from minillm.course.turns import all_turns, find, turns
 from minillm.course.workbook import course_pages, number_of
+from minillm.data.preferences import Preference
 from minillm.errors import UserError
+from minillm.losses import bradley_terry_loss
 from minillm.model.attention import MultiHeadAttention, attention_by_loops
 from minillm.model.attention import causal_mask as package_mask
 from minillm.model.feedforward import FeedForward
@@ -28,10 +31,12 @@ from minillm.model.position import SinusoidalPosition, rotary_angles
 from minillm.model.position import rotate as package_rotate
 from minillm.posttraining import verifiers
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
+from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer, split
 from minillm.tokenizer.merging import merge_pair
 from minillm.tokenizer.training import ID_OF_BYTE
 from minillm.tokenizer.training import count_pairs as package_pairs
+from minillm.world import raters
 from minillm.world.instructions import Instructions
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
@@ -252,6 +257,23 @@ def test_the_courses_versions_of_reasoning_equal_the_package():
     before = log_probs.detach()
     loss, _ = grpo_loss(log_probs, before, before, group_advantages(rewards, 3), mask, kl_coef=0.0)
     torch.testing.assert_close(mine, torch.autograd.grad(loss, log_probs)[0])
+
+
+def test_the_courses_versions_of_reward_models_equal_the_package():
+    """Oracles: the package's loss, its ceiling, and its reward model on padded rows."""
+    preference_loss, bayes_ceiling, reward_at_end = (turn.course for turn in turns("10"))
+    r_w, r_l = 3 * torch.randn(2, 9)
+    torch.testing.assert_close(preference_loss(r_w, r_l), bradley_terry_loss(r_w - r_l))
+    asked = ({"role": "user", "content": "Hello"},)
+    p = torch.rand(20)
+    pairs = [Preference(asked, "Good morning.", "What?", "simulated", each) for each in p.tolist()]
+    assert bayes_ceiling(p).item() == pytest.approx(raters.bayes_ceiling(pairs).accuracy)
+    model = RewardModel(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=8)).eval()
+    torch.nn.init.normal_(model.head.weight)
+    ids = torch.randint(9, (3, 5))
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
+    hidden = model.transformer.hidden(ids, segments=mask)
+    torch.testing.assert_close(reward_at_end(hidden, mask.bool(), model.head.weight[0]), model(ids, mask))
 
 
 def test_the_courses_versions_of_learning_equal_torch():

@@ -15,7 +15,7 @@ returns a `Diagram` with its alternative text:
     block       residual_stream                               loop     reasoning_loop
     feed_forward  feed_forward, a layer with some of its neurons
     choices     continuations, tokens_read: while a model writes
-    shift       next_tokens, a text as its own answer key
+    shift       next_tokens, a text as its own answer key     ends     read_at, a padded batch
     chat        chat_tokens, loss_targets, low_rank: fine-tuning
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
@@ -33,6 +33,7 @@ from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
 from minillm.viz.diagrams.chat import chat_tokens, loss_targets, low_rank
 from minillm.viz.diagrams.choices import continuations, tokens_read
+from minillm.viz.diagrams.ends import read_at
 from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.heads import heads, shared_keys
@@ -61,6 +62,7 @@ __all__ = [
     "model_map",
     "next_tokens",
     "projections",
+    "read_at",
     "reasoning_loop",
     "residual_stream",
     "shared_keys",

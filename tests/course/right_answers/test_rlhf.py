@@ -1,7 +1,6 @@
 """The right answers of exercise 10, against the package, and against what their neighbours do worse."""
 
 import math
-from itertools import combinations
 
 import pytest
 import torch
@@ -11,17 +10,24 @@ from hypothesis import strategies as st
 from minillm.course.checks.rlhf.advantages import advantages
 from minillm.course.checks.rlhf.budget import best_within
 from minillm.course.checks.rlhf.merits import merits
-from minillm.course.checks.rlhf.ranking import ranking_loss
+from minillm.course.checks.rlhf.weights import weights_with_errors
 from minillm.losses import bradley_terry_loss
 from minillm.posttraining.policy_gradient import gae, token_rewards
 
 
-@pytest.mark.parametrize("K", [2, 4, 9])
-def test_a_ranking_is_all_its_pairs(K):
-    rewards = torch.randn(3, K)
-    pairs = list(combinations(range(K), 2))
-    margins = torch.stack([row[front] - row[behind] for row in rewards for front, behind in pairs])
-    torch.testing.assert_close(ranking_loss(rewards), bradley_terry_loss(margins))
+def test_the_weights_are_at_the_minimum_and_the_errors_are_of_its_curvature():
+    """Oracles: autograd's gradient and Hessian of the package's loss, summed, with the prior."""
+    x, prior = torch.randn(12, 3).double(), 1.5
+    w, errors = weights_with_errors(x, prior)
+
+    def loss(w):
+        return len(x) * bradley_terry_loss(x @ w) + (w / prior).square().sum() / 2
+
+    w.requires_grad_()
+    (gradient,) = torch.autograd.grad(loss(w), w)
+    assert gradient.abs().max() < 1e-9
+    H = torch.autograd.functional.hessian(loss, w.detach())
+    torch.testing.assert_close(errors, H.inverse().diagonal().sqrt())
 
 
 def test_advantages_are_the_packages():

@@ -1,181 +1,226 @@
 """Answers to exercise 10 as learners write them."""
 
 import math
-from itertools import combinations
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 10.1 A whole ranking at once
+# 10.1 Weights with their errors
 
 
-def pairs_of(rewards):
-    for row in rewards:
-        yield from combinations(row, 2)
+def minimum(x, pull, steps=20_000):
+    """Weights by gradient descent on the sum, with a rate that is never too long."""
+    w = torch.zeros(x.shape[1], dtype=torch.float64)
+    rate = 1 / (x.square().sum() / 4 + pull)
+    for _ in range(steps):
+        gradient = pull * w - x.T @ torch.sigmoid(-x @ w)
+        w = w - rate * gradient
+        if gradient.abs().max() < 1e-10:
+            break
+    return w
 
 
-@wrong("10.1", "The sign is turned")
-def rejected_first(rewards):
-    return torch.stack([-F.logsigmoid(b - a) for a, b in pairs_of(rewards)]).mean()
+def hessian(x, w, pull):
+    P = torch.sigmoid(x @ w)
+    return (x * (P * (1 - P))[:, None]).T @ x + pull * torch.eye(len(w), dtype=torch.float64)
 
 
-@wrong("10.1", "Only neighbours")
-def one_after_the_other(rewards):
-    return -F.logsigmoid(-rewards.diff(dim=1)).mean()
+@wrong("10.1", "The prior is missing, in the loss and in its curvature.")
+def without_a_prior(x, prior):
+    w = minimum(x, 0.0)
+    return w, torch.linalg.pinv(hessian(x, w, 0.0)).diagonal().sqrt()
 
 
-@wrong("10.1", "Only the best answer")
-def first_against_the_rest(rewards):
-    return F.binary_cross_entropy_with_logits(rewards[:, :1] - rewards[:, 1:], torch.ones_like(rewards[:, 1:]))
+@wrong("10.1", "The prior isn't squared.")
+def prior_as_a_variance(x, prior):
+    w = minimum(x, 1 / prior)
+    return w, torch.linalg.inv(hessian(x, w, 1 / prior)).diagonal().sqrt()
 
 
-@wrong("10.1", "compared with themselves")
-def every_cell(rewards):
-    K = rewards.shape[1]
-    total = sum(-F.logsigmoid(rewards[:, a] - rewards[:, b]).mean() for a in range(K) for b in range(K))
-    return total / K**2
+@wrong("10.1", "The prior's ½ is missing")
+def penalty_without_its_half(x, prior):
+    w = minimum(x, 2 / prior**2)
+    return w, torch.linalg.inv(hessian(x, w, 2 / prior**2)).diagonal().sqrt()
 
 
-@wrong("10.1", "are added up")
-def sum_of_a_ranking(rewards):
-    return sum(-F.logsigmoid(a - b) for a, b in pairs_of(rewards)) / len(rewards)
+@wrong("10.1", "it counts N times")
+def mean_loss(x, prior):
+    pull = len(x) / prior**2
+    w = minimum(x, pull)
+    return w, torch.linalg.inv(hessian(x, w, pull)).diagonal().sqrt()
 
 
-@wrong("10.1", "the slope of the loss")
-def surprise(rewards):
-    return torch.stack([1 - torch.sigmoid(a - b) for a, b in pairs_of(rewards)]).mean()
+@wrong("10.1", "a wide prior must penalize less")
+def multiplied_by_the_prior(x, prior):
+    w = minimum(x, prior**2)
+    return w, torch.linalg.inv(hessian(x, w, prior**2)).diagonal().sqrt()
 
 
-@wrong("10.1", "the mean chance")
-def log_of_the_mean(rewards):
-    return -math.log(sum(torch.sigmoid(a - b).item() for a, b in pairs_of(rewards)) / len(list(pairs_of(rewards))))
+@wrong("10.1", "in the loss, and not in the curvature")
+def curvature_of_the_clicks_alone(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.pinv(hessian(x, w, 0.0)).diagonal().sqrt()
 
 
-@wrong("10.1", "rounded to 0")
-def log_of_sigmoid(rewards):
-    return sum(-torch.log(1 / (1 + torch.exp(b - a))) for a, b in pairs_of(rewards)) / len(list(pairs_of(rewards)))
+@wrong("10.1", "in the curvature, and not in the loss")
+def prior_only_in_the_curvature(x, prior):
+    w = minimum(x, 0.0)
+    return w, torch.linalg.inv(hessian(x, w, prior**-2)).diagonal().sqrt()
 
 
-@wrong("10.1", "costs the same, however small")
-def a_little_inside_the_logarithm(rewards):
-    return torch.stack([-(torch.sigmoid(a - b) + 1e-9).log() for a, b in pairs_of(rewards)]).mean()
+@wrong("10.1", "isn't squared in the curvature")
+def curvature_without_a_square(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.inv(hessian(x, w, 1 / prior)).diagonal().sqrt()
 
 
-@wrong("10.1", "raised OverflowError")
-def with_math(rewards):
-    losses = [math.log(1 + math.exp(b - a)) for a, b in pairs_of(rewards.tolist())]
-    return sum(losses) / len(losses)
+@wrong("10.1", "a pair counts by P, not by")
+def weighed_by_p(x, prior):
+    w = minimum(x, prior**-2)
+    P = torch.sigmoid(x @ w)
+    H = x.T @ torch.diag(P) @ x + torch.eye(len(w)).double() / prior**2
+    return w, torch.linalg.inv(H).diagonal().sqrt()
 
 
-def mean_over(pairs, rewards, loss=lambda lead: -F.logsigmoid(lead)):
-    """The mean of a loss over pairs of columns, of all rows."""
-    return torch.stack([loss(rewards[:, a] - rewards[:, b]) for a, b in pairs]).mean()
+@wrong("10.1", "squares of gradients")
+def outer_products_of_gradients(x, prior):
+    w = minimum(x, prior**-2)
+    each = x * torch.sigmoid(-x @ w)[:, None]
+    H = each.T @ each + torch.eye(len(w)).double() / prior**2
+    return w, torch.linalg.inv(H).diagonal().sqrt()
 
 
-@wrong("10.1", "in both orders")
-def both_ways_round(rewards):
-    K = rewards.shape[1]
-    return mean_over([(a, b) for a in range(K) for b in range(K) if a != b], rewards)
+@wrong("10.1", "is missing")
+def linear_regression(x, prior):
+    w = minimum(x, prior**-2)
+    H = x.T @ x + torch.eye(len(w)).double() / prior**2
+    return w, torch.linalg.inv(H).diagonal().sqrt()
 
 
-@wrong("10.1", "also compared with itself")
-def from_the_diagonal_on(rewards):
-    K = rewards.shape[1]
-    return mean_over([(a, b) for a in range(K) for b in range(a, K)], rewards)
+@wrong("10.1", "The curvature is that at w = 0")
+def curvature_at_the_start(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.inv(hessian(x, 0 * w, prior**-2)).diagonal().sqrt()
 
 
-@wrong("10.1", "the model's own order")
-def sizes_of_the_leads(rewards):
-    return mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: -F.logsigmoid(lead.abs()))
+@wrong("10.1", "The errors are variances")
+def variances(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.inv(hessian(x, w, prior**-2)).diagonal()
 
 
-@wrong("10.1", "averaged before the logarithm")
-def loss_of_an_average(rewards):
-    return -F.logsigmoid(mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: lead))
+@wrong("10.1", "Only the diagonal of H is inverted, so features")
+def feature_by_feature(x, prior):
+    w = minimum(x, prior**-2)
+    return w, 1 / hessian(x, w, prior**-2).diagonal().sqrt()
 
 
-@wrong("10.1", "The last answer of a ranking is left out")
-def one_column_short(rewards):
-    return mean_over(combinations(range(max(2, rewards.shape[1] - 1)), 2), rewards)
+@wrong("10.1", "H isn't inverted")
+def not_inverted(x, prior):
+    w = minimum(x, prior**-2)
+    return w, hessian(x, w, prior**-2).diagonal().sqrt()
 
 
-@wrong("10.1", "The best answer of a ranking is left out")
-def counted_from_one(rewards):
-    K = rewards.shape[1]
-    return mean_over(combinations(range(1, K), 2) if K > 2 else [(0, 1)], rewards)
+@wrong("10.1", "`errors` has shape")
+def whole_covariance(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.inv(hessian(x, w, prior**-2))
 
 
-@wrong("10.1", "Only the worst answer is compared with the others")
-def rest_against_the_last(rewards):
-    return mean_over([(a, -1) for a in range(rewards.shape[1] - 1)], rewards)
+@wrong("10.1", "divided by √N")
+def by_root_n(x, prior):
+    w, errors = scaled_newton(x, prior)
+    return w, errors / math.sqrt(len(x))
 
 
-@wrong("10.1", "Only the best answer is compared with the worst")
-def first_against_last(rewards):
-    return mean_over([(0, -1)], rewards)
+@wrong("10.1", "half a 95% interval")
+def interval(x, prior):
+    w, errors = scaled_newton(x, prior)
+    return w, 1.96 * errors
 
 
-@wrong("10.1", "Only the first ranking")
-def one_row(rewards):
-    return mean_over(combinations(range(rewards.shape[1]), 2), rewards[:1])
+@wrong("10.1", "The weights have the wrong sign.")
+def other_less_preferred(x, prior):
+    w, errors = scaled_newton(-x, prior)
+    return w, errors
 
 
-@wrong("10.1", "Answers to different questions")
-def flattened(rewards):
-    return by_logaddexp(rewards.flatten()[None])
+@wrong("10.1", "The errors come first.")
+def errors_first(x, prior):
+    return scaled_newton(x, prior)[::-1]
 
 
-@wrong("10.1", "The losses are added up, not averaged")
-def sum_of_all(rewards):
-    return sum(F.softplus(b - a) for a, b in pairs_of(rewards))
+@wrong("10.1", "Weights over errors come second.")
+def z_scores(x, prior):
+    w, errors = scaled_newton(x, prior)
+    return w, w / errors
 
 
-@wrong("10.1", "divided by K * K or K (K - 1)")
-def mean_of_the_square(rewards):
-    lead = rewards[:, :, None] - rewards[:, None]
-    return (-F.logsigmoid(lead)).triu(1).mean()
+@wrong("10.1", "The gradient at these weights is still up to")
+def a_hundred_steps_of_a_hundredth(x, prior):
+    w = torch.zeros(x.shape[1]).double()
+    for _ in range(100):
+        w = w - 0.01 * (w / prior**2 - x.T @ torch.sigmoid(-x @ w))
+    return w, torch.linalg.inv(hessian(x, w, prior**-2)).diagonal().sqrt()
 
 
-@wrong("10.1", "divided by K * K or K (K - 1)")
-def ordered_pairs(rewards):
-    B, K = rewards.shape
-    return sum_of_all(rewards) / (B * K * (K - 1))
+@wrong("10.1", "Two tensors are asked for")
+def weights_alone(x, prior):
+    return minimum(x, prior**-2)
 
 
-@wrong("10.1", "the number of answers, not of pairs")
-def per_answer(rewards):
-    return sum_of_all(rewards) / rewards.numel()
+@wrong("10.1", "the features' standard deviations")
+def spread_of_the_features(x, prior):
+    return minimum(x, prior**-2), x.std(0)
 
 
-@wrong("10.1", "It is a hinge")
-def hinge(rewards):
-    return mean_over(combinations(range(rewards.shape[1]), 2), rewards, lambda lead: (1 - lead).clamp(min=0))
-
-
-@wrong("10.1", "Plackett and Luce")
-def listwise(rewards):
-    losses = [rewards[:, k:].logsumexp(1) - rewards[:, k] for k in range(rewards.shape[1] - 1)]
-    return torch.stack(losses).mean()
-
-
-@wrong("10.1", "ln 2")
-def in_bits(rewards):
-    return mean_over(combinations(range(rewards.shape[1]), 2), rewards) / math.log(2)
+@wrong("10.1", "The weights are right, and the errors aren't.")
+def resampled(x, prior):
+    rng = np.random.default_rng(0)
+    fits = [minimum(x[torch.from_numpy(rng.integers(0, len(x), len(x)))], prior**-2, 300) for _ in range(20)]
+    return minimum(x, prior**-2), torch.stack(fits).std(0)
 
 
 @right("10.1")
-def by_logaddexp(rewards):
-    losses = [np.logaddexp(0, b - a) for a, b in pairs_of(rewards.double().tolist())]
-    return float(np.mean(losses))
+def scaled_newton(x, prior):
+    w = torch.zeros(x.shape[1], dtype=torch.float64)
+    for _ in range(200):
+        gradient = w / prior**2 - x.T @ torch.sigmoid(-(x @ w))
+        w = w - 0.5 * torch.linalg.solve(hessian(x, w, prior**-2), gradient)
+    covariance = torch.linalg.solve(hessian(x, w, prior**-2), torch.eye(len(w)).double())
+    return w, torch.sqrt(torch.diag(covariance))
 
 
 @right("10.1")
-def masked_matrix(rewards):
-    leads = rewards.unsqueeze(2) - rewards.unsqueeze(1)
-    seen = torch.ones_like(leads).triu(1)
-    return (torch.logaddexp(torch.zeros(()), -leads) * seen).sum() / seen.sum()
+def by_lbfgs_and_hessian(x, prior):
+    w = torch.zeros(x.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([w], max_iter=500, line_search_fn="strong_wolfe", tolerance_grad=1e-10)
+
+    def loss(w=w):
+        return F.softplus(-x @ w).sum() + (w / prior).square().sum() / 2
+
+    def closure():
+        optimizer.zero_grad()
+        value = loss()
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    H = torch.autograd.functional.hessian(loss, w.detach())
+    return w.detach(), H.inverse().diagonal().sqrt()
+
+
+@right("10.1")
+def in_numpy(x, prior):
+    X, K = x.numpy(), x.shape[1]
+    w = np.zeros(K)
+    for _ in range(300):
+        p = 1 / (1 + np.exp(-X @ w))
+        H = (X.T * (p * (1 - p))) @ X + np.eye(K) / prior**2
+        w = w - 0.3 * np.linalg.inv(H) @ (w / prior**2 - X.T @ (1 - p))
+    return [w, np.sqrt(np.diag(np.linalg.inv(H)))]
 
 
 # 10.2 Masked, and the padding still speaks
@@ -812,55 +857,6 @@ def chances_as_odds(wins, pull):
 # Answers from the text alone
 
 
-@wrong("10.1", "Only neighbours in the ranking are compared.")
-def neighbours(rewards):
-    return -F.logsigmoid(rewards[:, :-1] - rewards[:, 1:]).mean()
-
-
-@wrong("10.1", "Each answer is also compared with itself.")
-def with_the_diagonal(rewards):
-    K = rewards.shape[1]
-    i, j = torch.triu_indices(K, K)
-    return -F.logsigmoid(rewards[:, i] - rewards[:, j]).mean()
-
-
-@wrong("10.1", "Each pair counts in both orders, so the ranking has no say.")
-def both_orders(rewards):
-    K = rewards.shape[1]
-    losses = [-F.logsigmoid(rewards[:, a] - rewards[:, b]) for a in range(K) for b in range(K) if a != b]
-    return torch.stack(losses).mean()
-
-
-@wrong("10.1", "Each answer is compared with all behind it at once (Plackett and Luce), not pair by pair.")
-def plackett_luce(rewards):
-    K = rewards.shape[1]
-    losses = [rewards[:, k:].logsumexp(1) - rewards[:, k] for k in range(K - 1)]
-    return torch.stack(losses).mean()
-
-
-@wrong("10.1", "The rewards are put in the model's own order, so a wrong ranking is praised like a right")
-def sorted_first(rewards):
-    rewards = rewards.sort(dim=1, descending=True).values
-    K = rewards.shape[1]
-    i, j = torch.triu_indices(K, K, offset=1)
-    return -F.logsigmoid(rewards[:, i] - rewards[:, j]).mean()
-
-
-@wrong("10.1", "A hopeless chance costs the same, however small it is.")
-def clamped(rewards):
-    K = rewards.shape[1]
-    i, j = torch.triu_indices(K, K, offset=1)
-    p = torch.sigmoid(rewards[:, i] - rewards[:, j]).clamp(min=1e-8)
-    return -p.log().mean()
-
-
-@wrong("10.1", "The logarithm is taken of the mean chance.")
-def log_of_the_mean_probability(rewards):
-    K = rewards.shape[1]
-    i, j = torch.triu_indices(K, K, offset=1)
-    return -torch.log(torch.sigmoid(rewards[:, i] - rewards[:, j]).mean())
-
-
 @wrong("10.2", "0 times NaN is NaN.")
 def tables_times_the_mask(scores, log_probs, reference, values, counts, price, trace):
     m = counts.float()
@@ -1113,14 +1109,6 @@ def elo_points(wins, pull):
 
     m = _ascend(wins, slope, 1 / (met.sum(1) / 2 + pull), 5000)
     return (m - m.mean()) * 400 / math.log(10)
-
-
-@right("10.1")
-def a_generator_in_float64(rewards):
-    rows = rewards.double().tolist()
-    K = len(rows[0])
-    costs = (np.logaddexp(0, r[j] - r[i]) for r in rows for i in range(K) for j in range(i + 1, K))
-    return np.mean(list(costs))
 
 
 @right("10.2")

@@ -397,6 +397,20 @@ def test_targets_that_count_are_told_one_position_later():
         diagrams.loss_targets(["a", "b", "c"], {"mask": [True, True]})
 
 
+def test_where_a_padded_row_is_read_is_told_and_padding_is_hatched():
+    pieces, mask = [["", "a", "b"], ["c", "d", ""]], [[False, True, True], [True, True, False]]
+    drawn = diagrams.read_at(pieces, mask, [2, 2])
+    assert drawn.alt == (
+        "Diagram: 1 of 2 rows are read at their last token. Row 0 is read at b; row 1 is read at padding."
+    )
+    assert {"row 0", "row 1", "a", "b", "c", "d"} <= set(texts(drawn))
+    assert diagrams.read_at(pieces, mask, [2, 1]).alt.startswith("Diagram: 2 of 2 rows")
+    with pytest.raises(UserError, match="one position per row"):
+        diagrams.read_at(pieces, mask, [2])
+    with pytest.raises(UserError, match="position 3 is outside the rows, which have 3 columns"):
+        diagrams.read_at(pieces, mask, [2, 3])
+
+
 def test_both_roads_of_lora_are_drawn_with_their_shapes():
     drawn = diagrams.low_rank(torch.ones(2, 30), torch.ones(20, 30), torch.ones(3, 30), torch.ones(20, 3), 6.0, "ab")
     assert drawn.alt.startswith("Diagram: LoRA: 600 numbers frozen, 150 learn. x (T × C_in = 2 × 30)")

@@ -12,7 +12,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
 from minillm.course.checks.preference_optimization.losses import explain
 from minillm.course.checks.question import Question
-from minillm.course.checks.rlhf.ranking import hopeless
+from minillm.course.checks.underflow import hopeless
 
 
 def careful_loss(
