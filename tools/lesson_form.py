@@ -25,6 +25,8 @@ TURNS, PREDICTIONS, QUESTIONS = (3, 6), (2, 8), (3, 5)  # the fewest and the mos
 SHORT, TURNS_OF_SHORT = 45, 2  # a page of at most so many minutes has room for two turns
 WORDS_PER_MINUTE, LINES_PER_MINUTE, MINUTES_PER_CHOICE, MINUTES_PER_FIGURE = 150, 12, 2, 1
 SOLUTION = re.compile(r"<details><summary>Solution</summary>\n\n```python\n(.*?\n)```\n\n</details>", re.DOTALL)
+ASKED = re.compile(r"^@tiles\.asked$|^\w+ = your_kernel\((?s:.*)^    \.\.\.$", re.MULTILINE)  # of a lab, unwritten
+IN_A_LAB = 5  # minutes that a function takes which a lab asks for
 EXPERIMENT = ("**Claim**", "**Refuted if**", "**Method**", "**Controls**", "**Result**", "**Verdict**")
 ALONE = ("> **Where the picture simplifies", "> **At scale", "**1.** ", "**What you wrote**")  # in cells of their own
 
@@ -73,6 +75,7 @@ def size(cells: Cells, seconds: float = 0) -> Size:
     figures = len(re.findall(r"\b(?:show|Watch|Live)\(", "\n".join(code)))
     turns = [id for source in code for id in YOUR_TURN.findall(source)]
     minutes = sum(find(id).minutes for id in turns)
+    minutes += IN_A_LAB * sum(bool(ASKED.search(source)) for source in code)
     asked = sum(len(_puzzles(source)) for source in code)
     return Size(pace.words_in(text), len(code), lines, len(turns), minutes, choices, figures, seconds, asked)
 

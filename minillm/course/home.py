@@ -122,10 +122,19 @@ def _row(lesson: LessonProgress, points: tuple[int, int] | None) -> str:
     state = "✓ " * lesson.is_done + lesson.state
     if lesson.surprises:
         state += f", {lesson.surprises} surprise{'s' * (lesson.surprises > 1)}"
-    more = [f"[{'data ' * lab.endswith('_data_lab.ipynb')}lab]({quote(lab)})" for lab in lesson.labs]
+    more = [f"[{_kind(lab)}lab]({quote(lab)})" for lab in lesson.labs]
     if lesson.exercise:
         more.append(f"[exercise]({quote(lesson.exercise)})" + (" {} of {}".format(*points) if points else ""))
     return f"| {name} | {lesson.minutes or ''} | {state} | {' · '.join(more)} |"
+
+
+def _kind(lab: str) -> str:
+    """What sets a second lab apart.
+
+    >>> _kind("08_pretraining_data_lab.ipynb"), _kind("08_pretraining_lab.ipynb")
+    ('data ', '')
+    """
+    return next((f"{kind} " for kind in ("data", "tiles") if lab.endswith(f"_{kind}_lab.ipynb")), "")
 
 
 def _cell(text: str) -> str:

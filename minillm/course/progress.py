@@ -89,7 +89,8 @@ def lesson_progress() -> dict[str, LessonProgress]:
 
 def _lesson(name: str, pages: Mapping[str, Path]) -> LessonProgress:
     topic = name.removesuffix(".ipynb")
-    labs, exercise = [f"{topic}_lab.ipynb", f"{topic}_data_lab.ipynb"], f"exercises/{topic}/{topic}.ipynb"
+    labs = [f"{topic}{kind}_lab.ipynb" for kind in ("", "_data", "_tiles")]
+    exercise = f"exercises/{topic}/{topic}.ipynb"
     page = read_course_page(pages[name])
     lab_pages = [read_course_page(pages[lab]) for lab in labs if lab in pages]
     lab_page: Page = {"cells": [cell for each in lab_pages for cell in each["cells"]]}

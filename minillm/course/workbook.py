@@ -34,7 +34,7 @@ COURSE = Path(__file__).resolve().parents[2]
 MANIFEST = ".laid_out.json"
 MAX_MANIFEST_BYTES = 1_000_000
 FULL = (errno.ENOSPC, errno.EDQUOT)
-LABS = ("_data_lab", "_lab")  # how the name of a lab ends; a lesson may have one of each
+LABS = ("_data_lab", "_tiles_lab", "_lab")  # how the name of a lab ends; a lesson may have one of each
 
 
 @dataclass

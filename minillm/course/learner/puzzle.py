@@ -55,12 +55,16 @@ def judge(puzzles: dict[str, Puzzle], answers: dict[str, Any]) -> None:
     for name, answer in answers.items():
         if name not in puzzles:
             raise UserError(f"{name!r} names none of the puzzles: {', '.join(puzzles)}")
-        show(_box(puzzles[name], answer, len(puzzles)))
+        show(box_of(puzzles[name], answer, len(puzzles)))
 
 
-def _box(puzzle: Puzzle, answer: Any, n: int) -> Box:
+def box_of(puzzle: Puzzle, answer: Any, n: int, source: str | None = None) -> Box:
+    """What is said of an answer to one of n puzzles; a hint more if the same was tried before.
+
+    `source`, if given, tells a function that is not written yet.
+    """
     answer = _under(puzzle.name, answer)
-    verdict = UNWRITTEN if _is_unwritten(answer) else try_out(puzzle, answer)
+    verdict = UNWRITTEN if _is_unwritten(answer) else try_out(puzzle, answer, source)
     code = getattr(answer, "__code__", None)
     tried = (code.co_code, code.co_names, repr(code.co_consts)) if code else (repr(answer),)
     if verdict.state != "right" and _tried.get(puzzle.name) == tried:

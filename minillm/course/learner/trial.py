@@ -265,6 +265,8 @@ def _explain(
 def _degenerate(turn: Turn, calls: list[Call], right: list[Any], replies: list[Reply]) -> str | None:
     """What is true of results that say nothing about how they came about: many mistakes end in them."""
     tensors = [as_tensor(reply.value) for reply in replies]
+    if any(tensor is not None and not tensor.numel() for tensor in tensors):
+        return None  # of no numbers, everything is true
     if all(tensor is not None and tensor.isnan().all() for tensor in tensors):
         return "The result is NaN everywhere."
     never_0 = all(tensor is not None and tensor.any() for tensor in map(as_tensor, right))
