@@ -29,8 +29,8 @@ class Watch:
     `panels` has the plots: what each shows, and the names of its lines. A share is drawn from 0 to 100%, anything else
     from zero; the panels in `zoomed` are drawn as close as their values allow. `levels` are horizontal lines to compare
     with, by panel and name. `example` returns a text, for example the model's answer to one fixed question; it is
-    called before the first update and at most 14 times after that. `threads` is the number of torch's threads inside
-    the block, or None to leave it.
+    called before the first update and at most `examples` times after that. `threads` is the number of torch's threads
+    inside the block, or None to leave it.
 
     Updates count from 0, as in `range`; in the plots a number stands after its update, so the first stands at 1.
     Interrupting the kernel leaves the block quietly, and `done` says how many updates were done. Any other exception
@@ -59,6 +59,7 @@ class Watch:
         levels: Mapping[str, Mapping[str, float]] | None = None,
         zoomed: Collection[str] = (),
         threads: int | None = 1,
+        examples: int = EXAMPLES,
     ):
         if updates < 1 or not panels:
             raise UserError(f"Watch needs at least one update and one panel; got {updates} and {list(panels)}")
@@ -73,7 +74,7 @@ class Watch:
         self._layout = {name: tuple(lines) for name, lines in panels.items()}
         self._levels, self._zoomed = levels or {}, zoomed
         self._logged: dict[str, dict[int, float]] = {name: {} for name in names}
-        self._every = math.ceil(updates / EXAMPLES)
+        self._every = math.ceil(updates / examples)
         self._now = 0  # the number of the update that is running, counted from 1
         self._ended = ""  # a sentence, if it ended early
         self._ticks: list[float] = []  # when the last updates ended
