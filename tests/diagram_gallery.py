@@ -35,6 +35,10 @@ STATIONS = [
 ]
 START, NAMES, NEXT = "START", ["the", " old river"], [(" bank", 17.1, 0.8), (" of", 13.9, 0.04)]
 BRANCHES = [(" door", 0.08, [(",", 0.27), (" and", 0.21)]), (" other", 0.04, [(" side", 0.86), (" end", 0.03)])]
+MACHINES = {
+    "machine 0": diagrams.Lane([(0, 1, "forward", "0"), (4, 6, "backward", "0")], [(1, 1.5)], [0, 4, 6], [2, 3, 1]),
+    "machine 1": diagrams.Lane([(1.5, 2.5, "forward", "0"), (6, 6.2, "step", "")], [], [0, 2.5], [2, 26.5]),
+}
 REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
 
 
@@ -110,6 +114,7 @@ def gallery(theme="light"):
         "read_at": diagrams.read_at(
             [["Yes", ".", ""], ["It", " is", "."]], [[True, True, False], [True] * 3], [2, 2], theme=theme
         ),
+        "lanes": diagrams.lanes(MACHINES, theme=theme),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

@@ -47,6 +47,7 @@ TOPICS = {
     "10": "reward_models",
     "11a": "reasoning",
     "12": "inference_engine",
+    "13": "scaling",
     "14": "your_assistant",
 }  # number of a lesson: package in `minillm.course.turns`
 CHECK_CELL = re.compile(r'^check\("([\w.]+)", (\w+)\)\.points$')  # in a notebook: what it checks, and which function

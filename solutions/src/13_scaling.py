@@ -33,8 +33,8 @@ from minillm.course.checks import check
 #
 # **Goal**: round float32 numbers to bfloat16 so that they are right on the average.
 #
-# In the lesson 1 - 1000 × 0.001 stayed 1: each step was less than half of the way to the next bfloat16, and was rounded
-# back each time. Master weights are one remedy, and cost 4 bytes each. Another costs none: let chance decide. A number
+# In bfloat16, 1 - 1000 × 0.001 stays 1 if each step is rounded: each is less than half of the way to the next number,
+# and is rounded back each time. Master weights are one remedy, and cost 4 bytes each. Another costs none: let chance decide. A number
 # that lies at a tenth of the way goes there once in ten times, and so the steps arrive on the average (Gupta et al.
 # 2015).
 #
@@ -57,7 +57,7 @@ from minillm.course.checks import check
 #
 # <details><summary>Hint 1</summary>
 #
-# Look at `naive_bfloat16`. A bfloat16 is the upper 16 of a float32's 32 bits. What do the lower 16 say?
+# How does one round to a bfloat16? It is the upper 16 of a float32's 32 bits. What do the lower 16 say?
 # </details>
 #
 # <details><summary>Hint 2</summary>
@@ -255,7 +255,7 @@ check("13.3", cheapest).points
 #
 # **Goal**: draw the timetable of a pipeline whose stages begin with backward passes as early as they can.
 #
-# In the timetable of the lesson a stage sends all m small batches forwards before the first comes back, and it must
+# In GPipe's timetable (lab 13) a stage sends all m small batches forwards before the first comes back, and it must
 # keep what each of them left for its backward pass. Here a stage runs ahead only as far as it has to, and from then on
 # takes turns: one forward, one backward, "1F1B" (Narayanan et al. 2019). The bubble is as large as before. But stage s
 # keeps p - s small batches at most, be m 8 or 800.
@@ -339,7 +339,7 @@ check("13.4", timetable).points
 
 # %% [markdown]
 # **What you built**: a rounding that needs no master weights, one length for a gradient on many cards, the price of a
-# model over its whole life, and the timetable that large runs work by. To see the first at work, repeat the lesson's
+# model over its whole life, and the timetable that large runs work by. To see the first at work, repeat
 # 1 - 1000 × 0.001 with `round_by_dice`, a few times. And give `cheapest` Chinchilla's law, (1.69, 0.354, 0.34, 1.24,
 # 0.28) for billions, a loss of 2.1 and 10,000 billion tokens served: about half of what it costs with the model that
 # is cheapest to train.

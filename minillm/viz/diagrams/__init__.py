@@ -17,6 +17,7 @@ returns a `Diagram` with its alternative text:
     choices     continuations, tokens_read: while a model writes
     shift       next_tokens, a text as its own answer key     ends     read_at, a padded batch
     chat        chat_tokens, loss_targets, low_rank: fine-tuning
+    lanes       lanes, machines that work side by side
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -38,6 +39,7 @@ from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
 from minillm.viz.diagrams.heads import heads, shared_keys
 from minillm.viz.diagrams.journey import journey
+from minillm.viz.diagrams.lanes import Lane, lanes
 from minillm.viz.diagrams.loop import reasoning_loop
 from minillm.viz.diagrams.model_map import Station, model_map
 from minillm.viz.diagrams.shift import next_tokens
@@ -45,6 +47,7 @@ from minillm.viz.diagrams.shift import next_tokens
 __all__ = [
     "Box",
     "Diagram",
+    "Lane",
     "Station",
     "arrow",
     "attention_step",
@@ -57,6 +60,7 @@ __all__ = [
     "flow",
     "heads",
     "journey",
+    "lanes",
     "loss_targets",
     "low_rank",
     "model_map",

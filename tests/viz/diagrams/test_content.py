@@ -4,12 +4,13 @@ import io
 import math
 from collections import Counter
 
+import numpy as np
 import pytest
 import torch
 from IPython.core.interactiveshell import InteractiveShell
 from matplotlib.collections import QuadMesh
 from matplotlib.colors import to_hex
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
@@ -418,3 +419,20 @@ def test_both_roads_of_lora_are_drawn_with_their_shapes():
     assert "@ Bᵀ × 2" in texts(drawn)
     with pytest.raises(UserError, match="1 words for 2 rows"):
         diagrams.low_rank(torch.ones(2, 3), torch.ones(4, 3), torch.ones(1, 3), torch.ones(4, 1), 1.0, ["a"])
+
+
+def test_lanes_stand_where_the_work_is():
+    """The boxes' widths are as their times; the outline of the memory is as high as what is held."""
+    lane = diagrams.Lane([(0, 1, "forward", "0"), (2, 4, "backward", "0")], [(1, 1.5)], [0, 2], [1.0, 2.0])
+    drawn = diagrams.lanes({"machine 0": lane, "machine 1": lane._replace(work=[], sending=[], memory=[4.0, 4.0])})
+    boxes = [patch for patch in drawn.figure.findobj(Rectangle) if patch.get_width() > 0]
+    work = [box for box in boxes if round(box.get_height(), 2) == 0.28]
+    ground, forward, backward, _ = work
+    assert backward.get_width() == pytest.approx(2 * forward.get_width()) == pytest.approx(ground.get_width() / 2)
+    assert backward.get_x() - forward.get_x() == pytest.approx(2 * forward.get_width())
+    first, second = (patch.get_xy()[:, 1] for patch in drawn.figure.findobj(Polygon) if type(patch) is Polygon)
+    assert np.ptp(second) == pytest.approx(2 * np.ptp(first))
+    assert drawn.alt.startswith("Diagram: All done at 4.0; the largest memory is 4.0. machine 0: computes 3.0 of 4.0")
+    for wrong, said in (({}, "no work to draw"), ({"a": lane._replace(work=[(0, 1, "x", "")])}, "no color for 'x'")):
+        with pytest.raises(UserError, match=said):
+            diagrams.lanes(wrong)

@@ -156,6 +156,14 @@ def test_maps_with_anything_yours(yours):
         assert min(text.get_fontsize() for text in written_in(figure)) * 96 / 72 >= 11  # CSS pixels
 
 
+@pytest.mark.parametrize("machines", [1, 4, 8])
+@pytest.mark.parametrize("last", [0.3, 3.2, 74.4, 12_345.6])
+def test_lanes_of_any_length(machines, last):
+    work = [(last * n / 9, last * (n + 1) / 9, ("forward", "backward", "step")[n % 3], str(n)) for n in range(9)]
+    lane = diagrams.Lane(work, [(0.0, last / 9)], [0.0, last / 2], [1.5, 999.9])
+    check(diagrams.lanes({f"machine {n}": lane for n in range(machines)}).figure)
+
+
 @pytest.mark.parametrize("n_boxes", [1, 2, 7])
 def test_flows_of_any_length_break_like_text(n_boxes):
     parts = [diagrams.box("a rather long name", torch.randn(2, 3), "T C", rows=LONG[:2])]

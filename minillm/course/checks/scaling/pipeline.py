@@ -81,7 +81,7 @@ question = Question("13.4", "One forward, one backward", timetable)
 two_stages = question.probe("one stage or two", _sizes((1, 2), (2, 2), (2, 3), (2, 4), (2, 5), (1, 3)), _explain)
 two_stages.mistake(
     "All forward passes come first.",
-    "That is the lesson's timetable. Here a stage takes turns as soon as it has run ahead enough.",
+    "That is GPipe's timetable. Here a stage takes turns as soon as it has run ahead enough.",
     partial(_timetable, ahead=lambda stage, p, m: m),
 )
 two_stages.mistake(
