@@ -8,7 +8,8 @@ Each run starts from the course's chat model and differs in one line of RUNS fro
 them with 4 answers each per round, 20 rounds. `fixed` is the earlier live run: the same 16 questions in all of 12
 rounds. `eos` gives every answer that does not end a fixed bad reward. The runs from `no clip` on are without one of
 PPO's five brakes, on one seed. Before and after, 200 held-out questions of all kinds and 200 short ones are answered
-greedily and twice at temperature 1; beside them stands the chat model with a fixed prefix. In each round, the share of
+greedily and twice at temperature 1; beside them stand the chat model with a fixed prefix, the course's own PPO model
+(160 rounds), and of 64 answers of the chat model the one that the reward model likes best. In each round, the share of
 right and of polite answers is counted among the 64 that were sampled. Seconds are of the processor, for sampling,
 scoring and updates. What is done is kept in --folder; an interrupted benchmark resumes there.
 """
@@ -31,6 +32,7 @@ from measures import stored
 
 from minillm.course import models
 from minillm.data.chat import encode_chat
+from minillm.posttraining.best_of_n import best_of_n
 from minillm.posttraining.online import Experience, PromptData, run_online
 from minillm.posttraining.policy_gradient import gae, token_rewards
 from minillm.posttraining.ppo import PPO, PPOConfig
@@ -45,6 +47,7 @@ LEARNED, FIXED = 192, 16  # questions
 STREAM, APART, HELD_OUT = 6_000_000, 1000, 4_000_000  # seeds: of questions to learn from, between seeds, of the others
 ASKED = 200
 LONGEST = 40  # tokens of an answer
+BEST_OF = 64
 NO_END = -3.0  # points for an answer without an end; the chat model's own answer has 0
 KEPT = ("reward", "kl", "clip_fraction", "policy_kl", "updates", "explained_variance", "value_loss", "entropy", "ended")
 
@@ -162,6 +165,25 @@ def chat_model() -> dict[str, Any]:
     return without_ids({kind: ask(model, tokenizer, those, longest=LONGEST) for kind, those in questions().items()})
 
 
+def long_run() -> dict[str, Any]:
+    """What the course's PPO model says, which was trained for 160 rounds."""
+    (model, tokenizer), (reference, _) = models.ppo(), models.sft()
+    kinds = questions().items()
+    return without_ids({kind: ask(model, tokenizer, those, reference, longest=LONGEST) for kind, those in kinds})
+
+
+def best_of() -> dict[str, Any]:
+    """Of 64 sampled answers to each question the one with the highest reward, as if it were the greedy answer."""
+    (model, tokenizer), judge = models.sft(), models.reward()[0].eval()
+    asked = questions()["all"]
+    prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    end = tokenizer.end_id
+    kept, _ = best_of_n(model, prompts, BEST_OF, judge.score, LONGEST, [end])
+    texts = [tokenizer.decode([token for token in ids if token != end]) for ids in kept]
+    rows = [{"text": text, "ended": ids[-1] == end, "log_ratio": None} for text, ids in zip(texts, kept, strict=True)]
+    return {"all": {"greedy": [rows]}}
+
+
 def without_ids(said: Any) -> Any:
     """Answers without their ids, which a text-level figure does not need."""
     if isinstance(said, dict):
@@ -246,6 +268,11 @@ def main() -> None:
     baselines = {"SFT": described(before, before), "prefix": described(with_fixed_prefix(before, tokenizer), before)}
     for name, found in baselines.items():
         print(line_of(name, found), flush=True)
+    for name, make in (("PPO, 160 rounds", long_run), (f"best of {BEST_OF}", best_of)):
+        said = stored(arguments.folder / f"{name}.json".replace(" ", "_"), make)
+        baselines[name] = described(said, before)
+    points = each(questions()["all"], said["all"]["greedy"])  # of best of n, for a comparison question by question
+    baselines[name]["all"]["greedy"]["points"] = points
     rows = []
     for seed in arguments.seeds:
         for name in (name for name in arguments.runs if seed < RUNS[name].seeds):

@@ -115,6 +115,16 @@ def gallery(theme="light"):
             [["Yes", ".", ""], ["It", " is", "."]], [[True, True, False], [True] * 3], [2, 2], theme=theme
         ),
         "lanes": diagrams.lanes(MACHINES, theme=theme),
+        "ppo_round": diagrams.ppo_round(16, 64, 24, 4, theme=theme),
+        "token_credit": diagrams.token_credit(
+            ["Of", " course", ".", " In", " Pellin", ".", "<|im_end|>"],
+            {
+                "reward": [0.01, 0.0, 0.0, -0.02, 0.0, 0.0, 0.85],
+                "value": [0.1, 0.2, 0.3, 0.3, 0.2, 0.4, 0.6],
+                "advantage": [1.2, 0.8, 0.4, 0.3, -0.2, 0.1, -1.3],
+            },
+            theme=theme,
+        ),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

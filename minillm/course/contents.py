@@ -45,6 +45,7 @@ TOPICS = {
     "08": "pretraining",
     "09": "sft",
     "10": "reward_models",
+    "10b": "ppo",
     "11a": "reasoning",
     "12": "inference_engine",
     "13": "scaling",

@@ -39,6 +39,7 @@ STATIONS = (
     Station("pretraining", "08", group=TRAINING),
     Station("SFT", "09", group=TRAINING),
     Station("rewards", "10", group=TRAINING),
+    Station("PPO", "10b", group=TRAINING),
     Station("DPO, GRPO", "11", group=TRAINING),
     Station("reasoning", "11a", group=TRAINING),
     Station("inference", "12", group=LATER),
@@ -53,7 +54,7 @@ def show_map(lesson: str = "00") -> None:
     The map is drawn from what the workbook keeps at this moment. Raises `UserError` for a lesson that there is not.
 
     >>> show_map(lesson="04")
-    Diagram: You are here: attention (lesson 04). Of 17 stations, these are yours: ...
+    Diagram: You are here: attention (lesson 04). Of 18 stations, these are yours: ...
     """
     diagram = drawn(lesson)
     if in_notebook():

@@ -29,7 +29,7 @@ from minillm.model.attention import causal_mask as package_mask
 from minillm.model.feedforward import FeedForward
 from minillm.model.position import SinusoidalPosition, rotary_angles
 from minillm.model.position import rotate as package_rotate
-from minillm.posttraining import verifiers
+from minillm.posttraining import policy_gradient, verifiers
 from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
 from minillm.posttraining.reward_model import RewardModel
 from minillm.tokenizer import Tokenizer, split
@@ -274,6 +274,34 @@ def test_the_courses_versions_of_reward_models_equal_the_package():
     mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
     hidden = model.transformer.hidden(ids, segments=mask)
     torch.testing.assert_close(reward_at_end(hidden, mask.bool(), model.head.weight[0]), model(ids, mask))
+
+
+def test_the_courses_versions_of_ppo_equal_the_package_and_trl():
+    """Oracles: the package's formulas, and those of TRL's PPO trainer, written down again (version 0.24)."""
+    token_rewards, gae, ppo_loss = (turn.course for turn in turns("10b"))
+    mask = torch.arange(6) < torch.tensor([[4], [6], [1]])
+    new, old, ref, values = -torch.rand(4, 3, 6)
+    score, ends = torch.randn(3), mask.sum(1) - 1
+    rewards = token_rewards(score, old, ref, mask, 0.05)
+    torch.testing.assert_close(rewards, policy_gradient.token_rewards(score, old, ref, mask, 0.05))
+    theirs = -0.05 * (old - ref).masked_fill(~mask, 0)
+    theirs[torch.arange(3), ends] += score
+    torch.testing.assert_close(rewards, theirs)
+    for gamma, lam in ((1.0, 0.95), (1.0, 1.0), (0.9, 0.0)):
+        advantages = gae(rewards, values, mask, gamma, lam)
+        torch.testing.assert_close(advantages, policy_gradient.gae(rewards, values, mask, gamma, lam))
+        expected, last, columns = values.masked_fill(~mask, 0), 0, []
+        for t in reversed(range(6)):
+            following = expected[:, t + 1] if t < 5 else 0.0
+            last = rewards[:, t] + gamma * following - expected[:, t] + gamma * lam * last
+            columns.append(last)
+        torch.testing.assert_close(advantages, torch.stack(columns[::-1], 1).masked_fill(~mask, 0))
+    loss = ppo_loss(new, old, advantages, mask, 0.2)
+    tokens = policy_gradient.clipped_policy_loss(new, old, advantages, 0.2)
+    torch.testing.assert_close(loss, policy_gradient.token_mean(tokens, mask))
+    ratio = torch.exp(new - old)
+    unclipped, clipped = -advantages * ratio, -advantages * torch.clamp(ratio, 0.8, 1.2)
+    torch.testing.assert_close(loss, (torch.max(unclipped, clipped) * mask).sum() / mask.sum())
 
 
 def test_the_courses_versions_of_learning_equal_torch():

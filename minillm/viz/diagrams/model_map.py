@@ -15,6 +15,7 @@ STRIP = ("tokenizer", "embedding", *LAYER, "logits", "sampling")
 POSITIONS, FRAME = "positions", "transformer"  # above attention, and around a layer
 NUMBER = 8.5  # points, the second line of a box
 HIGH, LOW = 0.46, 0.3  # inches, a box with two lines and with one
+GAP = 0.08  # inches between two stages, at least; half of that where they are many
 INNER = 0.12  # inches from the frame to what is in it
 LEVEL, STAGES, HEIGHT = 0.98, 2.24, 2.49  # inches from the top: the middle of the strip, of the stages, the end
 AGAIN = "the chosen token joins the text, and the next one is computed"
@@ -48,6 +49,15 @@ class Station(NamedTuple):
         if self.is_yours:
             return f"✓ {self.lesson}"
         return f"{self.lesson} · {self.yours} of {self.of}" if self.yours else self.lesson
+
+    @property
+    def short_note(self) -> str:
+        """The same where many stages share a row.
+
+        >>> Station("", "04", 1, 3).short_note
+        '04 · 1/3'
+        """
+        return self.note.replace(" of ", "/")
 
 
 def model_map(
@@ -85,6 +95,7 @@ class _Map:
         self.page = Page(title, [], WIDE, HEIGHT, theme)
         self.canvas: Canvas = self.page.canvas
         self.areas: dict[str, Area] = {}
+        self.tight = False  # whether the stages are so many that their boxes are narrow
 
     def draw(self) -> Diagram:
         """Draw everything; outlines come last, above all boxes."""
@@ -161,14 +172,18 @@ class _Map:
         """The other stations in a row, with the names of their groups above."""
         stages = [station for name, station in self.named.items() if name not in (*STRIP, POSITIONS, FRAME)]
         widths = {station.name: self._width(station.name) for station in stages}
-        gap = (WIDE - sum(widths.values())) / max(1, len(stages) - 1)
-        if stages and gap < 0.08:
+        gaps = max(1, len(stages) - 1)
+        if (WIDE - sum(widths.values())) / gaps < GAP:
+            self.tight = True
+            widths = {station.name: self._width(station.name) for station in stages}
+        gap = (WIDE - sum(widths.values())) / gaps
+        if stages and gap < GAP / 2:
             raise UserError(f"{len(stages)} stages are too many for the width of the page; leave some out")
         x, theme = self.page.left, self.canvas.theme
         for group, members in itertools.groupby(stages, key=lambda station: station.group):
             self.canvas.text(x, level - HIGH / 2 - 0.13, group, NUMBER, theme.quiet, "left")
             for place, station in enumerate(members):
-                if place:
+                if place and gap > 1.5 * GAP:  # there is space for an arrow
                     self._reach(x - gap, x, level)
                 self._box(station.name, x, level, widths[station.name])
                 x += widths[station.name] + gap
@@ -178,7 +193,10 @@ class _Map:
 
     def _width(self, name: str) -> float:
         station = self._station(name)
-        return max(text_width(station.name, SMALL, bold=True), text_width(station.note, NUMBER)) + 0.14
+        note = station.short_note if self.tight else station.note
+        return max(text_width(station.name, SMALL, bold=True), text_width(note, NUMBER)) + (
+            0.08 if self.tight else 0.14
+        )
 
     def _box(self, name: str, x: float, level: float, width: float) -> None:
         """One station: solid where it is yours, one line where no lesson is about it."""
@@ -193,4 +211,4 @@ class _Map:
             return
         strong, quiet = [theme.paper] * 2 if station.is_yours else (theme.ink, green if station.yours else theme.quiet)
         self.canvas.text(area.center, level - 0.085, station.name, color=strong, bold=True)
-        self.canvas.text(area.center, level + 0.1, station.note, NUMBER, quiet)
+        self.canvas.text(area.center, level + 0.1, station.short_note if self.tight else station.note, NUMBER, quiet)

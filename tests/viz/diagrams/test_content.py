@@ -436,3 +436,24 @@ def test_lanes_stand_where_the_work_is():
     for wrong, said in (({}, "no work to draw"), ({"a": lane._replace(work=[(0, 1, "x", "")])}, "no color for 'x'")):
         with pytest.raises(UserError, match=said):
             diagrams.lanes(wrong)
+
+
+def test_a_round_of_ppo_names_its_models_and_shapes():
+    drawn = diagrams.ppo_round(16, 64, 20, 4)
+    names = {"policy π_θ", "reward model", "reference π_ref", "value head V", "token_rewards", "gae", "ppo_loss"}
+    assert names <= set(texts(drawn))
+    assert {"a score per answer: (64,)", "log p_ref: (64, 20)"} <= set(texts(drawn))
+    assert texts(drawn)["frozen"] == texts(drawn)["learns"] == 2
+    for sizes in ((0, 64, 20, 4), (16, 8, 20, 4)):
+        with pytest.raises(UserError, match="no fewer answers than questions"):
+            diagrams.ppo_round(*sizes)
+
+
+def test_each_token_has_its_numbers_below_it_and_long_answers_are_broken():
+    drawn = diagrams.token_credit(["Of", " course"] * 12, {"reward": [0.0, 1.5] * 12, "value": [-2.0, 0.25] * 12})
+    assert drawn.alt.startswith("Diagram: One answer, token by token. reward: Of 0.00, course 1.50, ")
+    assert texts(drawn)["1.50"] == texts(drawn)["−2.00"] == 12
+    assert texts(drawn)["value"] > 1
+    for tokens, values in ((["a"], [1.0, 2.0]), ([], []), (["a"] * 41, [0.0] * 41)):
+        with pytest.raises(UserError, match="give one number per token, for 1 to 40"):
+            diagrams.token_credit(tokens, {"reward": values})

@@ -12,6 +12,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 
 from minillm.config import ModelConfig
+from minillm.course.strip import STATIONS
 from minillm.viz import diagrams
 from minillm.viz.diagrams.model_map import STRIP
 from minillm.viz.diagrams.page import PAGE
@@ -162,6 +163,23 @@ def test_lanes_of_any_length(machines, last):
     work = [(last * n / 9, last * (n + 1) / 9, ("forward", "backward", "step")[n % 3], str(n)) for n in range(9)]
     lane = diagrams.Lane(work, [(0.0, last / 9)], [0.0, last / 2], [1.5, 999.9])
     check(diagrams.lanes({f"machine {n}": lane for n in range(machines)}).figure)
+
+
+@pytest.mark.parametrize("yours", [0, 1, 3])
+def test_the_courses_map_has_space_for_all_of_its_stations(yours):
+    stations = [diagrams.Station(each.name, each.lesson, yours, 3, each.group) for each in STATIONS]
+    check(diagrams.model_map(stations, ["PPO"], 30).figure)
+
+
+@pytest.mark.parametrize("n", [1, 8, 40])
+def test_answers_of_any_length_token_by_token(n):
+    tokens = [LONG[at % len(LONG)] for at in range(n)]
+    check(diagrams.token_credit(tokens, {"reward": [-1234.5] * n, "Â": [0.0] * n}).figure)
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1, 1), (16, 64, 40, 4), (512, 4096, 2048, 128)])
+def test_rounds_of_ppo_of_any_size(sizes):
+    check(diagrams.ppo_round(*sizes).figure)
 
 
 @pytest.mark.parametrize("n_boxes", [1, 2, 7])
