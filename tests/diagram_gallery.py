@@ -40,6 +40,7 @@ MACHINES = {
     "machine 1": diagrams.Lane([(1.5, 2.5, "forward", "0"), (6, 6.2, "step", "")], [], [0, 2.5], [2, 26.5]),
 }
 REWARDS = torch.tensor([1.0, 0.0, 0.0, 1.0])
+WEIGHTS = {"policy": 1_376_512, "reference": 1_376_512, "reward model": 1_376_641, "value": 129}
 
 
 def of_one_head(words=WORDS, d_model=8, d_head=4, scale=1.0, theme="light"):
@@ -125,6 +126,7 @@ def gallery(theme="light"):
             },
             theme=theme,
         ),
+        "preference_methods": diagrams.preference_methods(WEIGHTS, theme=theme),
         "reasoning_loop": diagrams.reasoning_loop(PROMPT, SAMPLES, REWARDS, advantages, theme=theme),
     }
 

@@ -46,6 +46,7 @@ TOPICS = {
     "09": "sft",
     "10": "reward_models",
     "10b": "ppo",
+    "11": "preference_optimization",
     "11a": "reasoning",
     "12": "inference_engine",
     "13": "scaling",

@@ -45,6 +45,9 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"\branking\.held_out\(\)": "ranking.held_out(short=True)",
     r"test=60\)": "test=4)",
     r"\bown_task\.MESSAGES\b": "own_task.MESSAGES[:4]",
+    r"\bpreferring\.learn_dpo\b": "__import__('functools').partial(preferring.learn_dpo, updates=1)",
+    r"\bpreferring\.learn_grpo\b": "__import__('functools').partial(preferring.learn_grpo, rounds=1)",
+    r"\bpreferring\.exam\b": "__import__('functools').partial(preferring.exam, draws=1, count=8)",
 }
 
 

@@ -19,6 +19,7 @@ returns a `Diagram` with its alternative text:
     chat        chat_tokens, loss_targets, low_rank: fine-tuning
     lanes       lanes, machines that work side by side
     policy      ppo_round, token_credit: reinforcement learning with a reward model
+    methods     preference_methods: PPO, DPO and GRPO
     model_map   model_map, the parts of a course and what is yours of them
     journey     journey, one prompt on its way through a model
     flow        flow, arrow, sign, fan: for other diagrams    boxes    box, the tensors of a flow
@@ -42,6 +43,7 @@ from minillm.viz.diagrams.heads import heads, shared_keys
 from minillm.viz.diagrams.journey import journey
 from minillm.viz.diagrams.lanes import Lane, lanes
 from minillm.viz.diagrams.loop import reasoning_loop
+from minillm.viz.diagrams.methods import preference_methods
 from minillm.viz.diagrams.model_map import Station, model_map
 from minillm.viz.diagrams.policy import ppo_round, token_credit
 from minillm.viz.diagrams.shift import next_tokens
@@ -68,6 +70,7 @@ __all__ = [
     "model_map",
     "next_tokens",
     "ppo_round",
+    "preference_methods",
     "projections",
     "read_at",
     "reasoning_loop",

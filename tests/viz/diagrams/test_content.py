@@ -457,3 +457,13 @@ def test_each_token_has_its_numbers_below_it_and_long_answers_are_broken():
     for tokens, values in ((["a"], [1.0, 2.0]), ([], []), (["a"] * 41, [0.0] * 41)):
         with pytest.raises(UserError, match="give one number per token, for 1 to 40"):
             diagrams.token_credit(tokens, {"reward": values})
+
+
+def test_methods_hold_the_models_that_they_need():
+    drawn = diagrams.preference_methods({"policy": 1_400_000, "reference": 2_000_000, "reward model": 3, "value": 129})
+    found = texts(drawn)
+    assert [found[text] for text in ("learns, 1.4M", "frozen, 2.0M", "frozen, 3", "learns, 129")] == [3, 3, 2, 1]
+    assert found["not needed"] == 2
+    assert "DPO: prompts, each with a pair" in drawn.alt
+    with pytest.raises(UserError, match="weights has no 'value'"):
+        diagrams.preference_methods({"policy": 1, "reference": 1, "reward model": 1})
