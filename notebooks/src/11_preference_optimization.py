@@ -18,10 +18,19 @@
 import torch
 import torch.nn.functional as F
 
-from minillm.course import mine, predict, predict_number, your_turn
-from minillm.course import preference_runs, preferring, small_policies
+from minillm.course import (
+    mine,
+    predict,
+    predict_number,
+    preference_runs,
+    preferring,
+    small_policies,
+    your_turn,
+)
 from minillm.viz import diagrams
 from minillm.viz.figures import grouped_bars, lines, show
+
+_ = F  # for your turns
 
 # %%
 mine.map(lesson="11")
@@ -138,8 +147,8 @@ for margin in (-3.0, 0.0, 3.0):
     print(f"r(y_w) - r(y_l) = {margin:+.0f}: gradient {logp_w.grad.item():.3f}")
 
 # %% [markdown]
-# It's ln 2, whatever the answers are. And the gradient's size is a weight per pair: a pair that's ranked rightly by 3 already
-# counts 0.05, and one that's wrong by 3 counts 0.95.
+# It's ln 2, whatever the answers are. And the gradient's size is a weight per pair: a pair that's ranked
+# rightly by 3 already counts 0.05, and one that's wrong by 3 counts 0.95.
 
 # %% [markdown]
 # ## Does it find the best policy?
@@ -188,9 +197,9 @@ drift.answer(round(far[1000], 2))
 # ## Why the preferred answer fell
 #
 # Back to the first figure, with your loss. On the table each answer had a logit of its own. Here they share weights.
-# The pair's gradient is winner minus loser: (1, 0) - (2, 1) = (-1, -1), so *fewer courtesies, fewer mistakes*. The third
-# answer has the fewest of both. DPO asks for a **difference**. Both probabilities may fall, and what they lose may go
-# anywhere. That's [likelihood displacement](https://arxiv.org/abs/2410.08847).
+# The pair's gradient is winner minus loser: (1, 0) - (2, 1) = (-1, -1), so *fewer courtesies, fewer mistakes*. The
+# third answer has the fewest of both. DPO asks for a **difference**. Both probabilities may fall, and what they lose
+# may go anywhere. That's [likelihood displacement](https://arxiv.org/abs/2410.08847).
 #
 # The usual remedy: learn the winner as an example, too, as in SFT ([Pang et al.
 # 2024](https://arxiv.org/abs/2404.19733)). `nll` is the weight of that term. Or find features for the third answer with
@@ -285,8 +294,9 @@ show(
 )
 
 # %% [markdown]
-# A right answer counts 4 points, a courtesy 1. So bare DPO loses 5 right answers in 100, and it loses some on each seed.
-# Careful DPO loses about half as many. Its interval holds zero, but on each seed it's ahead of bare DPO, by
+# A right answer counts 4 points, a courtesy 1. So bare DPO loses 5 right answers in 100, and it loses
+# some on each seed. Careful DPO loses about half as many. Its interval holds zero, but on each seed it's ahead of bare
+# DPO, by
 # 0.11 to 0.13 points. Is that due to beta, or to the winner's term? The control has the larger beta alone, on two seeds
 # only, and loses as much as bare DPO. So here it seems to be the term.
 #
@@ -412,8 +422,8 @@ gentle.answer(
 # %% [markdown]
 # ### Train with them
 #
-# 16 rounds of 8 questions, with 8 sampled answers to each, scored by lesson 10's reward model. Your two functions are in
-# the loss; PPO's clip and the KL term are the package's.
+# 16 rounds of 8 questions, with 8 sampled answers to each, scored by lesson 10's reward model. Your two functions are
+# in the loss; PPO's clip and the KL term are the package's.
 
 # %% tags=["nbval-ignore-output"]
 how_now, scale_now = "answer", True  # change me: "token" or "constant", False
@@ -505,8 +515,8 @@ for line in preference_runs.recipes(*shares):
 # to sum over all possible answers.
 # </details>
 #
-# **2.** DPO's loss falls on held-out pairs, too. So (a) the preferred answers are more probable now. (b) their lead over
-# the rejected ones has grown. (c) the model gives them more often.
+# **2.** DPO's loss falls on held-out pairs, too. So (a) the preferred answers are more probable now. (b) their lead
+# over the rejected ones has grown. (c) the model gives them more often.
 #
 # <details><summary>Open 2</summary>
 #
@@ -528,8 +538,8 @@ for line in preference_runs.recipes(*shares):
 #
 # <details><summary>Open 4</summary>
 #
-# **(a)**. The division takes the 10 out again, so beta is in standard deviations per nat. (b) and (c) would be so without
-# the division.
+# **(a)**. The division takes the 10 out again, so beta is in standard deviations per nat. (b) and (c) would be so
+# without the division.
 # </details>
 
 # %%

@@ -198,8 +198,8 @@ check("00b.2", step).points
 # first axis; a single number gets all its axes. An autograd meets each of these at every `+` and `*`.
 #
 # **In**: `slopes`, a tensor, the slope of the loss for each number of the result; `shape`, a tuple of whole numbers,
-# the shape of the tensor that was broadcast to `slopes.shape`. It can be broadcast to it, and it may be `()`. A size may
-# be 0: then there are no numbers.
+# the shape of the tensor that was broadcast to `slopes.shape`. It can be broadcast to it, and it may be `()`. A size
+# may be 0: then there are no numbers.
 #
 # **Out**: a tensor of that shape: for each number, the sum over all its copies.
 #

@@ -80,7 +80,10 @@ def weights_with_errors(x, prior):
     for _ in range(50):
         P = torch.sigmoid(x @ w)
         gradient = w / prior**2 - x.T @ (1 - P)
-        H = x.T @ ((P * (1 - P))[:, None] * x) + torch.eye(K, dtype=torch.float64) / prior**2
+        H = (
+            x.T @ ((P * (1 - P))[:, None] * x)
+            + torch.eye(K, dtype=torch.float64) / prior**2
+        )
         step = torch.linalg.solve(H, gradient)
         w = w - step / max(1.0, step.abs().max().item())
     return w, torch.linalg.inv(H).diagonal().sqrt()

@@ -34,9 +34,9 @@ from minillm.course.checks import check
 # **Goal**: round float32 numbers to bfloat16 so that they are right on the average.
 #
 # In bfloat16, 1 - 1000 × 0.001 stays 1 if each step is rounded: each is less than half of the way to the next number,
-# and is rounded back each time. Master weights are one remedy, and cost 4 bytes each. Another costs none: let chance decide. A number
-# that lies at a tenth of the way goes there once in ten times, and so the steps arrive on the average (Gupta et al.
-# 2015).
+# and is rounded back each time. Master weights are one remedy, and cost 4 bytes each. Another costs none: let chance
+# decide. A number that lies at a tenth of the way goes there once in ten times, and so the steps arrive on the average
+# (Gupta et al. 2015).
 #
 # **In**: `x` (n,), float32 numbers that may be negative or 0, within bfloat16's range; `dice` (n,), a uniform number
 # from 0 to below 1 for each.
