@@ -84,7 +84,7 @@ def rounded_to_4_bits(matrix: np.ndarray) -> np.ndarray:
     """What `in_blocks` and `side_by_side` hold.
 
     >>> rounded_to_4_bits(np.arange(0, 64, 2.0)[None])[0, :4].round(2).tolist()  # steps of 62 / 15
-    [0.0, 0.0, 4.13, 8.27]
+    [0.0, 0.0, 4.13, 4.13]
     """
     scale, low, codes = codes_of_4_bits(matrix)
     return (low[..., None] + scale[..., None] * codes).reshape(matrix.shape)
