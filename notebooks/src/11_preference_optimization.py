@@ -294,10 +294,10 @@ show(
 )
 
 # %% [markdown]
-# A right answer counts 4 points, a courtesy 1. So bare DPO loses 5 right answers in 100, and it loses some on each seed.
-# Careful DPO loses about half as many. Its interval holds zero, but on each seed it's ahead of bare DPO, by 0.11 to
-# 0.13 points. Is that due to beta, or to the winner's term? The control has the larger beta alone, and loses as much as
-# bare DPO on all three seeds. So here it seems to be the term.
+# A right answer counts 4 points, a courtesy 1. So bare DPO loses 5 right answers in 100, and it loses some on each
+# seed. Careful DPO loses about half as many. Its interval holds zero, but on each seed it's ahead of bare DPO, by 0.11
+# to 0.13 points. Is that due to beta, or to the winner's term? The control has the larger beta alone, and loses as much
+# as bare DPO on all three seeds. So here it seems to be the term.
 #
 # Mind the first line. A program that writes "Certainly." in front of every plain answer gains more than any of these
 # trainings, and loses no right answer. (Real preferences hold more than one courtesy.)

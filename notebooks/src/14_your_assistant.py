@@ -400,10 +400,10 @@ for way, row in own_task.stored("own_task")["orders"]["means"].items():
 
 # %% [markdown]
 # Up to half of the twelve are back, on each of three stored seeds, and the orders haven't suffered. (A few more may be
-# luck, or the 14 more updates.) The old answers aren't even good: the capital of Italy is wrong. Mixing old data into new training is called *rehearsal* or
-# *replay*; [InstructGPT](https://arxiv.org/abs/2203.02155) mixed pretraining text into its last stage. (34 updates, so
-# that each order is read as often as before. A fair control would be 34 updates on orders alone. Try it: change one
-# line.)
+# luck, or the 14 more updates.) The old answers aren't even good: the capital of Italy is wrong. Mixing old data into
+# new training is called *rehearsal* or *replay*; [InstructGPT](https://arxiv.org/abs/2203.02155) mixed pretraining text
+# into its last stage. (34 updates, so that each order is read as often as before. A fair control would be 34 updates on
+# orders alone. Try it: change one line.)
 
 # %% [markdown]
 # ## Yours
@@ -425,10 +425,10 @@ page = own_task.gift(author="")  # your name, if you like
 
 # %% [markdown]
 # **Verdict: true, if you say what of.** Shown 24 examples, the untrained model got 5 to 15 of 60 right, depending on
-# their order. Taught the same 24 in about a minute, it got 43 to 56 (three stored seeds), and 9 to 13 of 24 messages that
-# people might write. A rule of a few lines got 60 of 60, and 3 of those 24. So train where you can't write the rule, and
-# compare before you do. The new skill cost all nine everyday questions that it had right; mixing in old answers brought
-# four to six back.
+# their order. Taught the same 24 in about a minute, it got 43 to 56 (three stored seeds), and 9 to 13 of 24 messages
+# that people might write. A rule of a few lines got 60 of 60, and 3 of those 24. So train where you can't write the
+# rule, and compare before you do. The new skill cost all nine everyday questions that it had right; mixing in old
+# answers brought four to six back.
 
 # %% [markdown]
 # > **Where the picture simplifies.** One small model, one task, 24 messages by one writer, and one run of training per
