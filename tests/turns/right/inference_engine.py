@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from turn_answers import right
 
 from minillm.inference.speculative import PromptLookup
-from minillm.model.attention import attention_by_matmul, causal_mask
+from minillm.model.attention import attention_by_matmul
 
 
 @right("12.cached_attention")
@@ -52,13 +52,13 @@ class ReadsAllMemoryAndHidesIt:
 
 
 @right("12.cached_attention")
-class PackageFunctions:
+class ThePackagesAttention:
     def cached_attention(cache, query, key, value):
         length = cache["length"] + key.shape[1]
         for name, new in (("keys", key), ("values", value)):
             cache[name][:, cache["length"] : length] = new
         cache["length"] = length
-        mask = causal_mask(key.shape[1], length)
+        mask = torch.ones(key.shape[1], length).tril(length - key.shape[1]).bool()
         rows = (cache[name][None, :, :length] for name in ("keys", "values"))
         return attention_by_matmul(query[None], *rows, mask)[0]
 

@@ -253,11 +253,6 @@ ends.mistake(
     _made(lambda p, n, z: (max(0.0, _wald(p, n, z)[0]), min(1.0, _wald(p, n, z)[1]))),
 )
 ends.mistake(
-    "This is the textbook's interval, share plus or minus z standard errors.",
-    "At 0 of 12 it has no width. Use all three parts of the formula.",
-    _made(_wald),
-)
-ends.mistake(
     "Where none or all are right, the interval has no width.",
     "The formula needs no exception there.",
     lambda hits, n, z=1.96: (hits / n, hits / n) if hits in (0, n) else _interval(hits / n, n, z),
