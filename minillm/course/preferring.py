@@ -35,7 +35,7 @@ from minillm.posttraining.online import Experience, PromptData, run_online
 from minillm.posttraining.policy_gradient import clipped_policy_loss, kl_estimate
 from minillm.posttraining.ppo import PPO, PPOConfig
 from minillm.posttraining.rollout import Rollout
-from minillm.training.loop import Task, fit
+from minillm.training.loop import Task, fit, training_context
 from minillm.training.metrics import Metrics
 from minillm.viz.watch import Watch
 from minillm.world.holdout import Split
@@ -103,33 +103,40 @@ def learn_dpo(
     """
     model, (reference, _), pairs = models.sft()[0], models.sft(), own_pairs(seed)
     config: Any = replace(DPO.training, steps=updates, warmup_steps=min(4, updates), log_every=updates, beta=beta)
-    before, followed = pair_log_probs(reference, pairs.training), pairs.training[:FOLLOWED]
+
+    def read(of: Transformer, rows: list[Pair]) -> Tensor:
+        with training_context(config, of.device):  # as in training: else rounding would count as learning
+            return pair_log_probs(of, rows)
+
+    before, followed = read(reference, pairs.training), pairs.training[:FOLLOWED]
     compute = with_its_name(loss)
     with Watch(updates, {MOVED: ["preferred", "rejected"]}, lambda: ask(model), {MOVED: {"chat model": 0.0}}) as watch:
         steps = _Advancing(watch)
 
+        def log_moved() -> None:
+            moved = (read(model, followed) - before[:FOLLOWED]).mean(0)
+            watch.log(preferred=moved[0], rejected=moved[1])
+
         def of_pairs(module: Transformer, batch: tuple[Tensor]) -> Tensor:
             steps.next()
-            if steps.now % EVERY == 0:
-                moved = (pair_log_probs(module, followed) - before[:FOLLOWED]).mean(0)
-                watch.log(preferred=moved[0], rejected=moved[1])
-                module.train()
             rows = [pairs.training[number] for number in batch[0].tolist()]
             logp_w, logp_l = log_probs(module, rows)
             value = compute(logp_w, logp_l, *before[batch[0]].unbind(1), beta)
+            if steps.now % EVERY == 0:
+                log_moved()
+                module.train()
             return value - nll * logp_w.sum() / sum(len(row.chosen) for row in rows)
 
         fit(Task(model, PairBatches(pairs.training, DPO.batch_size, seed), of_pairs), config)
-        moved = (pair_log_probs(model, followed) - before[:FOLLOWED]).mean(0)
-        watch.log(preferred=moved[0], rejected=moved[1])
+        log_moved()
         steps.end()
     model.eval()
     print(f"Trained on {len(pairs.training)} pairs by {by_owner({'dpo_loss': origin(loss)})}.")
     return model, {
         name: {"right": moved[:, 0] > moved[:, 1], "preferred fell": moved[:, 0] < 0}
         for name, moved in (
-            ("training", pair_log_probs(model, pairs.training) - before),
-            ("held out", pair_log_probs(model, pairs.held_out) - pair_log_probs(reference, pairs.held_out)),
+            ("training", read(model, pairs.training) - before),
+            ("held out", read(model, pairs.held_out) - read(reference, pairs.held_out)),
         )
     }
 

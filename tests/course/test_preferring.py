@@ -1,12 +1,56 @@
-"""Lesson 11's small policies do what the page says; its exam and its stored runs are read."""
+"""Lesson 11's runs with the course's functions are those of the package; small policies do what the page says."""
+
+from dataclasses import replace
 
 import pytest
 import torch
 
-from minillm.course import preference_runs, preferring, small_policies
-from minillm.course.turns.preference_optimization import dpo_loss
+from minillm.course import models, preference_runs, preferring, small_policies
+from minillm.course.recipes.preferences import DPO
+from minillm.course.turns.preference_optimization import aggregate, dpo_loss, group_advantages
+from minillm.data.pairs import PairBatches, PairData
+from minillm.posttraining.dpo import dpo
+from minillm.posttraining.grpo import GRPOConfig, grpo
+from minillm.posttraining.online import PromptData
 
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
+
+
+@pytest.fixture
+def few_questions(monkeypatch):
+    monkeypatch.setattr(preferring, "LEARNED", 8)
+    monkeypatch.setattr(preferring, "HELD_OUT", 3)
+    preferring.own_pairs.cache_clear()
+    yield
+    preferring.own_pairs.cache_clear()
+
+
+def weights(model):
+    return torch.cat([part.detach().flatten() for part in model.parameters()])
+
+
+@pytest.mark.timeout(300)
+def test_dpo_with_the_courses_loss_is_the_packages(few_questions, capsys):
+    mine, about = preferring.learn_dpo(dpo_loss, beta=0.3, nll=1.0, updates=2)
+    assert capsys.readouterr().out.splitlines()[-1].endswith("pairs by the course's dpo_loss.")
+    pairs = preferring.own_pairs()
+    config = replace(DPO.training, steps=2, warmup_steps=2, log_every=2, eval_every=10, beta=0.3, imitation=1.0)
+    data = PairData(PairBatches(pairs.training, DPO.batch_size, 0), pairs.held_out)
+    theirs, _ = dpo(models.sft()[0], data, config)
+    torch.testing.assert_close(weights(mine), weights(theirs), rtol=1e-4, atol=1e-5)
+    assert len(about["training"]["right"]) == len(pairs.training)
+
+
+@pytest.mark.timeout(300)
+def test_grpo_with_the_courses_functions_is_the_packages(few_questions):
+    mine = preferring.learn_grpo(group_advantages, aggregate, rounds=1)
+    asked = preferring.short_questions(preferring.STREAM, 8)
+    tokenizer = models.sft()[1]
+    prompts = [preferring.encode_chat(tokenizer, one.messages[:-1]) for one in asked]
+    data = PromptData(prompts, models.reward()[0].eval().score, [tokenizer.end_id])
+    config = GRPOConfig(steps=1, warmup_steps=1, learning_rate=2e-4, max_new_tokens=preferring.LONGEST)
+    theirs, _ = grpo(models.sft()[0], data, config)
+    torch.testing.assert_close(weights(mine), weights(theirs), rtol=1e-4, atol=1e-5)
 
 
 def test_an_exam_of_few_questions():
