@@ -141,8 +141,8 @@ class Counted:
 def train(name: str, seed: int) -> dict[str, Any]:
     """One live run, and what its policy says before and after."""
     run, (model, tokenizer), (reference, _) = RUNS[name], models.sft(), models.sft()
-    size = (FIXED, "training", 500) if run.fixed else (LEARNED,)
-    asked = short(STREAM + APART * seed, *size)
+    stream = STREAM + APART * seed
+    asked = short(stream, FIXED, longest=500) if run.fixed else short(stream, LEARNED)
     reward = Counted(models.reward()[0].eval().score, tokenizer, asked, run.end_counts)
     config = replace(BASE, seed=seed, **run.changes)
     lines: list[dict[str, float]] = []

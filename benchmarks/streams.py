@@ -56,7 +56,7 @@ def one_round(timed: dict[str, Callable[[], object]], repeats: int) -> dict[str,
 
 @torch.no_grad()
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=10, help="turns in a round, of which the best counts")
     parser.add_argument("--threads", type=int, default=1)

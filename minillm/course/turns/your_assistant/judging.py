@@ -90,7 +90,7 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
     return None
 
 
-def _made(ends: Callable[[float, float, float], tuple[float, float]]) -> Answer:
+def _made(ends: Callable[[float, float, float], tuple[float, ...]]) -> Answer:
     """Two ends from the share, n and z."""
     return lambda hits, n, z=1.96: ends(hits / n, n, z)
 
