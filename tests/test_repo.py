@@ -15,7 +15,7 @@ import yaml
 
 from minillm.cli import COMMANDS
 from minillm.cli import main as command_line
-from minillm.course.workbook import short_name
+from minillm.course.workbook import LABS, short_name
 from tests.test_layers import LAYERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -194,7 +194,7 @@ def numbers(text: str) -> list[str]:
 
 def not_in_the_lesson(told: list[str], lesson: str) -> list[str]:
     """The numbers that the text and outputs of a lesson and its lab do not hold, even with more digits."""
-    pages = [path for path in NOTEBOOKS if path.stem in (lesson, f"{lesson}_lab", f"{lesson}_data_lab")]
+    pages = [path for path in NOTEBOOKS if path.stem in (lesson, *(lesson + end for end in LABS))]
     notebook = "\n".join(path.read_text(encoding="utf-8") for path in pages)
     found = [float(number.replace(",", "")) for number in numbers(re.sub(r'"image/png": ".*?"', "", notebook))]
     half = {number: 0.5001 * 10 ** -len(number.partition(".")[2]) for number in told}
@@ -218,7 +218,7 @@ def test_the_numbers_of_the_readmes_row_are_those_of_the_lesson(lesson):
 
 def test_the_readme_adds_up_the_hours():
     page = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d\d[ab]?)( (?:data )?lab)? \| [^|]+ \| (\d+) \|", page, re.MULTILINE)
+    rows = re.findall(r"^\| (\d\d[ab]?)( (?:data |tiles )?lab)? \| [^|]+ \| (\d+) \|", page, re.MULTILINE)
     assert len(rows) == len(NOTEBOOKS)
     hours = [round(sum(int(minutes) for _, lab, minutes in rows if bool(lab) is labs) / 60) for labs in (False, True)]
     assert f"{len(LESSONS)} lessons, {hours[0]} hours, and {hours[1]} more of labs" in readme().replace("\n", " ")
