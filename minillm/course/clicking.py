@@ -40,7 +40,8 @@ def clickable(count: int = CLICKS) -> tuple[tuple[Instruction, str, str], ...]:
     """Short questions, each with two of the world's answers, which may be right or wrong, rude or polite."""
     rng = random.Random("booth")
     asked = ranking.questions(STREAM, count, held_out=False, longest=ranking.SHORT)
-    return tuple((each, *rng.sample(candidates(each), 2)) for each in asked)
+    pairs = [(each, rng.sample(candidates(each), 2)) for each in asked]
+    return tuple((each, one, other) for each, (one, other) in pairs)
 
 
 def _preference(question: Instruction, first: str, second: str, rater: str) -> Preference:

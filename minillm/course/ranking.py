@@ -31,7 +31,7 @@ from minillm.course.versions import origin
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import Pair, encode_preferences
 from minillm.data.preferences import Preference
-from minillm.model.transformer import Transformer
+from minillm.model.transformer import Transformer, Trunk
 from minillm.posttraining.best_of_n import draw
 from minillm.posttraining.reward import pair_margins
 from minillm.posttraining.reward_model import RewardModel
@@ -175,7 +175,7 @@ def padded(texts: Sequence[str], in_front: bool = False) -> tuple[Tensor, list[l
     return torch.tensor([[piece != "" for piece in row] for row in pieces]), pieces
 
 
-def start() -> tuple[Transformer, Tensor]:
+def start() -> tuple[Trunk, Tensor]:
     """A reward model before any training: a copy of the chat model without its head, and w (C,), all zeros."""
     model = models()[0]
     trunk = RewardModel.from_language_model(model).transformer
