@@ -56,13 +56,13 @@ def agreement(reward_model: RewardModel, questions: int = 60) -> float:
 
 @dataclass(frozen=True)
 class Pool:
-    """Answers to choose from: N to each of Q questions, their gold points, right answers, and rewards by judge."""
+    """Answers to choose from, as many to each question: their gold points, right answers, and rewards by judge."""
 
     questions: tuple[str, ...]
     texts: list[list[str]]
-    gold: Tensor  # (Q, N)
-    right: Tensor  # (Q, N), 1 or 0
-    rewards: dict[str, Tensor]  # (Q, N) each
+    gold: Tensor  # (questions, draws)
+    right: Tensor  # (questions, draws), 1 or 0
+    rewards: dict[str, Tensor]  # (questions, draws) each
 
 
 def pool(judges: dict[str, RewardModel], questions: int = QUESTIONS, draws: int = DRAWS) -> Pool:

@@ -272,7 +272,7 @@ for name, each in exams.items():
     print(f"{name:11} {each}")
 
 # %% [markdown]
-# One run proves little. Stored runs on three seeds, with intervals by Student's t:
+# Stored runs on three seeds, with intervals by Student's t:
 
 # %%
 runs = preference_runs.live_runs()
@@ -300,7 +300,7 @@ show(
 # as bare DPO on all three seeds. So here it seems to be the term.
 #
 # Mind the first line. A program that writes "Certainly." in front of every plain answer gains more than any of these
-# trainings, and loses no right answer. (Real preferences hold more than one courtesy.)
+# trainings, and loses no right answer.
 
 # %% [markdown]
 # ## GRPO: the group is the baseline
@@ -313,14 +313,14 @@ show(
 # %% [markdown]
 # ### Your turn: advantages
 #
-# `rewards` is (N,). The answers to one prompt are neighbors, `group_size` of them. Return (N,): each reward minus the
-# mean of its group and, if `scale` is True, divided by the group's standard deviation (with n - 1) + 1e-6.
+# `rewards` is (answers,). The answers to one prompt are neighbors, `group_size` of them. Return (answers,): each reward
+# minus the mean of its group and, if `scale` is True, divided by the group's standard deviation (with n - 1) + 1e-6.
 
 
 # %%
 @your_turn("11.group_advantages", minutes=6, difficulty=2)
 def group_advantages(rewards, group_size, scale=True):
-    """The advantages (N,) of N answers; each `group_size` neighbors answer the same prompt."""
+    """The advantages, (answers,); each `group_size` neighbors answer the same prompt."""
     ...
 
 
@@ -329,7 +329,7 @@ def group_advantages(rewards, group_size, scale=True):
 #
 # ```python
 # def group_advantages(rewards, group_size, scale=True):
-#     """The advantages (N,) of N answers; each `group_size` neighbors answer the same prompt."""
+#     """The advantages, (answers,); each `group_size` neighbors answer the same prompt."""
 #     groups = rewards.view(-1, group_size)  # a row per prompt
 #     advantages = groups - groups.mean(dim=1, keepdim=True)
 #     if scale:
@@ -450,10 +450,9 @@ diagrams.preference_methods(preferring.sizes()).show()
 # | labels | for the reward model | pairs, for the policy | as PPO, or none with a verifier |
 # | samples while it trains | yes | no | G per prompt |
 # | KL from the reference | penalty, measured | inside the sigmoid | a term of the loss |
-# | watch out for | reward hacking, many settings | displacement, no brake | groups of equal rewards, length |
 
 # %% [markdown]
-# Papers and libraries mean different things by "GRPO":
+# "GRPO" means different things:
 #
 # | | Shao et al. 2024 | TRL's defaults since 2025 |
 # | --- | --- | --- |
@@ -478,7 +477,7 @@ for line in preference_runs.recipes(*shares):
 
 # %% [markdown]
 # One round of DPO is behind PPO on all three seeds. Still, a paired t-test gives p = 0.09. Three rounds, each on fresh
-# answers, come out level. And the methods don't know the same: the reward model has learned from 358,400 comparisons,
+# answers, come out level. And mind the data: the reward model has learned from 358,400 comparisons,
 # one round of DPO from 12,800.
 
 # %% [markdown]
@@ -489,10 +488,7 @@ for line in preference_runs.recipes(*shares):
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our raters follow Bradley-Terry, as DPO assumes. Real ones contradict themselves.
-# > The KL term of GRPO is estimated per token by pi_ref / pi_theta - 1 - log(pi_ref / pi_theta). Its mean is
-# > KL(pi_theta, pi_ref), but for answers that were sampled, its gradient is that of KL(pi_ref, pi_theta), the other
-# > direction ([Tang and Munos 2025](https://arxiv.org/abs/2506.09477)). No recipe of ours was
-# > searched far.
+# > No recipe of ours was searched far.
 
 # %% [markdown]
 # > **At scale.** Llama 3 (2024) was aligned by rounds of DPO: sample from the latest model, rank, train, again, with an

@@ -239,14 +239,14 @@ front.answer("the same" if reversed_text == with_cache else "another sensible te
 # %% [markdown]
 # ### Your turn: eight bits
 #
-# `weight` is a matrix (R, C). Return the codes as int8, (R, C), rounded to the nearest, and the scales, (R, 1). A row
-# of zeros has the codes 0.
+# `weight` is a matrix (rows, C). Return the codes as int8, (rows, C), rounded to the nearest, and the scales, (rows,
+# 1). A row of zeros has the codes 0.
 
 
 # %%
 @your_turn("12.quantize", minutes=8, difficulty=2)
 def quantize(weight):
-    """Codes in int8, (R, C), and the scale of each row, (R, 1): weight is nearly codes * scale."""
+    """Codes in int8, (rows, C), and the scale of each row, (rows, 1): weight is nearly codes * scale."""
     ...
 
 
@@ -255,7 +255,7 @@ def quantize(weight):
 #
 # ```python
 # def quantize(weight):
-#     """Codes in int8, (R, C), and the scale of each row, (R, 1): weight is nearly codes * scale."""
+#     """Codes in int8, (rows, C), and the scale of each row, (rows, 1): weight is nearly codes * scale."""
 #     scale = weight.abs().amax(dim=1, keepdim=True) / 127
 #     steps = scale.where(scale > 0, 1)  # a row of zeros would divide by 0
 #     codes = (weight / steps).round().to(torch.int8)

@@ -42,14 +42,14 @@ print(inspect.getsource(plain))
 # sum of the weights e^(score - largest), and the values' sum with these weights. With each tile, a larger score may
 # come. Then all that was summed before was made with the wrong largest score. It takes one factor to mend that.
 #
-# `state` is (largest (R,), total (R,), mixed (R, D)), `scores` is (R, N), `values` (N, D), all of numpy. Return the new
-# state. Nothing is divided yet.
+# `state` is (largest (rows,), total (rows,), mixed (rows, D)), `scores` is (rows, cols), `values` (cols, D), all of
+# numpy. Return the new state. Nothing is divided yet.
 
 
 # %%
 @tiles.asked
 def merge(state, scores, values):
-    """The state after one more tile of scores (R, N) and values (N, D)."""
+    """The state after one more tile of scores (rows, cols) and values (cols, D)."""
     ...
 
 
@@ -59,7 +59,7 @@ def merge(state, scores, values):
 # ```python
 # @tiles.asked
 # def merge(state, scores, values):
-#     """The state after one more tile of scores (R, N) and values (N, D)."""
+#     """The state after one more tile of scores (rows, cols) and values (cols, D)."""
 #     largest, total, mixed = state
 #     new = np.maximum(largest, scores.max(axis=1))
 #     shrink = np.exp(largest - new)

@@ -105,6 +105,7 @@ def race(rungs: list[dict[str, str]], adder: str, n_layers: int, rounds: int, st
 
 
 def main(job: str, answer: str) -> None:
+    """Do what the file `job` asks for, and write the result to the file `answer`."""
     asked = json.loads(Path(job).read_text(encoding="utf-8"))
     if "calls" in asked:
         library = ctypes.CDLL(asked["path"])

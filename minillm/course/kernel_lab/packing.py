@@ -59,7 +59,7 @@ def codes_of_4_bits(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 def in_blocks(matrix: np.ndarray) -> np.ndarray:
     """`Block` of harness.h, row after row, as bytes: 24 for 32 weights."""
     scale, low, codes = codes_of_4_bits(matrix)
-    floats = np.stack([scale, low], -1).astype(np.float32).view(np.uint8)  # (R, B, 8)
+    floats = np.stack([scale, low], -1).astype(np.float32).view(np.uint8)  # (rows, blocks, 8)
     return np.concatenate([floats, codes[..., :16] | codes[..., 16:] << 4], -1).reshape(-1)
 
 

@@ -45,6 +45,7 @@ def _array(values: Tensor, kind: str) -> dict[str, Any]:
 
 
 def dot(w, x):
+    """The dot product of two rows of float32, summed in float64."""
     return (w.double() @ x.double()).item()
 
 
@@ -101,6 +102,7 @@ DOT = Asked(
 
 
 def dot4(scale, low, codes, x):
+    """The dot product of a row in blocks of 4 bits and a row of float32, summed in float64."""
     return ((low[:, None] + scale[:, None] * codes).double().flatten() @ x.double()).item()
 
 
@@ -229,6 +231,7 @@ DOT4 = Asked(
 
 
 def dot8(w, x):
+    """The dot product of two rows of int8, exact."""
     return int(w.long() @ x.long())
 
 

@@ -54,6 +54,7 @@ class Machine:
 
     @property
     def done(self) -> bool:
+        """Whether all instructions are done, and none of its messages is on its way."""
         return self.at == len(self.program) and not self.queue
 
     def note(self, time: float, amount: float, kind: str) -> None:

@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from minillm import load, merge_lora, quantize
 from minillm.course.own_model import REAL_MODEL
 from minillm.course.own_task.tasks import NUMBERS, OLD_QUESTIONS, Example
 from minillm.course.turns.your_assistant.showing import few_shot as course_few_shot
@@ -19,7 +18,9 @@ from minillm.data.chat import Message, encode_chat
 from minillm.inference.engine import Engine, Request
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
-from minillm.posttraining.lora import lora_layers
+from minillm.posttraining.lora import lora_layers, merge_lora
+from minillm.pretrained import load
+from minillm.pretrained.quantize import quantize
 from minillm.tokenizer import Tokenizer
 
 LONGEST, SENTENCE = 30, 28  # tokens of an answer, and of one that is a sentence

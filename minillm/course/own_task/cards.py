@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from minillm import load, save_adapter
 from minillm.course import models
 from minillm.course.contents import TOPICS
 from minillm.course.learner.saved import workbook
@@ -14,6 +13,8 @@ from minillm.course.turns.your_assistant.judging import wilson
 from minillm.course.versions import load as load_parts
 from minillm.files import write_text
 from minillm.model.transformer import Transformer
+from minillm.posttraining.adapter import save_adapter
+from minillm.pretrained import load
 from minillm.publish import publish
 
 CARD = """# {name}

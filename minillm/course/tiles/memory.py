@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-State = tuple[np.ndarray, np.ndarray, np.ndarray]  # largest score (R,), sum of weights (R,), weighted values (R, D)
+State = tuple[np.ndarray, np.ndarray, np.ndarray]  # per query: largest score, sum of weights, weighted values
 D = 64  # entries of a query in the page's runs
 BYTES = 4  # of a float32
 

@@ -15,7 +15,7 @@ from minillm.course.learner.turn import Debrief, Turn
 
 
 def quantize(weight):
-    """Codes in int8, (R, C), and the scale of each row, (R, 1): weight is nearly codes * scale."""
+    """Codes in int8, (rows, C), and the scale of each row, (rows, 1): weight is nearly codes * scale."""
     scale = weight.abs().amax(dim=1, keepdim=True) / 127
     steps = scale.where(scale > 0, 1)  # a row of zeros would divide by 0
     codes = (weight / steps).round().to(torch.int8)
@@ -54,12 +54,12 @@ turn = Turn(
         "all zeros?",
     ),
     errors={
-        "must match the size|size of tensor|broadcast": "The scale is (R, 1), one number per row: `keepdim=True`.",
+        "must match the size|size of tensor|broadcast": "The scale is (rows, 1), one number per row: `keepdim=True`.",
         "'torch.return_types.max'|return_types|argument of type|unsupported operand|bad operand": "`.max(dim=1)` gives "
         "two things, values and indices. `.amax(dim=1, keepdim=True)` gives the values alone.",
         "has no attribute|not callable": "`weight` is a torch tensor: `.abs()`, `.amax(...)`, `.round()` and "
         "`.to(torch.int8)` are its methods.",
-        "too many dimensions|Dimension out of|ambiguous": "`weight` is a matrix, (R, C): rows are axis 0, columns "
+        "too many dimensions|Dimension out of|ambiguous": "`weight` is a matrix, (rows, C): rows are axis 0, columns "
         "axis 1.",
         "changed the input": "Leave `weight` as it is: `x = weight / scale` makes a new tensor.",
         "cannot convert|cannot be converted|NaN": "Is a row all zeros? Then its scale would divide by 0.",
@@ -140,13 +140,13 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if codes.shape == (len(weight), 1) and scale.shape == weight.shape != (len(weight), 1):
             return "The scale comes first.", "Return the codes first, then the scale.", index
         if scale.shape != (len(weight), 1) or codes.shape != weight.shape:
-            kind = {(): "one number", (len(weight),): "(R,), without its second axis"}.get(tuple(scale.shape))
+            kind = {(): "one number", (len(weight),): "(rows,), without its second axis"}.get(tuple(scale.shape))
             if kind is None and scale.shape == (1, weight.shape[1]):
                 return "There's one scale per column.", "One per row: the largest along axis 1.", index
             if codes.shape == weight.shape:
-                hint = "One scale per row, (R, 1), so that `codes * scale` multiplies each row by its own."
-                return f"The scale is {kind or tuple(scale.shape)}; it must be (R, 1).", hint, index
-            return f"The codes have shape {tuple(codes.shape)}.", "One code per weight, (R, C).", index
+                hint = "One scale per row, (rows, 1), so that `codes * scale` multiplies each row by its own."
+                return f"The scale is {kind or tuple(scale.shape)}; it must be (rows, 1).", hint, index
+            return f"The codes have shape {tuple(codes.shape)}.", "One code per weight, (rows, C).", index
     return None
 
 

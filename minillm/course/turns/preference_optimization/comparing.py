@@ -15,7 +15,7 @@ from minillm.course.learner.turn import Debrief, Turn
 
 
 def group_advantages(rewards, group_size, scale=True):
-    """The advantages (N,) of N answers; each `group_size` neighbors answer the same prompt."""
+    """The advantages, (answers,); each `group_size` neighbors answer the same prompt."""
     groups = rewards.view(-1, group_size)  # a row per prompt
     advantages = groups - groups.mean(dim=1, keepdim=True)
     if scale:
@@ -40,7 +40,7 @@ turn = Turn(
     errors={
         "must match the size|size of tensor a": "Keep the axis that you average over: `keepdim=True`.",
         r"invalid for input of size|cannot reshape": "There are N / group_size prompts: let -1 find out.",
-        "Dimension out of range|dimension.*out of": "`rewards` has one axis, (N,). Make it two: a row per prompt.",
+        "Dimension out of range|dimension.*out of": "`rewards` has one axis, (answers,); make it two, a row a prompt.",
         r"name '(G|n|N|prompts|group|eps|epsilon|num_generations|B)' is not defined": "The arguments are `rewards`, "
         "`group_size` and `scale`.",
         "not iterable|unsupported operand|must be real number": "`rewards` is a tensor: `rewards.view(...)`, "
@@ -99,7 +99,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     for index, (call, wanted, answer) in enumerate(zip(calls, right, got, strict=True)):
         tensor = as_tensor(answer)
         if tensor is None:
-            return "The result isn't a row of numbers.", "Return one tensor, (N,).", index
+            return "The result isn't a row of numbers.", "Return one tensor, (answers,).", index
         if tensor.isnan().any() and call[0].view(-1, call[1]).std(1).all():
             return "There is NaN.", "Is it the deviation of one number? It's taken within a group, `dim=1`.", index
         if tensor.isnan().any():
@@ -107,7 +107,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if tensor.shape == wanted.shape:
             continue
         if tensor.numel() == wanted.numel() and difference(wanted, tensor.flatten()) is None:
-            return "Right, but each group is still a row.", "Return one axis, (N,), as `rewards` has.", index
+            return "Right, but each group is still a row.", "Return one axis, (answers,), as `rewards` has.", index
         sentence = f"The shape is {tuple(tensor.shape)}; {tuple(wanted.shape)} is needed: one advantage per answer."
         return sentence, f"`rewards` has N = {len(call[0])} numbers, and so has the result.", index
     return None

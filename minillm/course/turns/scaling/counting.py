@@ -59,13 +59,13 @@ def _flops(
 ) -> Answer:
     """The formula with one thing done differently."""
 
-    def answer(n_layers: int, d_model: int, d_ff: int, vocab_size: int, T: int) -> float:
+    def _answer(n_layers: int, d_model: int, d_ff: int, vocab_size: int, T: int) -> float:
         layer = attention * d_model * d_model + up * d_model * d_ff
         weights = n_layers * layer + table * d_model * vocab_size
         scores = pair * d_model * pairs(T) * (n_layers if layers_of_pairs else 1)
         return times * (per_weight * weights * tokens(T) + scores)
 
-    return answer
+    return _answer
 
 
 def _small(rng: random.Random) -> list[Call]:

@@ -76,14 +76,14 @@ def _errors(
 ) -> Answer:
     """The errors with one thing done differently."""
 
-    def answer(x: list[float], y: list[float], floor: float) -> list[float]:
+    def _answer(x: list[float], y: list[float], floor: float) -> list[float]:
         errors = []
         for i in range(len(x)):
             a, b = fit_power(left(x, i), left(y, i), fit_floor(floor))
             errors.append(error(predict(floor, a, b, x[i]), y[i], floor))
         return errors
 
-    return answer
+    return _answer
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:

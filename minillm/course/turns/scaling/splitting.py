@@ -19,7 +19,7 @@ def best_split(flops, A, alpha, B, beta):
 def _to_two_percent(thing: Any) -> Answer:
     """An answer whose result counts as exact within 2%: a search by steps is as good as the formula."""
 
-    def answer(*call: Any) -> Any:
+    def _answer(*call: Any) -> Any:
         got = thing(*call)
         tensor, best = as_tensor(got), best_split(*call)
         if tensor is None or tensor.numel() != 2 or type(got) in (dict, set, str):
@@ -27,8 +27,8 @@ def _to_two_percent(thing: Any) -> Answer:
         close = all(abs(each / due - 1) < 0.02 for each, due in zip(tensor.flatten().tolist(), best, strict=True))
         return best if close else got
 
-    answer.__name__ = getattr(thing, "__name__", "best_split")
-    return answer
+    _answer.__name__ = getattr(thing, "__name__", "best_split")
+    return _answer
 
 
 turn = Turn(
@@ -116,12 +116,12 @@ def _split(power: Answer = lambda alpha, beta: 1 / (alpha + beta), ratio: Answer
            share: Answer = lambda alpha, beta: beta, rate: float = 6) -> Answer:  # fmt: skip
     """The formula with one thing done differently."""
 
-    def answer(flops: float, A: float, alpha: float, B: float, beta: float) -> tuple[float, float]:
+    def _answer(flops: float, A: float, alpha: float, B: float, beta: float) -> tuple[float, float]:
         scale = ratio(A, alpha, B, beta) if ratio else alpha * A / (beta * B)
         N = (scale * (flops / rate) ** share(alpha, beta)) ** power(alpha, beta)
         return N, flops / (rate * N)
 
-    return answer
+    return _answer
 
 
 laws = turn.probe("laws", _draw, _form)
