@@ -94,7 +94,7 @@ def _mean(p: Tensor) -> Tensor:
 
 some = turn.probe("pairs with p below and above a half", _some, _form)
 some.at_last = _range
-for sentence, hint, answer in (
+for sentence, hint, _wrong in (
     (
         "This is the mean of p: it names answer A every time.",
         "Where p is below a half, name B. Then you're right with probability 1 - p.",
@@ -246,7 +246,7 @@ for sentence, hint, answer in (
         lambda p: p.sigmoid().mean(),
     ),
 ):
-    some.mistake(sentence, hint, answer)
+    some.mistake(sentence, hint, _wrong)
 edges = turn.probe("sure raters, and one who doesn't care", _edges, _form)
 edges.mistake(
     "A pair with p = 1/2 counts as wrong.",

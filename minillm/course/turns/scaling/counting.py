@@ -183,8 +183,8 @@ MISTAKES = (
         lambda n, c, f, v, t: n * (4 * c * c + 3 * c * f) + c * v,
     ),
 )
-for sentence, hint, answer in MISTAKES:
+for sentence, hint, _wrong in MISTAKES:
     if sentence != "Only the backward pass is counted.":  # the same number as backward counted as one forward pass
-        small.mistake(sentence, hint, answer)
+        small.mistake(sentence, hint, _wrong)
 large = turn.probe("real models", _large, _form)
 large.at_last = _ratio

@@ -232,5 +232,5 @@ MISTAKES = (
         lambda *call: (10 ** _logs(*call)[1], _logs(*call)[0]),
     ),
 )
-for sentence, hint, answer in MISTAKES:
-    (noisy if "point" in sentence else exact).mistake(sentence, hint, answer)
+for sentence, hint, _wrong in MISTAKES:
+    (noisy if "point" in sentence else exact).mistake(sentence, hint, _wrong)

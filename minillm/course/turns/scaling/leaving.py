@@ -210,5 +210,5 @@ def _before(x: list[float], y: list[float], floor: float) -> list[float]:
     return errors
 
 
-for sentence, hint, answer in MISTAKES:
-    some.mistake(sentence, hint, answer)
+for sentence, hint, _wrong in MISTAKES:
+    some.mistake(sentence, hint, _wrong)

@@ -189,7 +189,7 @@ MISTAKES = (
         ),
     ),
 )
-for sentence, hint, answer in MISTAKES:
-    laws.mistake(sentence, hint, answer)
+for sentence, hint, _wrong in MISTAKES:
+    laws.mistake(sentence, hint, _wrong)
 for probe in (laws, published):
     probe.at_last = _budget
