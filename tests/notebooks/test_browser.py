@@ -29,12 +29,7 @@ CONTROLS = {
     "02_embeddings": ("input[type=text]", ["Control+a", "b", "o", "y", "Enter"]),
     "06_transformer_lab": ("select", ["Space", "ArrowDown", "Enter"]),
     "07_sampling": (".noUi-handle", ["End"]),  # one step may fall on the same piece
-    "09_sft": ("select", ["Space", "ArrowDown", "Enter"]),  # JupyterLab may take the arrow from a closed menu
-    "11_preference_optimization": ("select", ["Space", "ArrowDown", "Enter"]),
 }
-# Lessons that compute for a minute or more before their explorer.
-LONG = {"09_sft", "10_reward_models", "11_preference_optimization", "12_inference_engine"}
-LONG |= {"13_scaling", "14_your_assistant"}
 WITH_TOKENS = {"04_attention", "04_attention_lab"}  # explorers whose tokens can be pointed at
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 # In a container Chromium's own sandbox cannot start; the rest keeps it from calling home.
@@ -143,8 +138,6 @@ def run_as_far_as(widget: str, lesson: str, tmp_path: Path):
 @pytest.mark.timeout(2000)
 @pytest.mark.parametrize("lesson", WITH_EXPLORER)
 def test_the_explorer_answers_the_keyboard_in_a_browser(lesson, tmp_path):
-    if lesson in LONG and not os.environ.get("MINILLM_SLOW"):
-        pytest.skip("it computes for minutes, and nbval runs it already; MINILLM_SLOW=1 runs it in a browser too")
     control, keys = CONTROLS.get(lesson, SLIDER)
     with run_as_far_as("Explorer", lesson, tmp_path) as (page, pictured):
         explorer = pictured.filter(has=page.locator(control)).first
