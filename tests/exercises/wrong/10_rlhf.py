@@ -158,14 +158,6 @@ def z_scores(x, prior):
     return w, w / errors
 
 
-@wrong("10.1", "The gradient at these weights is still up to")
-def a_hundred_steps_of_a_hundredth(x, prior):
-    w = torch.zeros(x.shape[1]).double()
-    for _ in range(100):
-        w = w - 0.01 * (w / prior**2 - x.T @ torch.sigmoid(-x @ w))
-    return w, torch.linalg.inv(hessian(x, w, prior**-2)).diagonal().sqrt()
-
-
 @wrong("10.1", "Two tensors are asked for")
 def weights_alone(x, prior):
     return minimum(x, prior**-2)
