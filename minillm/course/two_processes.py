@@ -25,7 +25,8 @@ rank, world_size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
 if world_size > 1:
     store = dist.FileStore(os.environ["MINILLM_STORE"], world_size)
     dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size, timeout=timedelta(seconds=60))
-exec(compile(open(os.environ["MINILLM_PROGRAM"], encoding="utf-8").read(), "job", "exec"), globals())
+"""
+EPILOGUE = """\
 if world_size > 1:
     dist.destroy_process_group()
 """
@@ -49,8 +50,7 @@ def launch(program: str, world_size: int = 2, seconds: float = 90.0) -> list[str
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "job.py").write_text(PRELUDE, encoding="utf-8")
-        (folder / "program.py").write_text(program, encoding="utf-8")
+        (folder / "job.py").write_text("\n".join((PRELUDE, program, EPILOGUE)), encoding="utf-8")
         said = [folder / f"said-{rank}.txt" for rank in range(world_size)]
         running = [_start(folder, rank, world_size, path) for rank, path in enumerate(said)]
         try:
@@ -77,7 +77,6 @@ def _start(folder: Path, rank: int, world_size: int, said: Path) -> subprocess.P
         "RANK": str(rank),
         "WORLD_SIZE": str(world_size),
         "MINILLM_STORE": str(folder / "store"),
-        "MINILLM_PROGRAM": str(folder / "program.py"),
         "OMP_NUM_THREADS": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONWARNINGS": "ignore",
@@ -110,6 +109,7 @@ def launch_each(programs: Mapping[str, str], world_size: int = 2, seconds: float
     >>> launch_each({"a": "n = 1; print(n)", "b": "print('n' in globals())"}, world_size=1)
     {'a': ['1\\n'], 'b': ['False\\n']}
     """
+    # each with names of its own; it's the page's code, in a process that the page has started with its own rights
     parts = [f"print({MARK!r}, end='')\nexec({program!r}, dict(globals()))" for program in programs.values()]
     said = [text.split(MARK)[1:] for text in launch("\n".join(parts), world_size, seconds)]
     return {name: [text[index] for text in said] for index, name in enumerate(programs)}

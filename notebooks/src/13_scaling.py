@@ -299,7 +299,7 @@ print(
 #
 # For each point i: fit `fit_power` to all *other* points, and predict y[i] from x[i]. The error is predicted minus
 # measured, as a share of the measured **excess**, y[i] - floor. (As a share of the loss, it would look better than it
-# is: the floor is no achievement.) Return the list of errors, with their signs.
+# is: the floor comes for free.) Return the list of errors, with their signs.
 
 
 # %%
@@ -524,7 +524,7 @@ print(f"refitted: {float(D_again / N_again):.0f} tokens per parameter")
 #
 # <details><summary>Open 3</summary>
 #
-# **(b)**. A straight line on logarithmic axes has no end. (a) and (c): a good fit, of however many runs, is no test of
+# **(b)**. A straight line on logarithmic axes has no end. (a) and (c): a good fit, of however many runs, doesn't test
 # what lies beyond them.
 # </details>
 #

@@ -101,7 +101,7 @@ for answer in (  # add the meanest answers that you can think of
 #
 # If 45 of 60 are right, what may the true share be? [Wilson's
 # interval](https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval) holds all true shares from which 45
-# of 60 would be no surprise. With p = hits / n, its two ends are
+# of 60 wouldn't surprise you. With p = hits / n, its two ends are
 #
 # $$\frac{p + \frac{z^2}{2n} \;\pm\; z \sqrt{\frac{p\,(1 - p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}$$
 #

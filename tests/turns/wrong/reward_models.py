@@ -222,7 +222,7 @@ class Median:
         return torch.maximum(p, 1 - p).median()
 
 
-@wrong("10.bayes_ceiling", "tosses a coin")
+@wrong("10.bayes_ceiling", "counts a half")
 class AtLeastAHalf:
     def bayes_ceiling(p):
         return p.clamp(min=0.5).mean()

@@ -85,9 +85,17 @@ def _prior(rng: random.Random) -> float:
     return rng.choice([0.7, 1.5, 2.5, 3.0])
 
 
+def _with_clear_weights(rng: random.Random, N: int, K: int) -> Call:
+    """Clicks whose weights aren't near 0, where four digits would ask more of a method than elsewhere."""
+    while True:
+        x, prior = _clicks(rng, N, K), _prior(rng)
+        if fitted(x, prior**-2).abs().min() > 0.05:
+            return x, prior
+
+
 def _noisy(rng: random.Random) -> list[Call]:
     first: Call = (torch.tensor([[1.0], [1.0], [1.0], [-1.0]]).double(), 2.0)
-    return [first, *((_clicks(rng, N, K), _prior(rng)) for N, K in ((6, 1), (9, 2), (14, 3), (20, 3)))]
+    return [first, *(_with_clear_weights(rng, N, K) for N, K in ((6, 1), (9, 2), (14, 3), (20, 3)))]
 
 
 NOISY = ("four clicks", "one feature", "two features", "three features", "twenty clicks")
@@ -120,7 +128,7 @@ def _off(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str,
         if type(answer) not in (tuple, list) or len(answer) != 2:
             return "Two tensors are asked for: the weights and their errors.", "`return w, errors`.", index
         found = [as_tensor(part) for part in answer]
-        if found[1] is not None and found[1].shape == (K, K) and K > 1:
+        if found[1] is not None and found[1].shape == (K, K):
             hint = "The errors are the roots of its diagonal: `.diagonal().sqrt()`."
             return "The second result is a matrix, K by K.", hint, index
         if any(part is None or part.shape != (K,) for part in found):
@@ -149,7 +157,7 @@ BENDS = "A pair adds P (1 - P) x xᵀ to H, and the prior adds 1 / prior² to it
 question = Question("10.1", "Weights with their errors", weights_with_errors, parts=("weights", "errors"))
 
 noisy = question.probe("clicks that contradict each other", _noisy, kinds=NOISY)
-noisy.at_last = _off
+noisy.otherwise = _off
 for _sentence, _pull in (
     ("The prior is missing, in the loss and in its curvature.", lambda prior, N: 0.0),
     ("The prior isn't squared.", lambda prior, N: 1 / prior),
@@ -212,4 +220,4 @@ noisy.mistake(
 scarce = question.probe(
     "clicks that agree perfectly, or are few", lambda rng: [*_perfect(rng), *_few(rng)], kinds=SCARCE
 )
-scarce.at_last = _off
+scarce.otherwise = _off

@@ -107,7 +107,7 @@ for sentence, hint, _wrong in (
     ),
     (
         "This is how often the rater, asked a second time, makes the same choice.",
-        "One who knows p never tosses a coin, and names the more probable answer every time: max(p, 1 - p).",
+        "One who knows p leaves nothing to chance, and names the more probable answer every time: max(p, 1 - p).",
         lambda p: (p**2 + (1 - p) ** 2).mean(),
     ),
     (
@@ -156,7 +156,7 @@ for sentence, hint, _wrong in (
         lambda p: torch.maximum(p, 1 - p).sum(),
     ),
     (
-        "Where B is more probable, this tosses a coin.",
+        "Where B is more probable, this counts a half.",
         "Name B there: right with probability 1 - p.",
         lambda p: p.clamp(min=0.5).mean(),
     ),

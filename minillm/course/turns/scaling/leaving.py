@@ -29,7 +29,7 @@ turn = Turn(
     minutes=8,
     difficulty=3,
     hints=(
-        "A point that helped to make the law is no test of it. What is left of `x` and `y` without point i?",
+        "A point that helped to make the law can't test it. What is left of `x` and `y` without point i?",
         "For each i: fit `fit_power` to the others, predict at `x[i]`, and compare with `y[i]`. Lists without item i "
         "are two slices, joined.",
         "The prediction is the floor plus a * x**b. Its error is predicted minus measured, over measured minus floor.",
