@@ -47,17 +47,23 @@ def _mixed(x, router, gate, up, down, k, renormalize, *, weigh) -> Tensor:
     return torch.einsum("te,etc->tc", weigh(x @ router.T, k, renormalize), outputs_of(x, gate, up, down))
 
 
+def _close(scores: Tensor) -> bool:
+    """Whether two scores of a token are near each other."""
+    return bool((scores.sort(-1).values.diff(dim=-1) < CLOSEST).any())
+
+
 def _layers(
     rng: random.Random, renormalize: bool, *sizes: tuple[int, int, int, int, int], far: bool = False
 ) -> list[Call]:
-    """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other.
+    """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other, nor their
+    absolute values.
 
     With `far` the last layer is there once more, with scores near 200 for one token and near -200 for another.
     """
     calls = []
     for T, C, n_neurons, E, k in sizes:
         x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
-        while ((x @ router.T).sort(-1).values.diff(dim=-1) < CLOSEST).any():
+        while _close(x @ router.T) or _close((x @ router.T).abs()):  # ties fall differently on other machines
             x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
         experts = [numbers(rng, *shape) for shape in ((E, n_neurons, C), (E, n_neurons, C), (E, C, n_neurons))]
         calls.append((x, router, *experts, k, renormalize))
