@@ -27,7 +27,7 @@ from tools import build_claims
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LESSONS = load_lessons(NOTEBOOKS)
 EVERY = [claim for chapter in load_claims() for claim in chapter.claims]
-NAMES = re.compile(r"\{.*?\}|GPT-[23]|SmolLM2")
+NAMES = re.compile(r"\{.*?\}|GPT-[23]|SmolLM2|best of \d+")
 
 
 def notebook(folder, cells, name="04_attention.ipynb"):

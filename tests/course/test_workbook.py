@@ -379,7 +379,7 @@ def test_the_files_that_lessons_read_are_there_from_the_workbook():
         if cell["cell_type"] == "code"
         for place in re.findall(r"""["'](\.\./[^"']+)["']""", source_of(cell))
     }
-    assert "../benchmarks/results/alignment.json" in named
+    assert "../benchmarks/results/reasoning.json" in named
     assert not [place for place in named if not (workbook.COURSE / "workbook" / place).resolve().exists()]
     assert "/workbook/" in (workbook.COURSE / ".gitignore").read_text(encoding="utf-8").splitlines()
 

@@ -183,6 +183,91 @@ def resampled(x, prior):
     return minimum(x, prior**-2), torch.stack(fits).std(0)
 
 
+@wrong("10.1", "multiplied by the prior, not divided by its square")
+def pulled_by_the_prior(x, prior):
+    w = minimum(x, prior)
+    return w, torch.linalg.inv(hessian(x, w, prior)).diagonal().sqrt()
+
+
+@wrong("10.1", "The prior is divided by N")
+def prior_shared_by_the_pairs(x, prior):
+    pull = prior**-2 / len(x)
+    w = minimum(x, pull)
+    return w, torch.linalg.inv(hessian(x, w, pull)).diagonal().sqrt()
+
+
+@wrong("10.1", "isn't squared in the loss")
+def loss_without_a_square(x, prior):
+    w = minimum(x, 1 / prior)
+    return w, torch.linalg.inv(hessian(x, w, prior**-2)).diagonal().sqrt()
+
+
+@wrong("10.1", "The prior counts twice in the curvature")
+def prior_added_twice(x, prior):
+    w = minimum(x, prior**-2)
+    H = hessian(x, w, prior**-2) + torch.eye(len(w)).double() / prior**2
+    return w, torch.linalg.inv(H).diagonal().sqrt()
+
+
+def weighed(x, prior, weigh):
+    """With other weights of the pairs in the curvature."""
+    w = minimum(x, prior**-2)
+    H = (x.T * weigh(torch.sigmoid(x @ w))) @ x + torch.eye(len(w)).double() / prior**2
+    return w, torch.linalg.inv(H).diagonal().sqrt()
+
+
+@wrong("10.1", "a pair counts by 1 - P")
+def weighed_by_surprise(x, prior):
+    return weighed(x, prior, lambda P: 1 - P)
+
+
+@wrong("10.1", "the root of P (1 - P)")
+def weighed_by_the_root(x, prior):
+    return weighed(x, prior, lambda P: (P * (1 - P)).sqrt())
+
+
+@wrong("10.1", "Only the diagonal of H is inverted, and the root")
+def diagonal_without_a_root(x, prior):
+    w = minimum(x, prior**-2)
+    return w, hessian(x, w, prior**-2).diagonal().reciprocal()
+
+
+@wrong("10.1", "H is neither inverted")
+def bends(x, prior):
+    w = minimum(x, prior**-2)
+    return w, hessian(x, w, prior**-2).diagonal()
+
+
+@wrong("10.1", "roots of the eigenvalues")
+def along_the_axes_of_the_ellipse(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.eigvalsh(hessian(x, w, prior**-2)).rsqrt()
+
+
+@wrong("10.1", "rows are summed")
+def rows_of_the_inverse(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.solve(hessian(x, w, prior**-2), torch.ones(len(w)).double()).abs().sqrt()
+
+
+@wrong("10.1", "multiplied by √N")
+def mean_curvature(x, prior):
+    w = minimum(x, prior**-2)
+    return w, torch.linalg.inv(hessian(x, w, prior**-2) / len(x)).diagonal().sqrt()
+
+
+@wrong("10.1", "twice as large")
+def two_standard_errors(x, prior):
+    w, errors = scaled_newton(x, prior)
+    return w, errors + errors
+
+
+@wrong("10.1", "relative to the weights")
+def relative_errors(x, prior):
+    w, errors = scaled_newton(x, prior)
+    return w, (errors / w).abs()
+
+
 @right("10.1")
 def scaled_newton(x, prior):
     w = torch.zeros(x.shape[1], dtype=torch.float64)

@@ -52,18 +52,23 @@ def _close(scores: Tensor) -> bool:
     return bool((scores.sort(-1).values.diff(dim=-1) < CLOSEST).any())
 
 
+def _unclear(scores: Tensor) -> bool:
+    """Whether the order of a token's scores hangs on rounding, or that of their absolute values, or their signs."""
+    return _close(scores) or _close(F.pad(scores.abs(), (0, 1)))
+
+
 def _layers(
     rng: random.Random, renormalize: bool, *sizes: tuple[int, int, int, int, int], far: bool = False
 ) -> list[Call]:
-    """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other, nor their
-    absolute values.
+    """Layers of the sizes (T, C, neurons, E, k), C above E, and no two scores of a token near each other, nor near 0,
+    nor their absolute values near each other.
 
     With `far` the last layer is there once more, with scores near 200 for one token and near -200 for another.
     """
     calls = []
     for T, C, n_neurons, E, k in sizes:
         x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
-        while _close(x @ router.T) or _close((x @ router.T).abs()):  # ties fall differently on other machines
+        while _unclear(x @ router.T):  # ties fall differently on other machines
             x, router = numbers(rng, T, C), numbers(rng, E, C, scale=0.5)
         experts = [numbers(rng, *shape) for shape in ((E, n_neurons, C), (E, n_neurons, C), (E, C, n_neurons))]
         calls.append((x, router, *experts, k, renormalize))
