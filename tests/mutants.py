@@ -31,7 +31,7 @@ from typing import Any
 
 from minillm.course.checks import ask, find
 from minillm.course.checks.asking import Call
-from minillm.course.checks.plain import difference, plain
+from minillm.course.checks.plain import plain
 from minillm.course.checks.probe import Probe
 from minillm.course.checks.time_limit import time_limit
 from minillm.course.contents import ASSIGNMENTS, CHECK_CELL
@@ -92,7 +92,7 @@ class Subject:
         for call, right in calls:
             with time_limit(self.seconds):
                 replies += ask(answer, [call], question.forbidden, question.fresh)
-            if replies[-1].trouble is not None or difference(right, replies[-1].value) is not None:
+            if replies[-1].trouble is not None or probe.fault(call, right, replies[-1].value) is not None:
                 return False
         return probe.grade(question.function, [call for call, _ in calls], replies) is None
 

@@ -26,6 +26,7 @@ ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
     "08": "pretraining",
     "09": "sft",
     "10": "rlhf",
+    "10b": "ppo",
     "11": "preference_optimization",
     "11a": "reasoning",
     "12": "inference_engine",

@@ -511,4 +511,5 @@ mine.map(lesson="10b")
 # **Yours to keep**: `mine/ppo.py` in your workbook.
 #
 # **Next**: the [lab](10b_ppo_lab.ipynb), *reward hacking*: a proxy that can be fooled, and the good reward model as
-# its control. Or [lesson 11](11_preference_optimization.ipynb): DPO, which needs neither samples nor a reward model.
+# its control; the [graded questions](../exercises/10b_ppo/10b_ppo.ipynb); or
+# [lesson 11](11_preference_optimization.ipynb): DPO, which needs neither samples nor a reward model.

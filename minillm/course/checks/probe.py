@@ -25,6 +25,7 @@ Answered = tuple[list[Call], Sequence[Reply]]  # the calls of a draw, with their
 # a sentence and a hint, and the index of the first call that shows it, where that is not the first wrong one; or None
 Explanation = tuple[str, str] | tuple[str, str, int]
 Explain = Callable[[list[Call], list[Any], list[Any]], Explanation | None]
+Judge = Callable[[Call, Any], str | None]  # what is wrong with the result of a call, as the end of a sentence; or None
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,9 @@ class Probe:
     `draw` makes the arguments of several calls, the smallest input first, because the learner sees it if it fails.
     `right` is the right answer. `otherwise(calls, right, got)` may explain a wrong answer that matches no mistake, and
     returns None if it cannot; `at_last` is asked where no fact and no known mistake says anything. `demand(right, got)`
-    may find fault with a result of the right values. The failure of a `private` probe is shown only to the teacher.
+    may find fault with a result of the right values. Where many results are right, as of a training, `judge(call, got)`
+    says whether one is, and nothing is compared with `right`. The failure of a `private` probe is shown only to the
+    teacher.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Probe:
     demand: Demand | None = None
     at_last: Explain | None = None
     parts: Sequence[str] = ()  # names of the results, if there are several
+    judge: Judge | None = None
 
     def mistake(self, sentence: str, hint: str, answer: Answer | None = None) -> Callable[[Answer], Answer]:
         """Add a mistake, as a decorator of its function or with the function as `answer`."""
@@ -102,7 +106,7 @@ class Probe:
                 return self._failure_to_answer(function, call, reply, calls, replies)
         got = [reply.value for reply in replies]
         right = _outputs(self.right, calls)
-        differences = [difference(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
+        differences = [self.fault(*each) for each in zip(calls, right, got, strict=True)]
         if self.demand and not any(differences):
             differences = [self.demand(wanted, gave) for wanted, gave in zip(right, got, strict=True)]
         wrong = [index for index, text in enumerate(differences) if text]
@@ -121,10 +125,14 @@ class Probe:
         first = next((index for index in wrong if index >= shown_by[0]), wrong[0]) if shown_by else wrong[0]
         gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])
         seen = f"{call} gave {gave}; right is {wanted}."
-        if SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
+        if self.judge or SHAPE in wanted or len(gave) + len(wanted) > MAX_WIDTH:
             seen = f"in {call} the result {differences[first]}."
         certain = named or _kept(replies, wrong)
         return Failure(sentence + ("" if certain else self._which(wrong)), seen, hint, plain(calls[first]))
+
+    def fault(self, call: Call, right: Any, got: Any) -> str | None:
+        """What is wrong with the result of one call, as the end of a sentence; None if it is right."""
+        return self.judge(call, got) if self.judge else difference(right, got)
 
     def _failure_to_answer(
         self, function: str, call: Call, reply: Reply, calls: list[Call], replies: Sequence[Reply]
@@ -147,6 +155,8 @@ class Probe:
 
     def _likeness(self, calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
         """What the wrong results have to do with the right ones, and the known mistake that explains most of them."""
+        if self.judge:  # then a right result may be far from ours
+            return None
         names = list(inspect.signature(self.right).parameters)
         if self.parts:
             known = [(mistake.sentence, mistake.hint, _outputs(mistake.answer, calls)) for mistake in self.mistakes]

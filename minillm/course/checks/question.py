@@ -26,7 +26,7 @@ from typing import Any
 
 from minillm.course.checks.asking import Call, Reply
 from minillm.course.checks.demands import Demand
-from minillm.course.checks.probe import Answer, Draw, Explain, Failure, Mistake, Probe
+from minillm.course.checks.probe import Answer, Draw, Explain, Failure, Judge, Mistake, Probe
 
 DRAWS = 3  # of every probe's inputs in one check
 
@@ -95,10 +95,11 @@ class Question:
         kinds: Sequence[str] = (),
         demand: Demand | None = None,
         at_last: Explain | None = None,
+        judge: Judge | None = None,
     ) -> Probe:
         """Add a probe with the question's right answer and the mistakes in `same`."""
         probe = Probe(name, draw, self.right, list(same), otherwise, kinds=kinds, demand=demand, at_last=at_last)
-        probe.parts = self.parts
+        probe.parts, probe.judge = self.parts, judge
         self.probes.append(probe)
         return probe
 
