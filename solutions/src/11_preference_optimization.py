@@ -1,18 +1,19 @@
 # %% [markdown]
 # # Exercise 11 · Preference optimization
 #
-# **You will write** DPO for raters who slip, advantages that compare each answer with the others only, mend
-# log-probabilities that forget how an answer ends, and learn from thumbs where nobody has made pairs.
+# **You will write** three estimators of the KL, which you measure and train with, advantages that compare each answer
+# with the others only, log-probabilities that don't forget how an answer ends, and a loss for thumbs where nobody has
+# made pairs.
 #
-# **Time**: 80 minutes. **Points**: 10. **Before you start**: lesson 11.
+# **Time**: 85 minutes. **Points**: 10. **Before you start**: lesson 11.
 #
 # Write in place of the `...`, run your cell, then the check below it. A check tries your function
 # on many inputs; it says what it saw for a small one, names the mistake if it knows it, and gives you the next hint.
 # Its last line is your points. To try your function on the very input that went wrong, and to draw other inputs:
 #
 # ```python
-# careful_loss(*check("11.1", careful_loss).failure.example)
-# check("11.1", careful_loss, seed=7)
+# kl_estimators(*check("11.1", kl_estimators).failure.example)
+# check("11.1", kl_estimators, seed=7)
 # ```
 #
 # In all questions you may use everything that torch or numpy have. What
@@ -22,65 +23,88 @@
 from itertools import product
 
 import torch
-import torch.nn.functional as F
 
 from minillm.course.checks import check
 
 # %% [markdown]
-# ## 11.1 · Raters who slip
+# ## 11.1 · Three estimators of the KL
 #
-# *extend · difficulty 2 of 5 · 15 minutes · 2 points*
+# *extend · difficulty 2 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: write the loss of DPO for raters who press the wrong button in a known share of the cases.
+# **Goal**: measure three estimators of the KL without sampling noise, and then train with each of them.
 #
-# Where the better answer always wins, DPO never stops: you have seen its KL climb and climb. Here is another way out
-# than IPO's (Mitchell 2023). Suppose that of a hundred choices ten are slips. Then each pair counts as it stands with
-# the weight 0.9, and turned round with the weight 0.1. Such a loss is smallest at a margin of log(0.9 / 0.1) = 2.2
-# points, and whoever leads by more is pulled back.
+# GRPO doesn't sum the KL over all answers. It estimates it from those that were sampled. With
+# x = log π_θ(y) - log π_ref(y), three estimators are in use ([Schulman 2020](http://joschu.net/blog/kl-approx.html)):
 #
-# **In**: `chosen` and `rejected` (B,), log p of both answers of each pair under the policy; `reference_chosen` and
-# `reference_rejected` (B,), the same under the reference; `beta`, points a nat; `slips`, a share below one half.
-# Margins may be hundreds of points.
+# k1 = x,  k2 = x² / 2,  k3 = exp(-x) - 1 + x
 #
-# **Out**: one number, the mean over the pairs of
+# Where there are few answers, you can list them, so the mean and the standard deviation of one sample are exact sums.
+# But a term of a loss also needs a good *gradient*. The answers are already sampled, so the gradient flows through
+# log π_θ(y) only. Predict first: with which of the three does the policy come back to the reference?
 #
-# −(1 − slips) · log sigmoid(margin) − slips · log sigmoid(−margin), in nats.
+# **In**: `logits` and `ref_logits` (K,), float64: those of the policy and of the reference for K answers. `rate`, a
+# number. `updates`, a whole number, 0 or more.
 #
-# For one pair with log p = −3 and −5, log p_ref = −4 and −4, β = 0.5 and a tenth of slips the margin is 1 point, and
-# the loss 0.4133.
+# **Out**: three tensors (3,), each in the order k1, k2, k3.
+#
+# - The *means* of the estimators over samples from the policy.
+# - The *standard deviations* of one sample.
+# - The KL(policy, reference), in nats, that is *left* after `updates` updates, logits - `rate` · gradient. Each
+#   estimator begins with `logits`. The gradient is Σ π_θ(y) · ∂k(y)/∂logits over all answers. In it, π_θ(y) only stands
+#   for how often y is sampled, by the policy of that update.
+#
+# For the probabilities (1/4, 3/4) and a reference of (1/2, 1/2), the means are (0.1308, 0.1217, 0.1308) and the
+# standard deviations (0.4757, 0.0684, 0.1016). After two updates with rate 1, (0.1308, 0.0178, 0.0117) is left.
 #
 # **Without**: `minillm`, `trl`.
 #
 # <details><summary>Hint 1</summary>
 #
-# Two steps: the margins, as in the lesson, and then the loss. Check the first with the example.
+# `x = logits.log_softmax(0) - ref_logits.log_softmax(0)`, and `p = logits.softmax(0)` are all that the first two need.
+# The mean of k is `(p * k).sum()`. The standard deviation is the root of the mean squared distance from it.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# The reward of an answer is β (log p − log p_ref), and the margin is the reward of the chosen one less that of the
-# rejected one. Then take care of a margin of −300: its sigmoid is rounded to 0, and the logarithm of 0 is minus
-# infinity.
+# For the gradient, let autograd do it: `torch.autograd.grad((p.detach() * k).sum(), logits)`. Without `.detach()`,
+# the probabilities would change as well, and for sampled answers they can't.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `F.logsigmoid(margins)` and `F.logsigmoid(-margins)` are the two logarithms, at any size.
+# What does an update with k1 do? Σ p · ∂x/∂logits is Σ ∂p/∂logits, and all p add up to 1. If your k1 moves at all,
+# look at hint 2 again. And begin each of the three trainings with a fresh copy of `logits`.
 # </details>
 
 
 # %%
-def careful_loss(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    """The mean loss of the pairs, in nats."""
+def kl_estimators(logits, ref_logits, rate, updates):
+    """Means, standard deviations and the KL that is left after a training: (3,) each."""
     ### BEGIN SOLUTION
-    margins = beta * (chosen - reference_chosen - rejected + reference_rejected)
-    as_it_stands, turned_round = F.logsigmoid(margins), F.logsigmoid(-margins)
-    return -((1 - slips) * as_it_stands + slips * turned_round).mean()
+    log_p_ref = ref_logits.log_softmax(0)
+
+    def estimates(logits):
+        x = logits.log_softmax(0) - log_p_ref
+        return torch.stack([x, x**2 / 2, (-x).exp() - 1 + x])  # (3, K)
+
+    p, k = logits.softmax(0), estimates(logits)
+    means = k @ p
+    deviations = ((k - means[:, None]) ** 2 @ p).sqrt()
+    left = []
+    for which in range(3):
+        policy = logits.clone().requires_grad_()
+        for _ in range(updates):
+            loss = (policy.softmax(0).detach() * estimates(policy)[which]).sum()
+            (gradient,) = torch.autograd.grad(loss, policy)
+            policy = (policy - rate * gradient).detach().requires_grad_()
+        log_p = policy.detach().log_softmax(0)
+        left.append((log_p.exp() * (log_p - log_p_ref)).sum())
+    return means, deviations, torch.stack(left)
     ### END SOLUTION
 
 
 # %%
-check("11.1", careful_loss).points
+check("11.1", kl_estimators).points
 
 # %% [markdown]
 # ## 11.2 · Each against the others
@@ -282,7 +306,8 @@ def thumbs(log_ratios, liked, strangers, beta):
 check("11.4", thumbs).points
 
 # %% [markdown]
-# **What you built**: a DPO that knows when to stop, a baseline that asks the others, log-probabilities in which
-# stopping has a chance, and a loss for what a product really hears. Look at the last one's pushes once more: at a lead
+# **What you built**: three estimators of one KL, of which the unbiased k1 trains nothing and GRPO's k3 pulls along the
+# gradient of KL(reference, policy); a baseline that asks the others; log-probabilities in which stopping has a chance;
+# and a loss for what a product really hears. Look at the last one's pushes once more: at a lead
 # of −10 points DPO pushes with nearly full strength, and KTO hardly at all. A thumb that it cannot understand it lets
 # go.

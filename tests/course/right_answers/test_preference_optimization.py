@@ -2,35 +2,44 @@
 
 import math
 
-import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from minillm import ModelConfig
 from minillm.course.checks.preference_optimization.closing import answer_log_probs
+from minillm.course.checks.preference_optimization.estimators import kl_estimators
 from minillm.course.checks.preference_optimization.others import against_the_others
-from minillm.course.checks.preference_optimization.slips import careful_loss
 from minillm.course.checks.preference_optimization.thumbs import thumbs
-from minillm.losses import bradley_terry_loss
 from minillm.model.transformer import Transformer
-from minillm.posttraining.dpo import implicit_margins
+from minillm.posttraining.policy_gradient import kl_estimate
 from minillm.posttraining.rollout import Rollout, score_answers
 
 
-@pytest.mark.parametrize("slips", [0.0, 0.2])
-def test_the_careful_loss_is_the_packages_from_both_sides(slips):
-    tables = torch.randn(4, 5)
-    margins = implicit_margins(tables[0] - tables[1], tables[2] - tables[3], beta=0.3)
-    expected = (1 - slips) * bradley_terry_loss(margins) + slips * bradley_terry_loss(-margins)
-    torch.testing.assert_close(careful_loss(*tables, 0.3, slips), expected)
+def test_the_estimators_by_samples_and_k3_as_the_packages():
+    logits, reference = torch.randn(2, 5).double()
+    means, deviations, left = kl_estimators(logits, reference, 0.5, 0)
+    sampled = torch.multinomial(logits.softmax(0), 40_000, replacement=True)
+    log_p, log_q = logits.log_softmax(0)[sampled], reference.log_softmax(0)[sampled]
+    for which, values in enumerate((log_p - log_q, (log_p - log_q) ** 2 / 2, kl_estimate(log_p[None], log_q[None])[0])):
+        assert abs(means[which] - values.mean()) < 5 * deviations[which] / 200
+        assert math.isclose(deviations[which], values.std(), rel_tol=0.1)
+    torch.testing.assert_close(left, means[:1].expand(3))
 
 
-def test_the_careful_loss_is_least_where_the_exercise_says():
-    margin = torch.tensor([math.log(0.9 / 0.1)], requires_grad=True)
-    nothing = torch.zeros(1)
-    careful_loss(margin, nothing, nothing, nothing, 1.0, 0.1).backward()
-    assert margin.grad.abs() < 1e-6
+def test_what_each_estimator_does_as_a_loss():
+    """k1 does nothing; k2 is an update of KL(policy, reference), k3 one of KL(reference, policy)."""
+    logits, reference = torch.randn(2, 4).double()
+    log_q = reference.log_softmax(0)
+    ends = []
+    for forwards in (True, False):
+        x = logits.clone().requires_grad_()
+        log_p = x.log_softmax(0)
+        kl = (log_p.exp() * (log_p - log_q)).sum() if forwards else (log_q.exp() * (log_q - log_p)).sum()
+        log_p = (x - 0.3 * torch.autograd.grad(kl, x)[0]).detach().log_softmax(0)
+        ends.append((log_p.exp() * (log_p - log_q)).sum())
+    means, _, left = kl_estimators(logits, reference, 0.3, 1)
+    torch.testing.assert_close(left, torch.stack([means[0], *ends]))
 
 
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(0, 3)), min_size=1, max_size=9))

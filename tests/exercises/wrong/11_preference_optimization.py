@@ -8,122 +8,234 @@ import torch
 import torch.nn.functional as F
 from answers import right, wrong
 
-# 11.1 Raters who slip
+# 11.1 Three estimators of the KL
 
 
-def margins_of(chosen, rejected, reference_chosen, reference_rejected, beta):
-    return beta * (chosen - reference_chosen) - beta * (rejected - reference_rejected)
+def three(x):
+    return torch.stack([x, x**2 / 2, torch.exp(-x) - 1 + x])
 
 
-@wrong("11.1", "the plain loss of DPO")
-def as_in_the_lesson(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    return -F.logsigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)).mean()
+def kl(log_p, log_q):
+    return (log_p.exp() * (log_p - log_q)).sum()
 
 
-@wrong("11.1", "not counted for the pair turned round")
-def only_one_term(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    margins = margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)
-    return torch.logaddexp(torch.zeros(1), -margins).mean() * (1 - slips)
+def weighed_loss(policy, which, log_q, estimates):
+    """What sampled answers give on average: their probabilities are numbers."""
+    log_p = policy.log_softmax(0)
+    return (log_p.exp().detach() * estimates(log_p - log_q)[which]).sum()
 
 
-@wrong("11.1", "mixed before the logarithm")
-def chance_of_what_was_seen(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    p = torch.sigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta))
-    return -torch.log(p + slips - 2 * slips * p).mean()
+def left_by(logits, log_q, rate, updates, loss=weighed_loss, end=kl, estimates=three):
+    left = []
+    for which in range(3):
+        policy = logits.clone().requires_grad_()
+        for _ in range(updates):
+            policy = (policy - rate * torch.autograd.grad(loss(policy, which, log_q, estimates), policy)[0]).detach()
+            policy.requires_grad_()
+        left.append(end(policy.detach().log_softmax(0), log_q))
+    return torch.stack(left)
 
 
-@wrong("11.1", "The sign is turned")
-def rejected_less_chosen(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    return by_hand(rejected, chosen, reference_rejected, reference_chosen, beta, slips)
+def spread(p, k):
+    return ((k - (k * p).sum(1, keepdim=True)) ** 2 * p).sum(1).sqrt()
 
 
-@wrong("11.1", "The reference is forgotten")
-def without_reference(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    nothing = torch.zeros_like(chosen)
-    return by_hand(chosen, rejected, nothing, nothing, beta, slips)
-
-
-@wrong("11.1", "The reference is added")
-def all_added(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    return by_hand(chosen + reference_chosen, rejected + reference_rejected, 0 * chosen, 0 * chosen, beta, slips)
-
-
-@wrong("11.1", "beta multiplies the loss")
-def scaled_loss(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    return by_hand(chosen, rejected, reference_chosen, reference_rejected, 1, slips) * beta
-
-
-@wrong("11.1", "rounded to 0")
-def logarithm_of_sigmoid(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    p = torch.sigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta))
-    q = torch.sigmoid(margins_of(rejected, chosen, reference_rejected, reference_chosen, beta))
-    return ((1 - slips) * -p.log() + slips * -q.log()).mean()
-
-
-@wrong("11.1", "rounded to 0 or to 1")
-def one_less_the_chance(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    margins = margins_of(chosen, rejected, reference_chosen, reference_rejected, beta)
-    return -((1 - slips) * F.logsigmoid(margins) + slips * torch.log(1 - torch.sigmoid(margins))).mean()
-
-
-@wrong("11.1", "costs the same, however small")
-def never_the_logarithm_of_nothing(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    p = torch.sigmoid(margins_of(chosen, rejected, reference_chosen, reference_rejected, beta))
-    p = p.double().clamp(1e-8, 1 - 1e-8)
-    return -((1 - slips) * p.log() + slips * (1 - p).log()).mean()
-
-
-@wrong("11.1", "are added up")
-def summed_up(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    return len(chosen) * by_hand(chosen, rejected, reference_chosen, reference_rejected, beta, slips)
-
-
-def two_terms(m, slips):
-    """Both losses of margins, with the weights in front."""
-    return -(1 - slips) * F.logsigmoid(m), -slips * F.logsigmoid(-m)
-
-
-def careful(
-    margin=lambda c, r, a, b, beta: beta * (c - r - a + b), loss=lambda m, slips: sum(two_terms(m, slips)).mean()
+def estimators(
+    values=three,
+    mean=lambda p, q, k: (k * p).sum(1),
+    deviation=spread,
+    made=lambda *parts: parts,
+    **training,
 ):
-    """The loss with another margin, or another way to make a loss of it."""
-    return lambda *call: loss(margin(*call[:5]), call[5])
+    """The answer with something done differently."""
+
+    def answer(logits, ref_logits, rate, updates):
+        log_p, log_q = logits.log_softmax(0), ref_logits.log_softmax(0)
+        k, p = values(log_p - log_q), log_p.exp()
+        left = left_by(logits, log_q, rate, updates, **training)
+        return made(mean(p, log_q.exp(), k), deviation(p, k), left)
+
+    return answer
 
 
-wrong("11.1", "The two margins are mixed")(careful(loss=lambda m, s: -F.logsigmoid((1 - s) * m - s * m).mean()))
-wrong("11.1", "Only half of the slips")(careful(loss=lambda m, s: sum(two_terms(m, s / 2)).mean()))
-wrong("11.1", "counts in full")(careful(loss=lambda m, s: (two_terms(m, 0)[0] + two_terms(m, s)[1]).mean()))
-wrong("11.1", "has the wrong sign")(careful(loss=lambda m, s: (two_terms(m, s)[0] - two_terms(m, s)[1]).mean()))
-wrong("11.1", "robust DPO")(careful(loss=lambda m, s: (two_terms(m, s)[0] - two_terms(m, s)[1]).mean() / (1 - 2 * s)))
-wrong("11.1", "averaged before the logarithm")(careful(loss=lambda m, s: sum(two_terms(m.mean(), s))))
-wrong("11.1", "the weights are missing")(careful(loss=lambda m, s: 2 * sum(two_terms(m, 0.5)).mean()))
-wrong("11.1", "the policy's part of the margin only")(careful(lambda c, r, a, b, beta: beta * (c - r) - a + b))
-wrong("11.1", "the reference's part of the margin only")(careful(lambda c, r, a, b, beta: c - r - beta * (a - b)))
-wrong("11.1", "beta is not used")(careful(lambda c, r, a, b, beta: c - r - a + b))
-wrong("11.1", "divided by beta")(careful(lambda c, r, a, b, beta: (c - r - a + b) / beta))
-wrong("11.1", "the chosen answer's reward only")(careful(lambda c, r, a, b, beta: beta * (c - a) - (r - b)))
-wrong("11.1", "Only the chosen answer")(careful(lambda c, r, a, b, beta: beta * (c - a)))
-wrong("11.1", "Only the rejected answer")(careful(lambda c, r, a, b, beta: -beta * (r - b)))
-wrong("11.1", "are added, not subtracted")(careful(lambda c, r, a, b, beta: beta * ((c - a) + (r - b))))
-wrong("11.1", "divided by each other")(careful(lambda c, r, a, b, beta: beta * (c / a - r / b)))
+def with_values(k1=lambda x: x, k2=lambda x: x * x / 2, k3=lambda x: torch.expm1(-x) + x):
+    return estimators(values=lambda x: torch.stack([k1(x), k2(x), k3(x)]))
+
+
+wrong("11.1", "k2 has no factor ½")(with_values(k2=torch.square))
+wrong("11.1", "k3 is upside down")(with_values(k3=lambda x: torch.expm1(x) - x))
+wrong("11.1", "k3 lacks the -1")(with_values(k3=lambda x: torch.exp(-x) + x))
+wrong("11.1", "the ratio is p_ref / p")(with_values(k3=lambda x: torch.exp(x) - 1 + x))
+wrong("11.1", "k3 is exp(-x) - 1 - x")(with_values(k3=lambda x: torch.exp(-x) - 1 - x))
+wrong("11.1", "k1 has the wrong sign")(with_values(k1=lambda x: -x))
+wrong("11.1", "k1 has lost its sign")(with_values(k1=torch.abs))
+wrong("11.1", "k2 and k3 are exchanged")(estimators(values=lambda x: three(x)[[0, 2, 1]]))
+wrong("11.1", "x has the wrong sign, in all three")(estimators(values=lambda x: three(-x)))
+wrong("11.1", "samples from the reference")(estimators(mean=lambda p, q, k: k @ q))
+wrong("11.1", "Every answer counts the same, whatever")(estimators(mean=lambda p, q, k: k.mean(dim=1)))
+wrong("11.1", "their mean is taken again")(estimators(mean=lambda p, q, k: (k * p).mean(dim=1)))
+wrong("11.1", "these are variances")(estimators(deviation=lambda p, k: spread(p, k) ** 2))
+wrong("11.1", "The mean isn't subtracted")(estimators(deviation=lambda p, k: (k**2 * p).sum(1).sqrt()))
+wrong("11.1", "the same in the deviation, whatever")(estimators(deviation=lambda p, k: k.std(dim=1)))
+wrong("11.1", "(without n - 1)")(estimators(deviation=lambda p, k: k.std(dim=1, unbiased=False)))
+wrong("11.1", "mean distance from the mean")(
+    estimators(deviation=lambda p, k: ((k - (k * p).sum(1, keepdim=True)).abs() * p).sum(1))
+)
+wrong("11.1", "`left` is KL(reference, policy)")(estimators(end=lambda log_p, log_q: kl(log_q, log_p)))
+wrong("11.1", "`left` is in bits")(estimators(end=lambda log_p, log_q: kl(log_p, log_q) / math.log(2)))
+wrong("11.1", "The deviations come first")(estimators(made=lambda means, deviations, left: (deviations, means, left)))
+wrong("11.1", "Three results are asked for")(estimators(made=lambda means, deviations, left: left))
+wrong("11.1", "Each of the three results has three numbers")(
+    estimators(made=lambda means, deviations, left: (means, deviations, left[-1]))
+)
+
+
+@wrong("11.1", "`left` is the estimator's own mean")
+def measured_by_itself(logits, ref_logits, rate, updates):
+    means, deviations, _ = by_formula(logits, ref_logits, rate, updates)
+    log_q, left = ref_logits.log_softmax(0), []
+    for which in range(3):
+        policy = logits
+        for _ in range(updates):
+            policy = policy - rate * slope(policy.log_softmax(0), log_q)[which]
+        log_p = policy.log_softmax(0)
+        left.append(three(log_p - log_q)[which] @ log_p.exp())
+    return means, deviations, torch.stack(left)
+
+
+@wrong("11.1", "so k1 trains as well")
+def through_the_probabilities(*call):
+    def loss(policy, which, log_q, estimates):
+        log_p = policy.log_softmax(0)
+        return (log_p.exp() * estimates(log_p - log_q)[which]).sum()
+
+    return estimators(loss=loss)(*call)
+
+
+@wrong("11.1", "treated as a reward")
+def reinforced(*call):
+    def loss(policy, which, log_q, estimates):
+        log_p = policy.log_softmax(0)
+        return ((log_p.exp() * estimates(log_p - log_q)[which]).detach() * log_p).sum()
+
+    return estimators(loss=loss)(*call)
+
+
+@wrong("11.1", "weighed by the policy of the start")
+def old_samples(logits, ref_logits, rate, updates):
+    p = logits.softmax(0)
+
+    def loss(policy, which, log_q, estimates):
+        return p @ estimates(policy.log_softmax(0) - log_q)[which]
+
+    return estimators(loss=loss)(logits, ref_logits, rate, updates)
+
+
+@wrong("11.1", "goes on from where the one before has ended")
+def one_policy_for_all(logits, ref_logits, rate, updates):
+    means, deviations, _ = by_formula(logits, ref_logits, rate, 0)
+    log_q, policy, left = ref_logits.log_softmax(0), logits.clone(), []
+    for which in range(3):
+        for _ in range(updates):
+            policy = policy - rate * slope(policy.log_softmax(0), log_q)[which]
+        left.append(kl(policy.log_softmax(0), log_q))
+    return means, deviations, torch.stack(left)
+
+
+def with_steps(rate=lambda rate, K: rate, updates=lambda n: n):
+    return lambda logits, ref_logits, eta, n: by_formula(logits, ref_logits, rate(eta, len(logits)), updates(n))
+
+
+wrong("11.1", "The updates go uphill")(with_steps(rate=lambda rate, K: -rate))
+wrong("11.1", "The steps are twice as long")(with_steps(rate=lambda rate, K: 2 * rate))
+wrong("11.1", "The steps are half as long")(with_steps(rate=lambda rate, K: rate / 2))
+wrong("11.1", "divided by their number")(with_steps(rate=lambda rate, K: rate / K))
+wrong("11.1", "one update too few")(with_steps(updates=lambda n: max(n - 1, 0)))
+wrong("11.1", "No update has an effect")(with_steps(updates=lambda n: 0))
+
+
+@wrong("11.1", "one update too many")
+def measured_after_one_more(logits, ref_logits, rate, updates):
+    means, deviations, left = by_formula(logits, ref_logits, rate, updates)
+    return (
+        (means, deviations, by_formula(logits, ref_logits, rate, updates + 1)[2])
+        if updates
+        else (
+            means,
+            deviations,
+            left,
+        )
+    )
+
+
+def slope(log_p, log_q):
+    """By the logits, for each estimator (3, K): p (c - mean of c), with c the derivative by log p."""
+    x, p = log_p - log_q, log_p.exp()
+    c = torch.stack([torch.ones_like(x), x, 1 - torch.exp(-x)])
+    return p * (c - (c @ p)[:, None])
 
 
 @right("11.1")
-def by_hand(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    """-log sigmoid(m) = -log sigmoid(-m) - m, so one logarithm is enough."""
-    total = 0.0
-    tables = (chosen.tolist(), rejected.tolist(), reference_chosen.tolist(), reference_rejected.tolist())
-    for c, r, old_c, old_r in zip(*tables, strict=True):
-        m = beta * ((c - r) - (old_c - old_r))
-        total += slips * m + max(-m, 0.0) + math.log1p(math.exp(-abs(m)))
-    return total / len(chosen)
+def by_formula(logits, ref_logits, rate, updates):
+    log_p, log_q = logits.log_softmax(0), ref_logits.log_softmax(0)
+    p, k = log_p.exp(), three(log_p - log_q)
+    policies = logits.expand(3, -1)
+    for _ in range(updates):
+        policies = policies - rate * torch.stack(
+            [slope(row.log_softmax(0), log_q)[i] for i, row in enumerate(policies)]
+        )
+    ends = policies.log_softmax(1)
+    return k @ p, (k**2 @ p - (k @ p) ** 2).clamp_min(0).sqrt(), (ends.exp() * (ends - log_q)).sum(1)
 
 
 @right("11.1")
-def by_cross_entropy(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    rewards = beta * torch.stack((chosen - reference_chosen, rejected - reference_rejected), dim=1)
-    targets = torch.tensor([1 - slips, slips]).expand(len(chosen), 2)
-    return F.cross_entropy(rewards, targets)
+def numpy_and_known_gradients(logits, ref_logits, rate, updates):
+    """k1 does nothing, k2 is KL(policy, reference), and k3 is KL(reference, policy)."""
+
+    def softmax(z):
+        e = np.exp(z - z.max())
+        return e / e.sum()
+
+    q, policies = softmax(ref_logits.numpy()), [logits.numpy().copy() for _ in range(3)]
+    for _ in range(updates):
+        p = softmax(policies[1])
+        x = np.log(p / q)
+        policies[1] -= rate * p * (x - p @ x)
+        policies[2] -= rate * (softmax(policies[2]) - q)
+    p = softmax(logits.numpy())
+    x = np.log(p / q)
+    k = np.array([x, x * x / 2, q / p - 1 + x])
+    means = k @ p
+    ends = [softmax(policy) for policy in policies]
+    return means, np.sqrt((k - means[:, None]) ** 2 @ p), np.array([each @ np.log(each / q) for each in ends])
+
+
+@right("11.1")
+def answer_by_answer(logits, ref_logits, rate, updates):
+    """Plain Python, with the gradient of log softmax written out."""
+
+    def log_softmax(z):
+        top = max(z)
+        total = top + math.log(sum(math.exp(one - top) for one in z))
+        return [one - total for one in z]
+
+    log_q = log_softmax(ref_logits.tolist())
+    functions = (lambda x: x, lambda x: x * x / 2, lambda x: math.exp(-x) - 1 + x)
+    slopes = (lambda x: 1.0, lambda x: x, lambda x: 1 - math.exp(-x))
+    means, deviations, left = [], [], []
+    for k, dk in zip(functions, slopes, strict=True):
+        log_p = log_softmax(logits.tolist())
+        values = [(math.exp(a), k(a - b)) for a, b in zip(log_p, log_q, strict=True)]
+        means.append(sum(p * value for p, value in values))
+        deviations.append(math.sqrt(sum(p * (value - means[-1]) ** 2 for p, value in values)))
+        z = logits.tolist()
+        for _ in range(updates):
+            log_p = log_softmax(z)
+            pulls = [math.exp(a) * dk(a - b) for a, b in zip(log_p, log_q, strict=True)]
+            z = [one - rate * (pull - math.exp(a) * sum(pulls)) for one, pull, a in zip(z, pulls, log_p, strict=True)]
+        log_p = log_softmax(z)
+        left.append(sum(math.exp(a) * (a - b) for a, b in zip(log_p, log_q, strict=True)))
+    return means, deviations, left
 
 
 # 11.2 Each against the others
@@ -674,51 +786,6 @@ def backward_on_what_was_given(log_ratios, liked, strangers, beta):
 # Answers from the text alone
 
 
-@wrong("11.1", "The chances are mixed before the logarithm is taken.")
-def log_of_the_mixture(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
-    p = (1 - slips) * torch.sigmoid(m) + slips * torch.sigmoid(-m)
-    return -p.log().mean()
-
-
-@wrong("11.1", "The second term has the wrong sign: the slips are taken off.")
-def second_term_subtracted(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
-    return (-(1 - slips) * F.logsigmoid(m) + slips * F.logsigmoid(-m)).mean()
-
-
-@wrong("11.1", "beta multiplies the policy's part of the margin only.")
-def beta_on_the_policy(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * (chosen - rejected) - (reference_chosen - reference_rejected)
-    return (-(1 - slips) * F.logsigmoid(m) - slips * F.logsigmoid(-m)).mean()
-
-
-@wrong("11.1", "The margins are averaged before the logarithm.")
-def loss_of_the_mean(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected)).mean()
-    return -(1 - slips) * F.logsigmoid(m) - slips * F.logsigmoid(-m)
-
-
-@wrong("11.1", "A hopeless chance costs the same, however small it is.")
-def margins_cut(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
-    m = m.clamp(-20, 20)
-    return (-(1 - slips) * m.sigmoid().log() - slips * (-m).sigmoid().log()).mean()
-
-
-@wrong("11.1", "Only half of the slips is counted, as label smoothing would share them.")
-def smoothing_over_two(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
-    e = slips / 2
-    return (-(1 - e) * F.logsigmoid(m) - e * F.logsigmoid(-m)).mean()
-
-
-@wrong("11.1", "The loss is divided by 1 - 2 slips and its second term taken off: that is robust DPO,")
-def robust_dpo(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * ((chosen - reference_chosen) - (rejected - reference_rejected))
-    return ((-(1 - slips) * F.logsigmoid(m) + slips * F.logsigmoid(-m)) / (1 - 2 * slips)).mean()
-
-
 @wrong("11.2", "Large numbers of questions are rounded: as float32 two that differ by one are the same.")
 def numbers_as_floats(scores, questions):
     q = questions.float()
@@ -910,12 +977,6 @@ def z_without_beta(log_ratios, liked, strangers, beta):
     s = torch.sigmoid(sign * (beta * log_ratios - strangers.mean().clamp(min=0)))
     w = _weights(liked)
     return w * (1 - s), sign * w * beta * s * (1 - s) / len(liked)
-
-
-@right("11.1")
-def through_softplus(chosen, rejected, reference_chosen, reference_rejected, beta, slips):
-    m = beta * (chosen.double() - rejected.double() - reference_chosen.double() + reference_rejected.double())
-    return (F.softplus(-m) + slips * m).mean().item()
 
 
 @right("11.2")

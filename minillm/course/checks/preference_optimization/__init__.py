@@ -1,1 +1,1 @@
-"""Assignment 11: raters who slip, each answer against the others, the token that closes it, and thumbs for pairs."""
+"""Assignment 11: estimators of the KL, each answer against the others, the token that closes it, thumbs for pairs."""
