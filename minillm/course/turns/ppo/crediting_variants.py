@@ -18,6 +18,11 @@ def _usual(delta: Tensor, following: Tensor, gamma: float, lam: float) -> Tensor
     return delta + gamma * lam * following
 
 
+def delta_of(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+    """delta_t of each token, (B, T); the padding has any."""
+    return rewards + gamma * after(values * mask) - values
+
+
 def credited(
     rewards: Tensor,
     values: Tensor,
@@ -32,7 +37,7 @@ def credited(
 ) -> Tensor:
     """The advantages with one thing done differently."""
     if deltas is None:
-        deltas = rewards + gamma * after(values * mask) - values
+        deltas = delta_of(rewards, values, mask, gamma, lam)
     table, following = torch.zeros_like(rewards), torch.zeros(len(rewards))
     for t in range(rewards.shape[1]) if forward else reversed(range(rewards.shape[1])):
         following = step(deltas[:, t], following, gamma, lam) * (mask[:, t] if kept else 1)

@@ -1,6 +1,7 @@
 """Tables for the probes of lesson 10b: answers of several lengths, and what is said of a result of another form."""
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.probe import Explanation
+
+Mistakes = tuple[tuple[str, str, Callable[..., Tensor]], ...]  # a sentence, a hint, and the answer
 
 
 def masks(lengths: tuple[int, ...]) -> Tensor:

@@ -12,6 +12,7 @@ from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.reward_models.divisors import divisor
 from minillm.course.turns.reward_models.preferring_mistakes import MISTAKES, floored, limited
 
 
@@ -40,7 +41,9 @@ turn = Turn(
     errors={
         r"name '(F|nn|logsigmoid|log_sigmoid|softplus)' is not defined": "It's `F.logsigmoid`, and `F` "
         "is imported above as `torch.nn.functional`.",
-        r"name '(sigmoid|exp|log)' is not defined": "A tensor has these as methods: `x.sigmoid()`.",
+        r"name '(sigmoid|exp|log|e)' is not defined": "A tensor has these as methods: `x.sigmoid()`, `x.exp()`.",
+        "target dtype": "The labels of `cross_entropy` are whole numbers, of dtype `torch.long`.",
+        "'Bool'": "A comparison is True or False; the difference, `r_w - r_l`, is a number.",
         r"name '(chosen|rejected|rewards?|margin|p|beta|y_w|y_l)' is not defined": "There are `r_w` and `r_l`, and "
         "what you make of them.",
         "converted to (a )?Scalar|must be real number|only one element|converted to Python": "`math` takes one number, "
@@ -93,6 +96,9 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's the loss of each pair, all right. One number is asked for.", "End with a mean.", index
         sentence = f"The loss must be one number; here its shape is {tuple(tensor.shape)}."
         return sentence, "One number per pair, then their mean.", index
+    sums = [float(-F.logsigmoid(r_w - r_l).sum()) for r_w, r_l in calls]
+    if (count := divisor(sums, got)) is not None:
+        return f"The sum of the losses is always divided by {count:g}.", "Divide by the number of pairs."
     return None
 
 
@@ -108,13 +114,14 @@ def _finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
 
 pairs = turn.probe("batches of several sizes", _pairs, _form)
 pairs.at_last = _finite
+large = turn.probe("leads of hundreds of points", _large, _finite)
 for sentence, hint, answer in MISTAKES:
     pairs.mistake(sentence, hint, answer)
-large = turn.probe("leads of hundreds of points", _large, _finite)
 NONE_NEEDED = "`logsigmoid` needs no such number: it never computes the probability."
-for tiny in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-20):
-    sentence = f"{tiny:g} is added to the probability, so no loss can pass {-math.log(tiny):.0f} nats."
-    large.mistake(sentence, NONE_NEEDED, floored(tiny))
+for tiny in (1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-20):
+    sentence = f"The probability can't be smaller than {tiny:g}, so no loss can pass {-math.log(tiny):.0f} nats."
+    probe = pairs if tiny > 1e-5 else large  # a smaller one is lost in rounding where P is near 1/2
+    probe.mistake(sentence, NONE_NEEDED, floored(tiny))
 for most in (10, 20, 30, 50, 88, 100):
     sentence = f"The difference can't pass {most}, and neither can the loss."
     large.mistake(sentence, NONE_NEEDED.replace("number", "limit"), limited(most))

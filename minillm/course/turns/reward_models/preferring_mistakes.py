@@ -206,6 +206,26 @@ MISTAKES: tuple[tuple[str, str, Loss], ...] = (
         lambda r_w, r_l: -F.logsigmoid(r_w - r_l)[-1] / len(r_w),
     ),
     (
+        "The softmax runs over the batch: the preferred answers compete with each other.",
+        "The two answers of *one* pair compete.",
+        lambda r_w, r_l: -r_w.log_softmax(0).mean(),
+    ),
+    (
+        "This is the median pair.",
+        "Take the mean.",
+        lambda r_w, r_l: -F.logsigmoid(r_w - r_l).median(),
+    ),
+    (
+        "1 is subtracted from the difference, a margin as in Llama 2.",
+        "Without one: P = sigmoid(r_w - r_l).",
+        mean(lambda d: -F.logsigmoid(d - 1)),
+    ),
+    (
+        "Both choices count: log P of the one that was made, and log (1 - P) of the other.",
+        "Only one of them was made: the loss is -log P.",
+        mean(lambda d: -F.logsigmoid(d) - F.logsigmoid(-d)),
+    ),
+    (
         "This is the share of pairs in which the preferred answer leads: an accuracy, which has no gradient.",
         "The loss is -log P.",
         mean(lambda d: (d > 0).float()),

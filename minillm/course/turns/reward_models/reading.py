@@ -10,7 +10,7 @@ from minillm.course.checks.drawing import numbers
 from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
-from minillm.course.turns.reward_models.reading_mistakes import BEHIND, IN_FRONT
+from minillm.course.turns.reward_models.reading_mistakes import BEHIND, IN_FRONT, last_of
 
 
 def reward_at_end(hidden, mask, w):
@@ -34,11 +34,15 @@ turn = Turn(
     ),
     errors={
         "out of bounds|out of range": "A row of n tokens ends at position n - 1, counted from its first one.",
-        r"not implemented for 'Bool'|with a bool tensor": "The mask is True and False: `mask.int()` has 1 and 0.",
+        r"not implemented for 'Bool'|with a bool tensor|support bool": "The mask is True and False: "
+        "`mask.int()` has 1 and 0.",
         "size of tensor|must match|shape mismatch|inconsistent|cannot be multiplied|Expected size|dot :": "`hidden` "
         "is (B, T, C), `mask` is (B, T), `w` is (C,), and there is one position per row, (B,).",
-        r"name '(ids|pad_id|PAD|pad|B|T|C|lengths?|head|last|ends?|seq_len|attention_mask)' is not defined": "There "
-        "are `hidden`, `mask` and `w`, and what you make of them: `B, T, C = hidden.shape`.",
+        r"name '(\w*ids|\w*pad\w*|PAD|B|T|C|\w*lengths?|head|last|ends?|seq_len|attention_mask)' is not defined": ""
+        "There are `hidden`, `mask` and `w`, and what you make of them: `B, T, C = hidden.shape`.",
+        "equal size|invalid for input of size": "Rows have different numbers of tokens, so they don't fit into one "
+        "table. Find one position per row.",
+        "1D tensors expected": "`dot` takes two vectors, and here are B of them: `vectors @ w`.",
         "same number of dimensions|Index tensor|expected dtype int64|Expected index|must be long, (int|byte)": "An "
         "index holds whole numbers. `gather` wants (B, 1, C); `hidden[rows, positions]` is easier.",
         "converted to (a )?Scalar|only one element|only integer tensors|an index": "There is one position per row: "
@@ -94,7 +98,7 @@ def _edges(rng: random.Random) -> list[Call]:
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    for index, ((hidden, *_), answer) in enumerate(zip(calls, got, strict=True)):
+    for index, ((hidden, mask, w), answer) in enumerate(zip(calls, got, strict=True)):
         B, T, C = hidden.shape
         if type(answer) is tuple:
             return "Several things are returned.", "Return one tensor, (B,).", index
@@ -113,7 +117,15 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if shape in ((B, B), (B, B, C)):
             hint = "`hidden[:, last]` takes all positions from each row. `hidden[torch.arange(B), last]` takes one."
             return "Each row is read at the ends of all rows.", hint, index
+        if shape == (int(mask.sum()),):
+            return "The tokens of all rows are in one line here.", "Keep the one at the end of each row.", index
         if shape == () and B > 1:
+            ends = hidden[torch.arange(B), last_of(mask)] @ w
+            if difference(ends[0], tensor) is None:
+                return "Only the first row's reward is returned.", "Is there a `return` inside a loop?", index
+            if difference(ends[-1], tensor) is None:
+                hint = "`hidden[mask]` puts the tokens of all rows in one line. Does a loop keep the last row only?"
+                return "Only the last row's reward is returned.", hint, index
             return "That's one number for all rows.", "One reward per row is asked for: (B,).", index
         return f"The shape is {shape}, and (B,) is asked for.", "One number per row.", index
     return None

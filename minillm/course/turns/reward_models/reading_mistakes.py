@@ -46,7 +46,7 @@ BEHIND: Mistakes = (
     ),
     (
         "The first padding is read, and in a row without padding the first token.",
-        "`argmin` finds the first padding. The last token is one before it.",
+        "The last token is one before the first padding, which is what `argmin` finds.",
         at(lambda mask: mask.int().argmin(1)),
     ),
     (
@@ -131,6 +131,11 @@ BEHIND: Mistakes = (
         of_end(lambda v, w: torch.cosine_similarity(v, w[None])),
     ),
     ("The sign is wrong.", "The reward is `vectors @ w`.", of_end(lambda v, w: -(v @ w))),
+    (
+        "The position of the last token is returned, not the reward there.",
+        "Read `hidden` at that position, then take the dot product with w.",
+        lambda hidden, mask, w: last_of(mask).float(),
+    ),
     ("w is added, not multiplied.", "The reward is `vectors @ w`.", of_end(lambda v, w: (v + w).sum(1))),
     (
         "Padding counts as real, and tokens as padding: the mask is used the wrong way round.",
@@ -138,15 +143,15 @@ BEHIND: Mistakes = (
         at(lambda mask: last_of(~mask)),
     ),
 )
-COUNTED = "The number of tokens, minus 1, is the end only if the row begins at position 0. Here it begins later."
+COUNTED = "That's its end only if the row begins at column 0: find the last True, wherever it is."
 IN_FRONT: Mistakes = (
     (
-        "The position is counted from the first column, but the padding is in front.",
+        "This reads column n - 1 of a row of n tokens, but the padding is in front.",
         COUNTED,
         at(lambda mask: mask.sum(1) - 1),
     ),
     (
-        "The position is counted from the first column, and the padding is in front.",
+        "This reads column n of a row of n tokens, but the padding is in front.",
         COUNTED,
         at(lambda mask: mask.sum(1)),
     ),

@@ -10,6 +10,7 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.reward_models.divisors import divisor
 
 
 def bayes_ceiling(p):
@@ -61,6 +62,15 @@ def _edges(rng: random.Random) -> list[Call]:
     return [(torch.tensor([0.5]),), (torch.tensor([1.0, 0.0]),), (torch.tensor([0.0, 0.5, 1.0, 0.8]),)]
 
 
+NOTHING_DRAWN = "Nothing has to be drawn at random: the probability of being right is known for each pair."
+
+
+def _counted(pairs: int, answer: Any) -> bool:
+    """Whether an accuracy is a whole number of so many pairs."""
+    tensor = as_tensor(answer)
+    return tensor is not None and tensor.numel() == 1 and bool((pairs * tensor - (pairs * tensor).round()).abs() < 1e-4)
+
+
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     for index, ((p,), answer) in enumerate(zip(calls, got, strict=True)):
         if type(answer) in (tuple, dict):
@@ -70,6 +80,10 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             if difference(torch.maximum(p, 1 - p), tensor.flatten()) is None:
                 return "That's right for each pair. One number is asked for.", "End with a mean.", index
             return f"The ceiling is one number; here the shape is {tuple(tensor.shape)}.", "End with a mean.", index
+    if (count := divisor([float(torch.maximum(p, 1 - p).sum()) for (p,) in calls], got)) is not None:
+        return f"The sum is always divided by {count:g}.", "Divide by the number of pairs, `len(p)`."
+    if all(_counted(len(p), answer) for (p,), answer in zip(calls, got, strict=True)):
+        return "Whole pairs are counted here, as right or as wrong: is it a simulation?", NOTHING_DRAWN
     return None
 
 
@@ -78,13 +92,13 @@ def _range(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
     numbers = [float(torch.as_tensor(as_tensor(answer))) for answer in got]
     for index, number in enumerate(numbers):
         if not 0 <= number <= 1:
-            return f"{number:.4g} isn't an accuracy.", "It's a mean of probabilities.", index
+            return f"{number:.4g} isn't an accuracy.", "Add up probabilities, then divide by their number.", index
         if number < 0.5 - 1e-6:
             sentence = f"{number:.4g} is less than a coin gets."
             return sentence, "Naming the answer that is more probable gets at least a half, for each pair.", index
     if 1e-4 < max(abs(number - float(due)) for number, due in zip(numbers, right, strict=True)) < 0.05:
         sentence = "This is close to the ceiling, and misses it by a little: is it a simulation?"
-        return sentence, "Nothing has to be drawn at random: the probability of being right is known for each pair."
+        return sentence, NOTHING_DRAWN
     return None
 
 
@@ -114,6 +128,16 @@ for sentence, hint, _wrong in (
         "First the mean, then the larger one: it names the same answer for all pairs.",
         "Decide pair by pair, then take the mean.",
         lambda p: torch.maximum(p.mean(), 1 - p.mean()),
+    ),
+    (
+        "The largest p, and the largest 1 - p, of all pairs are averaged.",
+        "Take the larger one of p and 1 - p for each pair: `dim=0` of the stack.",
+        lambda p: torch.stack([p, 1 - p]).amax(1).mean(),
+    ),
+    (
+        "This is the geometric mean.",
+        "An accuracy is a plain mean over pairs, without logarithms.",
+        lambda p: torch.maximum(p, 1 - p).log().mean().exp(),
     ),
     (
         "The smaller one is taken: that's how often the best predictor is wrong.",
