@@ -1,9 +1,8 @@
 # %% [markdown]
 # # Exercise 10 · RLHF
 #
-# **You will write** the weights of a reward with their errors, mend advantages into which padding speaks, find the best
-# policy when not the price of a nat is given but how many you may spend, and make a league table out of games in which
-# not all have met.
+# **You will write** a function that fits the weights of a reward with their errors, advantages that padding can't
+# change, the best policy within a KL budget, and a league table from games in which not all players have met.
 #
 # **Time**: 90 minutes. **Points**: 10. **Before you start**: lesson 10, and for questions 2 and 3 lesson 10b (PPO).
 #
@@ -32,9 +31,9 @@ from minillm.course.checks import check
 # **Goal**: fit the weights of a reward to clicks, and say how well the clicks determine each of them.
 #
 # In the booth of the lesson, twenty clicks gave three weights. Another twenty would have given others. How far off may
-# they be? Nobody has to click again: the curvature of the loss tells. Where the loss rises steeply around its minimum,
-# few other weights explain the clicks; where it's flat, many do. Predict first: which of your three weights is within
-# two errors of zero? Then try your function on your own clicks.
+# they be? Nobody has to click again: the curvature of the loss tells you. Where the loss rises steeply around its
+# minimum, few other weights explain the clicks; where it's flat, many do. Predict first: which of your three weights is
+# within two errors of zero? Then try your function on your own clicks.
 #
 # **In**: `x` (N, K), float64: for each of N clicks, the K features of the preferred answer less those of the other one.
 # `prior`, a number above 0: the standard deviation of each weight's Gaussian prior. N may be smaller than K.
@@ -94,16 +93,16 @@ def weights_with_errors(x, prior):
 check("10.1", weights_with_errors).points
 
 # %% [markdown]
-# ## 10.2 · Masked, and the padding still speaks
+# ## 10.2 · Masked, and the padding still counts
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
 # **Goal**: find out why an answer's advantages change when a longer answer stands beside it, and write ones that do
 # not.
 #
-# The function below does for a batch what the lesson did for one answer: the price at every token, the score at the
-# last one, and GAE from the end of the row to its beginning. It masks the padding, too. But run the cell: the same
-# answer of three tokens, first alone, then with four tokens of padding.
+# The function below does what your two functions do in lesson 10b: a KL penalty at every token, the score at the last
+# one, and GAE from the end of the row to its beginning. It masks the padding, too. But run the cell: the same answer of
+# three tokens, first alone, then with four tokens of padding.
 
 
 # %%
@@ -130,16 +129,16 @@ for width in (3, 7):
     print([round(one, 2) for one in found[0].tolist()])
 
 # %% [markdown]
-# **In**: `scores` (B,), one for each answer; `log_probs`, `reference` and `values` (B, T), the policy's log p of each
-# token, the reference's, and what the value head expects before it; `counts` (B, T), True where there is a token (each
-# row has one at least, and its padding stands at the end); `price`, points a nat; `trace`, the λ of GAE. At padding the
-# tables may hold anything, minus infinity and NaN too.
+# **In**: `scores` (B,), one for each answer; `log_probs`, `reference` and `values` (B, T): log p of each token under
+# the policy, log p under the reference, and the value before the token; `counts` (B, T), the mask, True at tokens (each
+# row has at least one, and its padding is at the end); `price`, the KL coefficient β, in points per nat; `trace`, the λ
+# of GAE. At padding, the tables may hold anything, including minus infinity and NaN.
 #
-# **Out**: the advantages, (B, T), and 0 at padding. The reward of a token is −price · (log p − log p_ref), and at the
-# last token of an answer the score is added. After that token there is nothing to expect.
+# **Out**: the advantages, (B, T), and 0 at padding. The reward of a token is −β (log p − log p_ref), and at an answer's
+# last token the score is added. After that token, the value is 0. Nothing is discounted (γ = 1).
 #
-# With log p = (−1, −2), log p_ref = (−2, −2), values (0.5, 1), a score of 3, a price of 0.1 and λ = 0.5 the advantages
-# are (1.4, 2).
+# With log p = (−1, −2), log p_ref = (−2, −2), values (0.5, 1), a score of 3, β = 0.1 and λ = 0.5, the advantages are
+# (1.4, 2).
 #
 # **Without**: `minillm`.
 #
@@ -151,14 +150,14 @@ for width in (3, 7):
 #
 # <details><summary>Hint 2</summary>
 #
-# Two tables speak at the padding, each in its own way: a token that nobody drew pays a price there, and a value expects
-# something after the end. If both are 0 before the loop begins, what comes out of it at the padding?
+# Two things from the padding reach an answer: the penalties of tokens that weren't sampled, and values after the end.
+# If both are 0 before the loop begins, what comes out of it at the padding?
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# `torch.where(counts, values, 0.0)`, and the same with the prices before the score is added. A product with the mask
-# would not do: 0 · NaN is NaN.
+# `torch.where(counts, values, 0.0)`, and the same with the penalties, before the score is added. Multiplying by the
+# mask isn't enough: 0 · NaN is NaN.
 # </details>
 
 
@@ -190,17 +189,17 @@ check("10.2", advantages).points
 #
 # **Goal**: find the policy with the highest mean reward among those that are at most `budget` nats from the reference.
 #
-# At a price of β points a nat the best policy is p_ref(a) · e^(r(a)/β) / Z. But who can say what a nat is worth? One
-# can rather say how far one is ready to go: "at most half a nat". Every point of the lesson's dial is the best policy
-# for the distance that it has gone, too. So the price that you look for is the one at which the budget is just spent.
+# With a KL coefficient of β points per nat, the best policy is p_ref(a) · e^(r(a)/β) / Z. But which β is right? It's
+# easier to say how far the policy may move: "at most half a nat". For each β, that policy is also the best one of all
+# that have moved as far. So find the β at which the KL is just the budget.
 #
-# **In**: `reference` (K,), the chances of K answers, all above 0, of type float64; `rewards` (K,), float64 too, in any
-# unit, from thousandths to thousands of points, and perhaps all far from 0 (two of them may differ by only a
-# hundred-thousandth of the spread); `budget`, nats, 0 or more.
+# **In**: `reference` (K,), the probabilities of K answers, all above 0, of type float64; `rewards` (K,), float64 too,
+# in any unit, from thousandths to thousands of points, and perhaps all far from 0 (two of them may differ by only a
+# hundred-thousandth of the spread); `budget`, in nats, 0 or more.
 #
-# **Out**: the chances (K,) of the best policy, to five digits. KL(policy, reference) is the budget, or less where all
-# of it cannot be spent: when only the favourites are left, the answers with the highest reward, there is nothing more
-# to buy.
+# **Out**: the probabilities (K,) of the best policy, to five digits. KL(policy, reference) is the budget, or less where
+# the budget is larger than any KL that pays: if only the answers with the highest reward are left, moving further gains
+# nothing.
 #
 # `best_within(torch.tensor([0.5, 0.5]), torch.tensor([1.0, 0.0]), budget=0.1)` is `[0.7198, 0.2802]`, and with a budget
 # of 1 it is `[1, 0]`, which is log 2 nats away.
@@ -209,22 +208,22 @@ check("10.2", advantages).points
 #
 # <details><summary>Hint 1</summary>
 #
-# The lower the price, the further the best policy goes. So there is no formula needed for the right price: try one; if
-# its policy is too far away, the price was too low.
+# The smaller β is, the further the best policy moves. So you don't need a formula for the right β: try one, and if the
+# KL of its policy is too large, β was too small.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
 # Halve an interval, eighty times. It is easier to search for 1/β, which is 0 at the reference, than for β. What is the
 # upper end? Bring the rewards to one unit first: less the largest one, divided by their spread. (And if they are all
-# the same?) A thousand million is enough then, even where two rewards nearly tie.
+# the same?) A billion is enough then, even where two rewards nearly tie.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# Do the case of a generous budget first. The favourites keep the chances that they had to each other, so together they
-# are −log(sum of their p_ref) nats away; if that is within the budget, they are the answer. For the others
-# `torch.special.xlogy(policy, policy / reference).sum()` is the KL, and counts 0 · log 0 as 0.
+# Do the case of a large budget first. The answers with the highest reward keep their ratios to each other, so a policy
+# of these alone is −log(sum of their p_ref) nats away; if that's within the budget, it's the best one. In all other
+# cases, `torch.special.xlogy(policy, policy / reference).sum()` is the KL; it counts 0 · log 0 as 0.
 # </details>
 
 
@@ -236,7 +235,7 @@ def best_within(reference, rewards, budget):
     if -(favourites.sum() / reference.sum()).log() <= budget:
         return favourites / favourites.sum()
     merits = (rewards - rewards.max()) / (rewards.max() - rewards.min())
-    low, high = 0.0, 1e9  # 1 / price
+    low, high = 0.0, 1e9  # 1 / beta
     for _ in range(80):
         middle = (low + high) / 2
         shares = reference * (middle * merits).exp()
@@ -255,21 +254,21 @@ check("10.3", best_within).points
 #
 # *extend · difficulty 4 of 5 · 30 minutes · 3 points*
 #
-# **Goal**: give every player the merit that explains best who has beaten whom, however unevenly they have met.
+# **Goal**: give every player the strength that explains best who has beaten whom, however unevenly they have met.
 #
-# The public league tables of chat models are made so: visitors see two models' answers and choose one. A new model has
-# met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
+# Public league tables of chat models are made like this: visitors see the answers of two models and choose one. A new
+# model has met few others, a popular one has met all of them hundreds of times, and two may never have met at all.
 #
 # **In**: `wins` (K, K), whole numbers of type float64: `wins[a, b]` is how often a beat b. `pull`, 0 or at
 # least 0.5. Where it is 0, everybody has beaten everybody else, directly or through others (a beat b, and b beat c).
 #
-# **Out**: the merits m (K,), to five digits, that make
+# **Out**: the strengths m (K,), Bradley and Terry's rewards r of the lesson, to five digits, that make
 #
 # − Σ wins[a, b] · log sigmoid(m_a − m_b) + pull / 2 · Σ m_a²
 #
-# as small as it can be. Without a pull the zero is free, so take the merits that add up to 0. (With a pull they do
-# so by themselves.) The pull keeps the merit of one who has never lost from growing for ever, as it kept your head in
-# the booth from explaining everything.
+# as small as it can be. If `pull` is 0, only differences are fixed, so take the strengths that add up to 0. (Otherwise,
+# they do so by themselves.) `pull` is 1 / prior², the Gaussian prior of question 1: without it, the strength of a
+# player who has never lost would grow without end.
 #
 # `merits(torch.tensor([[0, 3], [1, 0]]).double(), pull=0.0)` is `[0.5493, -0.5493]`: log 3 apart, since
 # sigmoid(log 3) is 3/4.
@@ -278,26 +277,26 @@ check("10.3", best_within).points
 #
 # <details><summary>Hint 1</summary>
 #
-# The lesson did this for four kinds of answers: begin with zeros, and follow the slope. There each pair counted the
-# same. Here it counts by its games: against what was heard (the wins) stands what was expected, games times chance.
+# The lesson did this for four kinds of answers: begin with zeros, and follow the gradient. Here each pair counts as
+# often as it has met: the gradient is the number of wins less the expected number, games times probability.
 # </details>
 #
 # <details><summary>Hint 2</summary>
 #
-# With `met = wins + wins.T` the slope that pushes m_a up is Σ_b (wins[a, b] − met[a, b] · sigmoid(m_a − m_b)), less
-# pull · m_a. Who never met has 0 in both tables, and adds nothing. Work in float64.
+# With `met = wins + wins.T`, minus the gradient for m_a is Σ_b (wins[a, b] − met[a, b] · sigmoid(m_a − m_b)) − pull ·
+# m_a. Two players who never met have 0 in both tables, and add nothing. Work in float64.
 # </details>
 #
 # <details><summary>Hint 3</summary>
 #
-# One rate for all is slow where one has played 40 games and another 4. A step that is never too long for anybody:
-# `slope / (met.sum(1) / 2 + pull)`. Make 5,000 of them; at the end take off the mean.
+# One learning rate for all is slow if one player has 40 games and another 4. A step that is never too long for any of
+# them is that sum, divided by `met.sum(1) / 2 + pull`. Make 5,000 steps; at the end, subtract the mean.
 # </details>
 
 
 # %%
 def merits(wins, pull):
-    """The merits that explain the wins best: (K,)."""
+    """The strengths that explain the wins best: (K,)."""
     ### BEGIN SOLUTION
     met = wins + wins.T
     found = torch.zeros(len(wins), dtype=torch.float64)
@@ -315,6 +314,6 @@ def merits(wins, pull):
 check("10.4", merits).points
 
 # %% [markdown]
-# **What you built**: weights that say how sure they are, advantages that do not know their neighbours, a policy for a
-# budget, and a league table. Put a judge's praise of the lesson's 64 draws into `best_within`, and you have the dial
-# with nats on it.
+# **What you built**: weights with their errors, advantages that don't depend on the other answers of a batch, the best
+# policy for a KL budget, and a league table. Put the rewards of 64 sampled answers into `best_within`, as in the lab of
+# lesson 10b: there you choose β, and here you choose the nats.

@@ -308,7 +308,7 @@ def in_numpy(x, prior):
     return [w, np.sqrt(np.diag(np.linalg.inv(H)))]
 
 
-# 10.2 Masked, and the padding still speaks
+# 10.2 Masked, and the padding still counts
 
 
 def backwards(rewards, values, trace):
@@ -338,7 +338,7 @@ def only_the_prices(scores, log_probs, reference, values, counts, price, trace):
     return backwards(with_scores(prices, scores, counts), values, trace).masked_fill(~counts, 0)
 
 
-@wrong("10.2", "padding still pays")
+@wrong("10.2", "padding still has a KL penalty")
 def only_the_values(scores, log_probs, reference, values, counts, price, trace):
     rewards = with_scores(-price * (log_probs - reference), scores, counts)
     return backwards(rewards, values.masked_fill(~counts, 0), trace).masked_fill(~counts, 0)
@@ -356,7 +356,7 @@ def price_added(scores, log_probs, reference, values, counts, price, trace):
     return by_rows(scores, log_probs, reference, values, counts, -price, trace)
 
 
-@wrong("10.2", "has replaced the price")
+@wrong("10.2", "has replaced the penalty")
 def score_instead(scores, log_probs, reference, values, counts, price, trace):
     rewards = (price * (reference - log_probs)).masked_fill(~counts, 0)
     rewards[torch.arange(len(scores)), counts.sum(1) - 1] = scores
@@ -539,7 +539,7 @@ def search(reference, rewards, budget, start=None, far=divergence):
     return (start.log() + unit / math.exp(dear)).softmax(0)
 
 
-@wrong("10.3", "as if it were the price")
+@wrong("10.3", "as if it were beta")
 def budget_is_price(reference, rewards, budget):
     shares = reference * torch.exp((rewards - rewards.max()) / budget)
     return shares / shares.sum()
@@ -581,18 +581,18 @@ def softmax_within(reference, rewards, budget):
     return (unit * low).softmax(0)
 
 
-@wrong("10.3", "1 / price")
+@wrong("10.3", "1 / beta")
 def budget_is_rate(reference, rewards, budget):
     shares = reference * torch.exp(budget * rewards)
     return shares / shares.sum()
 
 
-@wrong("10.3", "Only the favourites are left")
+@wrong("10.3", "Only the best answers are left")
 def greedy(reference, rewards, budget):
     return F.one_hot(rewards.argmax(), len(rewards))
 
 
-@wrong("10.3", "from even chances")
+@wrong("10.3", "from equal probabilities")
 def entropy_for_distance(reference, rewards, budget):
     return search(reference, rewards, budget, far=lambda p, q: math.log(len(p)) + torch.special.xlogy(p, p).sum())
 
@@ -632,14 +632,14 @@ def nan_is_near_enough(reference, rewards, budget):
     return policy
 
 
-@wrong("10.3", "Only one of several favourites")
+@wrong("10.3", "Only one of several best answers")
 def one_hot_at_the_end(reference, rewards, budget):
     if budget >= -math.log(reference[rewards.argmax()]):
         return F.one_hot(rewards.argmax(), len(rewards))
     return search(reference, rewards, budget)
 
 
-@wrong("10.3", "All favourites are equally likely")
+@wrong("10.3", "All best answers are equally likely")
 def divided_among_favourites(reference, rewards, budget):
     best = [reward == max(rewards.tolist()) for reward in rewards.tolist()]
     if budget >= -math.log(sum(p for p, good in zip(reference.tolist(), best, strict=True) if good)):
@@ -684,7 +684,7 @@ def powers_of_thousands(reference, rewards, budget):
     return policy
 
 
-@wrong("10.3", "The chances add up to")
+@wrong("10.3", "The probabilities add up to")
 def not_divided(reference, rewards, budget):
     return reference * torch.exp((rewards - rewards.max()) / max(budget, 0.1))
 
@@ -956,7 +956,7 @@ def tables_times_the_mask(scores, log_probs, reference, values, counts, price, t
     return out * m
 
 
-@wrong("10.2", "Only the result is masked: values and prices at the padding still flow to the left.")
+@wrong("10.2", "Only the result is masked: values and penalties at the padding still flow to the left.")
 def nan_to_num_only(scores, log_probs, reference, values, counts, price, trace):
     def clean(x):
         return torch.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
@@ -1058,7 +1058,7 @@ def reverse_kl(reference, rewards, budget):
     return _search(reference, rewards, lambda p: _kl(reference, p.clamp(min=1e-300)), budget)
 
 
-@wrong("10.3", "The budget is used as if it were the price of a nat.")
+@wrong("10.3", "The budget is used as if it were beta.")
 def budget_as_price(reference, rewards, budget):
     r = rewards - rewards.max()
     return (reference.log() + r / max(budget, 1e-12)).softmax(0)
@@ -1075,7 +1075,7 @@ def without_reference(reference, rewards, budget):
     return policy
 
 
-@wrong("10.3", "Reference and favourite are mixed, which spends the budget on the favourite alone.")
+@wrong("10.3", "Reference and best answer are mixed, which moves towards the best answer alone.")
 def mixture(reference, rewards, budget):
     best = torch.where(rewards == rewards.max(), reference, 0.0)
     best = best / best.sum()
@@ -1089,7 +1089,7 @@ def mixture(reference, rewards, budget):
     return policy
 
 
-@wrong("10.3", "Only one of several favourites is left.")
+@wrong("10.3", "Only one of several best answers is left.")
 def one_favourite(reference, rewards, budget):
     best = rewards.argmax()
     if -reference[best].log() <= budget:
@@ -1097,7 +1097,7 @@ def one_favourite(reference, rewards, budget):
     return _search(reference, rewards, lambda p: _kl(p, reference), budget)
 
 
-@wrong("10.3", ". Some of it is left. It is the best one for 1 / price = 1e+03: does your search end")
+@wrong("10.3", ". Some of it is left. It is the best one for 1 / beta = 1e+03: does your search end")
 def no_unit(reference, rewards, budget):
     r = rewards - rewards.max()
     low, high = 0.0, 1000.0

@@ -134,24 +134,24 @@ def _normalized(advantages: Tensor) -> bool:
     return abs(advantages.mean().item()) < 1e-4 < advantages.abs().max().item()
 
 
-question = Question("10.2", "Masked, and the padding still speaks", advantages)
+question = Question("10.2", "Masked, and the padding still counts", advantages)
 
 batched = question.probe(
-    "an answer alone, and in company", lambda rng: _company(rng, noise=False), _leak, kinds=LONELY * TIMES
+    "an answer alone, and beside a longer one", lambda rng: _company(rng, noise=False), _leak, kinds=LONELY * TIMES
 )
 batched.mistake(
-    "Only the result is masked: values and prices at the padding still flow to the left.",
-    "The loop begins at the end of the row. Silence the padding before it starts, not after.",
+    "Only the result is masked: values and penalties at the padding still flow to the left.",
+    "The loop begins at the end of the row. Set the padding to 0 before it starts, not after.",
     partial(_advantages, mask_rewards=False, mask_values=False),
 )
 batched.mistake(
-    "The prices are silenced, but behind the last token the value of the padding is expected.",
+    "The penalties are set to 0, but after the last token comes the value of the padding.",
     "After an answer's end there is nothing to expect: `values` must be 0 there, too.",
     partial(_advantages, mask_values=False),
 )
 batched.mistake(
-    "The values are silenced, but padding still pays the price of leaving the reference.",
-    "Padding was not drawn by the policy. Its reward must be 0, too.",
+    "The values are set to 0, but the padding still has a KL penalty.",
+    "The policy did not sample the padding. Its reward must be 0, too.",
     partial(_advantages, mask_rewards=False),
 )
 batched.mistake(
@@ -160,13 +160,13 @@ batched.mistake(
     partial(_advantages, last=lambda counts: torch.full_like(counts.sum(1), counts.shape[1] - 1)),
 )
 batched.mistake(
-    "Leaving the reference is rewarded: the price has the wrong sign.",
-    "The price is taken off: -price (log p - log p_ref).",
+    "Leaving the reference is rewarded: the penalty has the wrong sign.",
+    "The penalty is subtracted: -price (log p - log p_ref).",
     partial(_advantages, ratio=lambda log_probs, reference: reference - log_probs),
 )
 batched.mistake(
-    "At the last token the score has replaced the price.",
-    "The last token pays its price as all others do. Add the score to it.",
+    "At the last token the score has replaced the penalty.",
+    "The last token has its penalty, as all others do. Add the score to it.",
     partial(_advantages, add=lambda reward, score: score),
 )
 
@@ -176,7 +176,7 @@ ESTIMATES = {
     "The difference log p - log p_ref is squared.": torch.square,
     "Half of the squared difference is the penalty, Schulman's k2.": lambda x: x.square() / 2,
     "The difference log p - log p_ref has lost its sign.": torch.abs,
-    "The difference is cut off at 0, so a token that became less likely pays nothing.": torch.relu,
+    "The difference is cut off at 0, so a token that became less likely has no penalty.": torch.relu,
     "The penalty is missing.": torch.zeros_like,
     "The penalty is taken on p / p_ref, not on its logarithm.": torch.exp,
 }

@@ -1,4 +1,4 @@
-"""10.3: the best policy for a budget of nats, not for a price: the price has to be found.
+"""10.3: the best policy for a budget of nats, not for a beta: the beta has to be found.
 
 The same question with the other variable given, as in REPS (Peters et al. 2010) and TRPO (Schulman et al. 2015).
 """
@@ -43,7 +43,7 @@ def _furthest(path: Callable[[float], Tensor], distance: Callable[[Tensor], floa
 
 
 def _tilted(share: float, *, reference: Tensor, rewards: Tensor) -> Tensor:
-    """From the reference, at 0, to the favourites alone, at 1: all best policies for some price."""
+    """From the reference, at 0, to the favourites alone, at 1: all best policies for some beta."""
     lag = rewards.double() - rewards.max()
     spread = -lag.min().item() or 1.0
     factors = (lag == 0).double() if share == 1 else (lag / spread * share / (1 - share)).exp()
@@ -55,7 +55,7 @@ def _kl(policy: Tensor, other: Tensor) -> float:
 
 
 def _answers(rng: random.Random, K: int, favourites: int = 1, unit: float = 1.0) -> tuple[Tensor, Tensor]:
-    """Chances of K answers, in steps of 0.04, and rewards at least half a unit apart, but for the favourites."""
+    """Probabilities of K answers, in steps of 0.04, and rewards at least half a unit apart, but for the favourites."""
     cuts = [0, *sorted(rng.sample(range(1, 25), K - 1)), 25]
     reference = torch.tensor(cuts).diff().double() / 25
     rewards = torch.tensor(rng.sample(range(-6, 7), K)).double()
@@ -84,14 +84,14 @@ def _at_the_ends(rng: random.Random) -> list[Call]:
 
 
 ODD = (
-    "several favourites, as far as the budget goes",
-    "several favourites and more than enough to spend",
+    "several best answers, as far as the budget goes",
+    "several best answers and a budget beyond the largest KL",
     "rewards of thousands of points",
     "rewards of thousandths",
     "equal rewards",
     *["rewards far from 0"] * 4,
     *["two rewards that nearly tie"] * 2,
-    "two rewards that nearly tie, and more than enough to spend",
+    "two rewards that nearly tie, and a budget beyond the largest KL",
 )
 
 
@@ -125,16 +125,16 @@ def _spent(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, st
         if found is None or found.shape != policy.shape:
             return None
         if found.isnan().any() and rewards.min() == rewards.max():
-            hint = "The spread of equal rewards is 0, and 0 / 0 is NaN. All are favourites: the reference stays."
+            hint = "The spread of equal rewards is 0, and 0 / 0 is NaN. All are the best ones: the reference stays."
             return "The policy is not a number where all rewards are equal: their spread is 0.", hint
         if found.isnan().any():
             return "The policy is not a number: `exp` overflows, or 0 is divided by 0.", (
                 "Subtract the largest reward before `exp`; and 0 log 0 counts as 0."
             )
         if found.min() < -1e-4:
-            return f"A chance is negative: {found.min().item():.4g}.", "The shares p_ref e^(r/price) never are."
+            return f"A probability is negative: {found.min().item():.4g}.", "The shares p_ref e^(r/beta) never are."
         if abs(found.sum().item() - 1) > 1e-4:
-            return f"The chances add up to {found.sum().item():.4g}.", "Divide all of them by their sum."
+            return f"The probabilities add up to {found.sum().item():.4g}.", "Divide all of them by their sum."
         if (found.double() - policy).abs().max() > 1e-4:
             return _of_one_policy(found.double().clamp_min(0), reference, rewards, budget)
     return None
@@ -148,7 +148,7 @@ def _affine(y: Tensor, x: Tensor) -> bool:
 
 
 def _of_one_policy(found: Tensor, reference: Tensor, rewards: Tensor, budget: float) -> tuple[str, str]:
-    """What is wrong with the chances of one answer, which add up to 1."""
+    """What is wrong with the probabilities of one answer, which add up to 1."""
     far, favourites = _kl(found, reference), _tilted(1.0, reference=reference, rewards=rewards)
     distance = f"The policy is {far:.4g} nats from the reference, with a budget of {budget:.4g}."
     rounded = best_within(reference, rewards.float().double(), budget)
@@ -158,46 +158,46 @@ def _of_one_policy(found: Tensor, reference: Tensor, rewards: Tensor, budget: fl
         )
     if (found - reference).abs().max() < 1e-4:
         return (
-            f"{distance} It is the reference itself: nothing is spent.",
-            "A lower price moves it.",
+            f"{distance} It is the reference itself: the KL is 0.",
+            "A smaller beta moves it.",
         )
     if far > budget + 1e-3 and (found - favourites).abs().max() < 1e-3:
-        return f"{distance} Only the favourites are left. Was the KL NaN in your search?", (
+        return f"{distance} Only the best answers are left. Was the KL NaN in your search?", (
             "0 log 0 makes the KL NaN, and no comparison with NaN is true. `torch.special.xlogy` counts 0 log 0 as 0."
         )
     for factor, unit in ((math.log(2), "bits in place of nats"), (0.5, "half"), (2.0, "twice as much")):
         if abs(far - factor * budget) < 1e-3 * far:
             return f"{distance} That is {unit}.", "The KL is the sum of p log(p / p_ref), with the natural logarithm."
     if found.min() > 1e-6 and _affine(found.log(), rewards):
-        hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
+        hint = "Which policies are the best ones for some beta? p_ref belongs to each of them."
         return f"{distance} It is a softmax of the rewards alone, without p_ref.", hint
     if abs(far - budget) < 1e-3 * budget:
-        hint = "Which policies are the best ones for some price? p_ref belongs to each of them."
-        return "All of the budget is spent, and another policy earns more for as many nats.", hint
+        hint = "Which policies are the best ones for some beta? p_ref belongs to each of them."
+        return "The KL is the budget, and another policy with the same KL has a higher mean reward.", hint
     if far < budget:
         first, second = found.topk(2).indices.tolist()
         shift = (found / reference).log()
         inverse = ((shift[first] - shift[second]) / (rewards[first] - rewards[second])).item()
         best = (reference.log() + inverse * rewards).softmax(0)
-        ends = f" It is the best one for 1 / price = {inverse:.3g}: does your search end there?"
+        ends = f" It is the best one for 1 / beta = {inverse:.3g}: does your search end there?"
         return f"{distance} Some of it is left.{ends if (best - found).abs().max() < 1e-4 else ''}", (
-            "Does your search end too early? Where two rewards nearly tie the price is very low: bring the rewards "
-            "to one unit first, and search for 1 / price up to a thousand million."
+            "Does your search end too early? Where two rewards nearly tie beta is very small: bring the rewards "
+            "to one unit first, and search for 1 / beta up to a billion."
         )
-    return distance, "Among the best policies for all prices, find the one that spends just the budget."
+    return distance, "Among the best policies for all beta, find the one whose KL is the budget."
 
 
 question = Question("10.3", "The best policy for a budget", best_within)
 
 binding = question.probe("a budget that binds", _binding, _spent)
 binding.mistake(
-    "The budget is used as if it were 1 / price.",
-    "The formula wants a price. Try prices until the KL of its policy is the budget.",
+    "The budget is used as if it were 1 / beta.",
+    "The formula wants a beta. Try some until the KL of its policy is the budget.",
     lambda reference, rewards, budget: (reference.log() + rewards * budget).softmax(0),
 )
 binding.mistake(
-    "The budget is used as if it were the price of a nat.",
-    "The formula wants a price. Try prices until the KL of its policy is the budget.",
+    "The budget is used as if it were beta.",
+    "The formula wants a beta. Try some until the KL of its policy is the budget.",
     lambda reference, rewards, budget: (reference.log() + rewards / budget).softmax(0),
 )
 
@@ -213,7 +213,7 @@ def _other_way_round(reference, rewards, budget):
 
 
 @binding.mistake(
-    "The reference is forgotten: every answer begins with the same chance.", "The shares are p_ref e^(r/price)."
+    "The reference is forgotten: every answer begins with the same probability.", "The shares are p_ref e^(r/beta)."
 )
 def _from_nowhere(reference, rewards, budget):
     even = torch.ones_like(reference) / len(reference)
@@ -221,7 +221,7 @@ def _from_nowhere(reference, rewards, budget):
 
 
 binding.mistake(
-    "The distance is measured from even chances, not from the reference.",
+    "The distance is measured from equal probabilities, not from the reference.",
     "KL(policy, reference) is the sum of p log(p / p_ref).",
     lambda reference, rewards, budget: _furthest(
         partial(_tilted, reference=reference, rewards=rewards),
@@ -232,8 +232,8 @@ binding.mistake(
 
 
 @binding.mistake(
-    "Reference and favourite are mixed, which spends the budget on the favourite alone.",
-    "For the same nats p_ref e^(r/price) / Z earns more: a good second keeps more than a bad one.",
+    "Reference and best answer are mixed, which moves towards the best answer alone.",
+    "For the same KL, p_ref e^(r/beta) / Z has a higher mean reward: a good second answer keeps more than a bad one.",
 )
 def _mixed(reference, rewards, budget):
     favourite = _tilted(1.0, reference=reference, rewards=rewards)
@@ -241,18 +241,18 @@ def _mixed(reference, rewards, budget):
 
 
 extremes = question.probe(
-    "nothing to spend, and more than enough",
+    "no budget, and one beyond the largest KL",
     _at_the_ends,
     _spent,
-    kinds=[*["nothing to spend", "more than enough to spend"] * 4, "one answer"],
+    kinds=[*["a budget of 0", "a budget beyond the largest KL"] * 4, "one answer"],
 )
 
-odd_rewards = question.probe("several favourites, and rewards of any size", _odd_rewards, _spent, kinds=ODD)
+odd_rewards = question.probe("several best answers, and rewards of any size", _odd_rewards, _spent, kinds=ODD)
 
 
 @odd_rewards.mistake(
-    "Only one of several favourites is left.",
-    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
+    "Only one of several best answers is left.",
+    "Equal rewards have equal factors: the best answers keep their ratios to each other.",
 )
 def _one_favourite(reference, rewards, budget):
     chosen = torch.zeros_like(reference)
@@ -271,8 +271,8 @@ def _nearly_equal(reference, rewards, budget):
 
 
 @odd_rewards.mistake(
-    "All favourites are equally likely.",
-    "Equal rewards have equal factors: the favourites keep the chances that they had to each other.",
+    "All best answers are equally likely.",
+    "Equal rewards have equal factors: the best answers keep their ratios to each other.",
 )
 def _favourites_alike(reference, rewards, budget):
     best = (rewards == rewards.max()).double()

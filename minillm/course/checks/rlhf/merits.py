@@ -196,7 +196,7 @@ all_met.mistake(
 
 @all_met.mistake(
     "It is the log-odds of all games together, which knows nothing of the opponents' merits.",
-    "Against strong ones one wins less often. Compare wins with games times chance, pair by pair.",
+    "Against strong ones one wins less often. Compare wins with games times probability, pair by pair.",
 )
 def _odds(wins, pull):
     found = (wins.sum(1) / wins.sum(0)).double().log()
@@ -245,7 +245,7 @@ some_met = question.probe("some more often, some never", _some, _off, kinds=SOME
 
 @some_met.mistake(
     "Each pair counts the same, however often it met.",
-    "Nine games tell more than one. Sum over games, not over pairs: met · chance is what was expected.",
+    "Nine games tell more than one. Sum over games, not over pairs: met · probability is what was expected.",
 )
 def _each_pair_alike(wins, pull):
     met = (wins + wins.T).double()
