@@ -7,6 +7,7 @@ Ranked        such a pair; `rows` puts the answers of several into one padded ba
 batches       the rows of each update; `padded` does the same with any texts, for a picture
 start         a reward model before any training: the chat model's layers, and a row of zeros
 agreement     how often raters agree with margins, with its standard error; `by_kind` also where one answer is right
+gap           how much more often they agree with some margins than with others
 drawn         such agreements as bars
 made_by       whose functions ran
 manners       the margins of a rule that counts courtesies and words
@@ -221,14 +222,31 @@ def agreement(margins: Sequence[float], pairs: Sequence[Ranked]) -> Share:
     >>> print(agreement([0.0] * 8, ranked(5, 2, 4)))
     0.500 ± 0.000
     """
-    agrees = [pair.p if m > 0 else 1 - pair.p if m < 0 else 0.5 for m, pair in zip(margins, pairs, strict=True)]
+    return _share(_agrees(margins, pairs), pairs)
+
+
+def gap(margins: Sequence[float], others: Sequence[float], pairs: Sequence[Ranked]) -> Share:
+    """By how much raters agree more with the first margins than with the others, pair by pair.
+
+    >>> print(gap([1.0] * 8, [1.0] * 8, ranked(5, 2, 4)))
+    0.000 ± 0.000
+    """
+    both = zip(_agrees(margins, pairs), _agrees(others, pairs), strict=True)
+    return _share([one - other for one, other in both], pairs)
+
+
+def _agrees(margins: Sequence[float], pairs: Sequence[Ranked]) -> list[float]:
+    return [pair.p if m > 0 else 1 - pair.p if m < 0 else 0.5 for m, pair in zip(margins, pairs, strict=True)]
+
+
+def _share(values: Sequence[float], pairs: Sequence[Ranked]) -> Share:
     by_question: dict[str, list[float]] = {}
-    for share, pair in zip(agrees, pairs, strict=True):
-        by_question.setdefault(pair.question.prompt, []).append(share)
-    mean = fmean(agrees)
-    off = [sum(share - mean for share in shares) for shares in by_question.values()]
+    for value, pair in zip(values, pairs, strict=True):
+        by_question.setdefault(pair.question.prompt, []).append(value)
+    mean = fmean(values)
+    off = [sum(value - mean for value in group) for group in by_question.values()]
     count = len(off)
-    return Share(mean, math.sqrt(count / max(count - 1, 1) * sum(x * x for x in off)) / len(agrees))
+    return Share(mean, math.sqrt(count / max(count - 1, 1) * sum(x * x for x in off)) / len(values))
 
 
 def by_kind(margins: Sequence[float], pairs: Sequence[Ranked]) -> dict[str, Share]:

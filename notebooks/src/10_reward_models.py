@@ -1,9 +1,15 @@
 # %% [markdown]
 # # 10 · Reward models: from rankings to a number
 #
-# Our chat model gave four answers to one question. Which is best? You see it at once. Now write a *number* beside each
-# of them, and let a friend do the same. You'll agree on the winner more often than on any number. So people are asked
-# for rankings, and a model has to find the numbers.
+# We asked our chat model to put *"Look after the chessboard, you lazy goose!"* more politely, four times:
+#
+# - With pleasure. Would you kindly look after the chessboard?
+# - Please look after the chessboard.
+# - Gladly. Could you pleaseBerta.
+# - With pleasure. Please look after the chessboard.
+#
+# Which is worst? You see it at once. Now write a *number* beside each of them, and let a friend do the same. You'll
+# agree on the worst one, and hardly on a number. So people are asked for rankings, and a model has to find the numbers.
 #
 # **The claim**: "humans rank model outputs. A separate [reward model](../teaching/glossary.md#r) is trained to predict
 # these rankings".
@@ -11,7 +17,7 @@
 # **You will write** the loss of a choice, the best accuracy that anybody can reach, and the reward at the end of an
 # answer. They train a reward model while you watch. Then you are the rater.
 #
-# **Time**: 55 minutes. **Before you start**: lesson 09, and cross-entropy from lesson 00b. Stuck at **your turn**? Run
+# **Time**: 60 minutes. **Before you start**: lesson 09, and cross-entropy from lesson 00b. Stuck at **your turn**? Run
 # its cell again, unchanged, for a hint.
 
 # %%
@@ -29,6 +35,8 @@ mine.map(lesson="10")
 
 # %% [markdown]
 # ## An example can't say "better"
+#
+# The same question, and what each answer gets:
 
 # %% tags=["nbval-ignore-output"]
 asked = ranking.questions(ranking.HELD_OUT, 60, longest=150)[3]  # change the 3
@@ -37,11 +45,11 @@ for points, text in ranking.draws(asked, count=4, seed=0):
     print(f"{points:+.1f} points  {text}")
 
 # %% [markdown]
-# Half of the answers that SFT learned from have a courtesy, so about half of its own have one, too. An example says
-# *write this*, never *this is better than that*. (And *pleaseBerta*, nobody has ever shown it.)
+# Half of the answers that SFT learned from have a courtesy, so about half of the model's own have one, too. An example
+# says *write this*, never *this is better than that*.
 #
 # The points are this course's secret, the **gold utility**: 4 if the answer is right, 1 for a courtesy (-1 if it's
-# rude), -0.1 for each word too many. No training below sees them. Raters do, roughly.
+# rude), -0.1 for each word too many. No training below sees them.
 
 # %% [markdown]
 # ## From choices to rewards
@@ -51,7 +59,7 @@ for points, text in ranking.draws(asked, count=4, seed=0):
 #
 # P(w over l) = sigmoid(r_w - r_l) = 1 / (1 + e^-(r_w - r_l)).
 #
-# A lead of 1 point wins 73 times of 100, and one of 3 points 95 times. Rewards of 2.0 and 0.5 make P = sigmoid(1.5) =
+# A lead of 1 point wins 73 times in 100, and one of 3 points 95 times. Rewards of 2.0 and 0.5 make P = sigmoid(1.5) =
 # 0.818, so the loss of this choice is -ln 0.818 = 0.201 nats. Our simulated raters choose by this formula, with gold
 # utility as r.
 
@@ -101,14 +109,16 @@ found = [round(each, 1) for each in (r - r[-1]).tolist()]
 print(dict(zip(KINDS, found, strict=True)))
 
 # %% [markdown]
-# The steps come back, out of nothing but *this one rather than that one*. The zero doesn't: we took the reward of
-# "wrong" off all four. Choices fix differences only, so a reward of 2.5 alone says as much as "I live at number 12".
+# The differences come back, from nothing but *this one rather than that one*. The zero doesn't: we subtracted the
+# reward of "wrong" from all four. Choices fix only differences, so a reward of 2.5 alone says as much as "I live at
+# number 12".
 
 # %% [markdown]
 # ## How well can anybody do?
 #
-# Here are 400 pairs of answers to questions that no model has learned from. A simulated rater chose in each. How sure
-# people are, nobody knows. Of ours, we know it: p is the probability of the choice that was made.
+# Here are 400 pairs of answers to questions that no model has learned from. In each, a simulated rater chose one. For
+# people, nobody knows how probable a choice was. For our raters we do: p is the probability of the choice that was
+# made.
 
 # %%
 pairs = ranking.held_out()
@@ -117,7 +127,9 @@ for pair in pairs[40:42]:
 
 # %%
 SHARES = {"all of them": 1.0, "95%": 0.95, "85%": 0.85, "75%": 0.75}
-best = predict("Knowing p for each pair, how many choices can you predict?", [*SHARES])
+best = predict(
+    "If you know how probable A is in each pair, how many choices can you predict?", [*SHARES]
+)
 
 # %% [markdown]
 # ### Your turn: the Bayes ceiling
@@ -154,9 +166,9 @@ print(f"the rater, asked again, makes the same choice: {again:.3f}")
 
 # %% [markdown]
 # No brain and no network can pass this [Bayes ceiling](../teaching/glossary.md#b). Even the rater, asked again, doesn't
-# reach it, since chance decides again. (Of the people who ranked for [InstructGPT](https://arxiv.org/abs/2203.02155),
-# two agreed in 73 to 77% of the cases.) Is a reward model with 75% poor, or nearly perfect? Without a ceiling, you
-# can't tell.
+# reach it, since chance decides again. Of the people who ranked for [InstructGPT](https://arxiv.org/abs/2203.02155),
+# two agreed in 73 to 77% of the cases. Is a reward model with 75% poor, or nearly perfect? Without a ceiling, you can't
+# tell.
 
 # %% [markdown]
 # ## One number for any answer
@@ -169,8 +181,8 @@ print(f"the rater, asked again, makes the same choice: {again:.3f}")
 # %% [markdown]
 # ### Your turn: the reward at the end
 #
-# `hidden` is (B, T, C). `mask` is (B, T), True at tokens and False at padding, which stands behind a text or in front
-# of it. `w` is (C,). Return the reward of each row, (B,), read at its last token.
+# `hidden` is (B, T, C). `mask` is (B, T), True at tokens and False at padding, which comes after a text or before
+# it. `w` is (C,). Return the reward of each row, (B,), read at its last token.
 
 
 # %%
@@ -195,7 +207,7 @@ def reward_at_end(hidden, mask, w):
 # </details>
 
 # %% [markdown]
-# Where does yours read? Make each token's vector its own position, and your function tells.
+# Where does yours read? Make each token's vector its own position, and your function will tell you.
 
 # %%
 texts = ["Certainly. It is 12.", "12.", "It is surely not 12."]  # change them
@@ -207,9 +219,9 @@ diagrams.read_at(pieces, real.tolist(), [int(each) for each in positions]).show(
 # %% [markdown]
 # ## Train a reward model
 #
-# Eight pairs per update, your loss, your reading; all layers of the chat model learn. On new pairs, we watch how often
-# raters agree with it: in all of them, and where exactly one answer is right. To beat: a rule that counts courtesies
-# and words, and never asks whether an answer is right.
+# Eight pairs per update, your loss, your `reward_at_end`; all layers of the chat model learn. On new pairs, we watch
+# how often raters agree with it: in all of them, and where exactly one answer is right. To beat: a rule that counts
+# courtesies and words, and never asks whether an answer is right.
 
 # %%
 learned = predict(
@@ -221,7 +233,7 @@ learned = predict(
 learning, seen = ranking.to_learn(), ranking.held_out(short=True)
 rule = ranking.by_kind(ranking.manners(seen), seen)
 SHOWN = ["all pairs", "one is right"]
-LEVELS = {"share of pairs": {"rule, all pairs": rule["all pairs"].mean}}
+LEVELS = {"share of pairs": {f"rule, {kind}": rule[kind].mean for kind in SHOWN}}
 
 
 # %%
@@ -233,9 +245,15 @@ def train(read, updates=60, rate=1e-3, seed=0):
     def reward(ids, mask):
         return read(model.hidden(ids, segments=mask.long()), mask, w)
 
+    def look():
+        now = ranking.by_kind(ranking.margins_of(reward, seen), seen)
+        watch.log(**{name.replace(" ", "_"): now[name].mean for name in SHOWN})
+
     panels = {"loss, nats": ["loss"], "share of pairs": SHOWN}
     with Watch(updates, panels, levels=LEVELS) as watch:
         for update in watch:
+            if update % 15 == 0:
+                look()
             rewards = reward(*batches[update])  # (16,): preferred, other, ...
             loss = preference_loss(rewards[::2], rewards[1::2])
             for group in optimizer.param_groups:
@@ -244,9 +262,8 @@ def train(read, updates=60, rate=1e-3, seed=0):
             loss.backward()
             optimizer.step()
             watch.log(loss=loss.item())
-            if update % 15 == 14 or update == updates - 1:
-                now = ranking.by_kind(ranking.margins_of(reward, seen), seen)
-                watch.log(**{name.replace(" ", "_"): now[name].mean for name in SHOWN})
+            if update == updates - 1:
+                look()
     return model, w, reward
 
 
@@ -264,13 +281,14 @@ for kind in rule:
     print(f"{kind:12}  rule {rule[kind]}, yours {yours[kind]}, ceiling {top[kind]}")
 
 # %% [markdown]
-# It learns, and what it learns is manners. Fifteen updates are enough for that. Where one answer is right, it's about
-# as good as a rule that doesn't look. (Train longer, `updates=120`, or with another seed.)
+# It learns, and what it learns is manners. After fifteen updates, it's about where it will be after sixty: three seeds
+# go from 67, 66 and 67% of all pairs to 67, 61 and 70%. Where one answer is right, it's about as good as a rule that
+# doesn't look. Do more updates help? Try `updates=120`.
 
 # %% [markdown]
 # ## Break it: read the last column
 #
-# The classic bug. No error, no warning. And often without a mask for the model: then padding looks back at the answer.
+# The classic bug: `[:, -1]`. No error, no warning.
 
 # %%
 broken = predict(
@@ -280,48 +298,64 @@ broken = predict(
 
 
 # %% tags=["nbval-ignore-output"]
-def careless(ids, mask):
-    return model.hidden(ids)[:, -1] @ w  # the last column, and no mask
+def last_column(ids, mask):
+    return model.hidden(ids, segments=mask.long())[:, -1] @ w
 
 
-bug = ranking.agreement(ranking.margins_of(careless, seen), seen)
-due = yours["all pairs"]
-broken.answer(broken.choices[0 if bug.mean < 0.53 else 1 if bug.mean < due.mean else 2])
-print(f"raters agree: yours {due}, last column {bug}")
+def two_bugs(ids, mask):
+    return model.hidden(ids)[:, -1] @ w  # the last column, and no mask for the model
+
+
+margins = [ranking.margins_of(way, seen) for way in (reward, last_column, two_bugs)]
+due, bug, bugs = (ranking.agreement(each, seen) for each in margins)
+lost = ranking.gap(margins[0], margins[1], seen)
+like = 0 if bug.mean - 2 * bug.stderr < 0.5 else 1 if lost.mean > 2 * lost.stderr else 2
+broken.answer(broken.choices[like])
+print(f"raters agree: yours {due}, last column {bug}, and without a mask {bugs}")
 ids, mask = ranking.rows(seen[:1])
 for n in (0, 8, 32):
     row = F.pad(ids, (0, n)), F.pad(mask, (0, n))
     with torch.no_grad():
-        two = [way(*row)[0].item() for way in (reward, careless)]
-    print(f"{n:2} columns more: yours {two[0]:+.2f}, last column {two[1]:+.2f}")
+        two = [way(*row)[0].item() for way in (reward, two_bugs)]
+    print(f"{n:2} columns more: yours {two[0]:+.2f}, two bugs {two[1]:+.2f}")
 
 # %% [markdown]
-# The bug *almost* works, which is why it survives. But an answer's reward now depends on the longest answer in its
-# batch: the last lines are one answer, with more and more columns. So score an answer alone, and in a batch. If the two
+# One bug makes it a coin: padding sees only padding, so a short answer's reward has nothing to do with the answer. Now
+# forget the mask as well, and padding looks back at the answer: with *two* bugs, it almost works (three seeds lose 6, 6
+# and 7 points). That's how this pair survives. But now an answer's reward depends on the longest answer in its batch:
+# the last lines are one answer, with more and more columns. So score an answer alone, and in a batch. If the two
 # differ, you've found it.
 
 # %% [markdown]
 # ## The course's own reward model
 #
 # Lessons 10b and 11 use a finished one. It has read eight answers each to 12,800 questions, all 28 pairs of them, and
-# it's no standard reward model. Besides a head and your loss it has:
+# it isn't a standard reward model. Besides a head and your loss it has:
 #
-# - **A reference answer.** Before an answer, it reads what the chat model itself would say. To compare two results is
-#   easier than to work one out.
+# - **A reference answer.** Before an answer, it reads what the chat model itself would say. The idea: comparing two
+#   results is easier than working one out.
 # - **A likelihood term.** r = w · h + c · log p(answer), with c = 0.32 points per nat. So a part of the reward is for
 #   what a language model finds probable anyway.
 # - **Imitation.** Its loss also has 0.5 times the nats per token of the preferred answers.
 # - **A relative score.** In 10b and 11, the reward of the chat model's own greedy answer is subtracted. That changes
 #   no pair.
 
+# %%
+knows = predict_number(
+    "Where one answer is right, the ceiling is 95%. "
+    "How often do raters agree with the finished one?",
+    unit="%",
+)
+
 # %% tags=["nbval-ignore-output"]
-judges = {
+predictors = {
     "the rule": ranking.manners(pairs),
     "yours": ranking.margins_of(reward, pairs),
     "the finished one": ranking.finished(pairs),
     "the ceiling": ranking.knowing(pairs),
 }
-table = {who: ranking.by_kind(margins, pairs) for who, margins in judges.items()}
+table = {who: ranking.by_kind(margins, pairs) for who, margins in predictors.items()}
+knows.answer(round(100 * table["the finished one"]["one is right"].mean))
 for who, row in table.items():
     print(f"{who:17}", *(f"{kind}: {share}  " for kind, share in row.items()))
 show(
@@ -332,8 +366,8 @@ show(
 
 # %% [markdown]
 # Where one answer is right, the finished one is close to the ceiling. Where both or none are, the *rule* is at the
-# ceiling, since only courtesies and words are left, and the finished one is a little below. (Which of the four parts
-# does it? This table can't say: none was left out.)
+# ceiling, since only courtesies and words are left, and the finished one is a little below. Which of the four parts
+# does it? This table can't say: none was left out.
 #
 # Are its *probabilities* true, too? Where it says 80%, do raters prefer that answer in 80%?
 
@@ -344,7 +378,7 @@ print(f"{run['pairs']:,} pairs: raters are surer than it says in {surer} of 10 b
 print(f"off by {100 * run['calibration_error']:.1f} points on average")
 
 # %% [markdown]
-# It's slightly underconfident.
+# It's slightly underconfident. Two more, trained from other seeds, are as well: in 9 of 10 bins each.
 
 # %% [markdown]
 # ## You are the rater
@@ -377,7 +411,7 @@ booth = clicking.Booth(fit, sixteen)
 display(booth)
 
 # %% [markdown]
-# Or is there a taste that you don't have, and want to see? Here is a rater made of three numbers:
+# Want to see a taste that you don't have? Here is a rater made of three numbers:
 
 
 # %% tags=["nbval-ignore-output"]
@@ -402,7 +436,7 @@ for who, clicks in whose.items():
 
 # %%
 polite = predict_number(
-    "100 raters with the gold taste click twenty times. Whose weight of *polite* is above 0?",
+    "100 raters with the gold taste click twenty times each. How often is *polite* above 0?",
     unit="of 100",
 )
 
@@ -415,18 +449,19 @@ for who in ("gold", "reversed", "rude"):
     print(f"deep, {who}: {six:.0f} of 100 change in kind; sixty updates: {sixty:.0f}")
 
 # %% [markdown]
-# Stored runs; in brackets is where four of five fits lie. The signs are mostly right. The sizes aren't: gold utility
-# gives *right* 4 points, and the fits have 2.5 on average, drawn towards zero by the prior.
+# These are stored runs; in parentheses is where four of five fits lie. The signs are mostly right. The sizes aren't:
+# gold utility gives *right* 4 points, and the fits have 2.5 on average. That's the prior's doing: 30 of them with a
+# standard deviation of 1, 2 and 4 have 1.5, 2.6 and 4.0.
 #
-# The last lines are the control. The finished reward model learned from the same clicks, six updates, and hardly any
-# choice changes in kind (right or not, polite or not), whether gold, reversed or rude clicks taught it. Sixty updates
-# (one draw each) change more. And the three weights cheat: their *right* comes from the village's checker, which no
-# real reward model has.
+# The last lines are the control: the finished reward model, trained six updates further on such clicks. Hardly any of
+# its choices changes in kind (right or not, polite or not), whether the clicks are gold, reversed or rude. Sixty
+# updates, one draw each, change more. And the three weights cheat: their *right* comes from the course's checker, which
+# no real reward model has.
 
 # %% [markdown]
 # **Verdict: true, with a catch.** A model can predict rankings: raters agree with the finished one in about 83% of
-# these pairs, where nobody can have more than 85. But what is predicted are *these raters*, on answers like these. And
-# one number hides what was learned: yours is better than a coin, too, and hardly knows what is right.
+# these pairs, where nobody can have more than 85. But what it predicts is *these raters*, on answers like these. And
+# one number hides what was learned: yours beats a coin, too, and hardly knows what is right.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Bradley and Terry give each answer *one* reward, the same for everybody. People

@@ -2,8 +2,8 @@
 # # 10b · PPO: learning from a reward
 #
 # Lesson 10 ended with a reward model: a number for every answer. So why not train the chat model to get higher numbers?
-# In a minute of training, with your code, it will gain half a point of five. Then it meets an opponent of eleven
-# characters.
+# In a minute of training, with your code, it will gain about half a point out of five. Then it meets an opponent of
+# eleven characters.
 #
 # **The claim**: in reinforcement learning from human feedback, "the LLM is optimized to *maximize* this reward score".
 #
@@ -38,8 +38,8 @@ for ids, r in zip(answers, rewards, strict=True):
     print(f"{r:+.2f}  {tokenizer.decode(ids[:-1])}")
 
 # %% [markdown]
-# One model, one question, four samples. The reward model likes some of them better. (Its zero is the chat model's own
-# greedy answer, so a reward of +1 means "a point better than usual".)
+# One model, one question, four samples, with the reward in front. Its zero is the chat model's own greedy answer, so +1
+# means "a point better than usual".
 #
 # How do you get more of the good ones? Not by backpropagation through the reward: an answer is *sampled*, and the
 # derivative of a dice roll doesn't exist.
@@ -82,16 +82,15 @@ noise.answer("0.1" if one_sample(4.4)[1] < 0.2 else "1.1")
 print(f"mean {mean:.2f}, standard deviation {deviation:.2f}")
 
 # %% [markdown]
-# The mean is the same for every baseline, and the noise isn't. Without a baseline, both rewards are positive, so
-# whichever answer is sampled becomes more probable. Reward minus baseline is the
-# [advantage](../teaching/glossary.md#a). (Two answers with nearly equal rewards are the best case; with many answers, a
-# baseline helps far less.)
+# The mean is the same for every baseline, and the noise isn't. Without a baseline, both rewards are positive, so any
+# answer that is sampled becomes more probable. Reward minus baseline is the [advantage](../teaching/glossary.md#a). It
+# helps this much because 4 and 5 are nearly equal: with rewards of 0 and 5, the noise falls only from 1.47 to 0.49.
 
 # %% [markdown]
 # ## Don't go too far
 #
-# The reward model has seen answers of the chat model, and it's a guide near these only. So RLHF maximizes something
-# else ([Ziegler et al. 2019](https://arxiv.org/abs/1909.08593)):
+# A reward model has learned from some answers. Far from those, nobody has checked its rewards. So RLHF maximizes
+# something else ([Ziegler et al. 2019](https://arxiv.org/abs/1909.08593)):
 #
 # mean reward - β · KL(π_θ, π_ref)
 #
@@ -113,8 +112,8 @@ for beta in (10, 1, 0.3):  # change them
 best.answer(min(best.choices, key=lambda name: abs(optimum[name] - 0.95)))
 
 # %% [markdown]
-# A large β keeps the policy where it was; a small one puts all on the highest reward. Lesson 11 builds a whole method
-# on this formula. Real answers have many tokens, and nobody can list them all. So we sample.
+# A large β keeps the policy where it was; a small one puts all of the probability on the highest reward. Lesson 11
+# builds a whole method on this formula. But nobody can list all answers that a model could give. So we sample.
 
 # %% [markdown]
 # ## One round of PPO
@@ -132,7 +131,7 @@ diagrams.ppo_round(questions=16, answers=64, tokens=40, updates=4).show()
 # %% [markdown]
 # ### Your turn: a reward for each token
 #
-# B answers are rows of T columns, with padding behind the short ones. `log_p` and `log_p_ref` (B, T) are the
+# B answers are rows of T columns, with padding after the short ones. `log_p` and `log_p_ref` (B, T) are the
 # log-probabilities of the sampled tokens under policy and reference; in the padding they hold junk. `mask` (B, T) is
 # True at tokens of the answer. `score` (B,) is the reward of each answer.
 #
@@ -231,8 +230,8 @@ diagrams.token_credit(words, {"reward": came[0], "V": V[0], **credit}, title).sh
 # ### Your turn: the clipped loss
 #
 # Sampling is slow, so each batch of answers serves for four updates. After the first, the policy isn't the one that
-# sampled them any more. PPO ([Schulman et al. 2017](https://arxiv.org/abs/1707.06347)) corrects with the ratio of a
-# token's probability now and then, and stops when it has moved enough:
+# sampled them any more. PPO ([Schulman et al. 2017](https://arxiv.org/abs/1707.06347)) corrects for that by the ratio
+# of a token's probability to what it was when sampled, and stops where that has moved enough:
 #
 # gain = min(ratio · Â, clip(ratio, 1 - ε, 1 + ε) · Â),  ratio = p / p_old
 #
@@ -285,15 +284,15 @@ show(
 
 # %% [markdown]
 # Where the curve is flat, the gradient is zero. A *bad* token that has become more probable isn't on the flat part:
-# it's corrected with full strength. The clip stops progress, never a repair. And it's no wall: a token's neighbors can
-# carry it further.
+# it's corrected with full strength. The clip stops progress, never a repair. And it isn't a wall: what other tokens
+# change in the weights can move this one further.
 
 # %% [markdown]
 # ## Train it
 #
 # 192 short questions, 16 of them with four answers each per round, twenty rounds. β = 0.05, ε = 0.2. The package
-# samples, scores, and takes the steps; rewards, advantages and loss are yours. (Before the loss, Â is *whitened*: mean
-# 0, standard deviation 1.) Watch the sampled answers. (Each round has other questions, so the curves wobble.)
+# samples, scores, and takes the steps; rewards, advantages and loss are yours. Before the loss, it *whitens* Â: mean 0,
+# standard deviation 1. Watch the sampled answers. Each round has other questions, so the curves wobble.
 
 # %% tags=["nbval-ignore-output"]
 run = own_ppo.learn(token_rewards, gae, ppo_loss)
@@ -311,7 +310,7 @@ for asked, a, b in changed[:3]:
 # %% [markdown]
 # The 200 questions are new to both models, and these are greedy answers. The *gold utility* is the one that this
 # world's raters act on: 4 points if the answer is right, 1 for a courtesy, a tenth off per word too many. Training
-# never saw it. So it worked: about 0.6 points of five, in twenty rounds.
+# never saw it. So it worked: about 0.6 points out of five, in twenty rounds. But look at its two parts.
 
 # %%
 gains = own_ppo.stored("ppo_live")["summary"]["fresh"]
@@ -323,8 +322,8 @@ for temperature in ("greedy", "sampled"):
     print(f"  (gold, 95%: {parts['gold']['low']:+.2f} to {parts['gold']['high']:+.2f})")
 
 # %% [markdown]
-# Three stored runs (seeds 0 to 2) say the same, split into its two parts. What was won is manners. Right answers
-# didn't change measurably.
+# Three stored runs (seeds 0 to 2) say the same. What was won is manners: for right answers, the 95% intervals go from
+# -0.05 to 0.10 (greedy) and from -0.10 to 0.12 (sampled).
 
 # %% [markdown]
 # ## Inside one answer
@@ -345,16 +344,15 @@ diagrams.token_credit(last.tokens(row), numbers).show()
 # %% [markdown]
 # The penalty is tiny beside the score. In our run, it sits where a courtesy begins: that's where the policy has moved.
 # With λ = 1, all tokens share what the answer earned, apart from what V had expected by then. So most of the credit
-# goes to tokens that did nothing for it. Only over many answers does it average out: *Of course* occurs in the good
-# ones more often.
+# goes to tokens that did nothing for it. Only over many answers does this average out: a courtesy occurs more often in
+# the good ones.
 
 # %% [markdown]
-# ## Five brakes, and one that works
+# ## Five brakes: which one holds?
 #
 # A policy that runs away is the classic failure of reinforcement learning. PPO has five brakes: the **clip**; the **KL
 # penalty**; `stop_kl`, which ends a round early once the policy has moved by 0.1 nats per token; a clip of the
-# **values**; and a low **learning rate**. Which of them hold this run? Here are stored runs on one seed, each without
-# one of them:
+# **values**; and a low **learning rate**. Here are stored runs on seed 0, each without one of three of them:
 
 # %%
 for name, each in own_ppo.brakes().items():
@@ -364,10 +362,10 @@ for name, each in own_ppo.brakes().items():
     )
 
 # %% [markdown]
-# In the run as it is, fewer than one token in 200 is clipped, and no round is cut short: the policy moves so little per
-# update that these brakes have nothing to hold. Without the clip, or without the KL penalty, the run ends in about the
-# same place. At five times the learning rate, it's lost, with all other brakes in place. (One seed each. And other
-# settings need other brakes: where one batch serves for many updates, the clip has more to do.) Now you drive:
+# With all of them, fewer than one token in 200 is clipped, and no round is cut short, so `stop_kl` had nothing to do.
+# Without the clip, or without the KL penalty, gold utility ends where it does with them (the other seeds: 4.56 and
+# 4.47). At five times the learning rate, the run is lost, with all other brakes in place. That's one seed each, and
+# other settings may need other brakes. Now you drive:
 
 # %% tags=["nbval-ignore-output"]
 wild = own_ppo.learn(token_rewards, gae, ppo_loss, learning_rate=1e-3, rounds=10)
@@ -417,9 +415,12 @@ for name, each in rows.items():
 # call. The string can't lose a right answer, since it touches none. And the others don't win any: greedily, the chat
 # model was right as often before.
 #
-# That's not a failure of PPO. It maximized the reward that it was given, and a courtesy is the easiest point to get:
-# the same word fits every question, so every good answer teaches it. What makes an answer *right* differs from question
-# to question. So before you credit a training method, try the dumb baseline.
+# Did the string cheat, because we knew what raters like? The reward model knows, too: of the 136 answers that get the
+# string, it gives 133 a higher reward, by 0.7 on average.
+#
+# That's not a failure of PPO. It maximized the reward that it was given. Our guess is that a courtesy is the easiest
+# point to get: the same word fits every question, while what makes an answer *right* differs from question to question.
+# So before you credit a training method, try the dumb baseline.
 #
 # Can your word do better?
 
@@ -441,16 +442,16 @@ print(own_ppo.prefixed(before, word))
 
 # %% [markdown]
 # **Verdict: true, with two catches.** The reward did rise, and gold utility with it. First: what is maximized isn't the
-# reward. It's the reward minus a KL penalty, for a few rounds, in small steps; in our runs, the small steps did the
-# holding. Second: *reward* and *better* aren't one thing. Of the gain, nearly all was one courtesy. The
-# [lab](10b_ppo_lab.ipynb) takes "maximize" at its word, with a reward model that can be fooled.
+# reward. It's the reward minus a KL penalty, for a few rounds, in small steps, and the small steps were the only
+# brake that our run needed. Second: *reward* and *better* aren't one thing. Of the gain, nearly all was one courtesy.
+# The [lab](10b_ppo_lab.ipynb) takes "maximize" at its word, with a reward model that can be fooled.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our reward model reads the chat model's own answer first, and scores relative to
 # > it: a baseline per question, which plain RLHF doesn't have. Its reward contains a likelihood term, so a part of it
 # > can be earned by being surer. The value head shares its layers with the policy; InstructGPT's value model was a copy
-# > of the reward model. Many recipes also give an answer without an end token a fixed bad reward; in our run, all
-# > answers end. And gold utility is a measure, too: a model that maximized *it* would say "Certainly."
+# > of the reward model. Many recipes also give an answer without an end token a fixed bad reward; ours doesn't. And
+# > gold utility is a measure, too: a model that maximized *it* would say "Certainly."
 
 # %% [markdown]
 # > **At scale.** InstructGPT used PPO on about 31,000 prompts; labelers preferred its 1.3B model to GPT-3 with 175B.
@@ -468,8 +469,8 @@ print(own_ppo.prefixed(before, word))
 #
 # <details><summary>Open 1</summary>
 #
-# **(b)**. V learns the 7, and it's a baseline. (a) would be so while V is still 0, and whitening would then take it off
-# again. (c) is what happens with λ < 1 before V has learned it: late tokens get more of the 7.
+# **(b)**. V learns the 7, and it's a baseline. (a) would be so while V is still 0 and λ is 1, and whitening would then
+# take it off again. (c) never: the 7 comes once per answer, however long it is.
 # </details>
 #
 # **2.** A *bad* token has a ratio of 1.4, and ε is 0.2. The loss (a) pulls it back. (b) does nothing, since it's
@@ -481,13 +482,14 @@ print(own_ppo.prefixed(before, word))
 # 1.4. (c) never: Â is negative.
 # </details>
 #
-# **3.** Your `token_rewards` puts the score into the last *column*. With `gae` as above, which answers still learn? (a)
-# All. (b) The longest ones only. (c) None.
+# **3.** Your `token_rewards` puts the score into the last *column*. With `gae` as above, which answers does it still
+# reach? (a) All. (b) The longest ones only. (c) None.
 #
 # <details><summary>Open 3</summary>
 #
-# **(b)**. Rewards in the padding never reach an answer that has ended. (a) would need advantages that run through the
-# padding. (c) can't be: the table is as wide as its longest answer. Nothing raises an error.
+# **(b)**. Rewards in the padding never reach an answer that has ended; only the KL penalty is left of its own. (a)
+# would need advantages that run through the padding. (c) can't be: the table is as wide as its longest answer. Nothing
+# raises an error.
 # </details>
 #
 # **4.** A paper reports: "RLHF raised our score from 3.9 to 4.6." What would you ask first? (a) How many GPUs? (b) What

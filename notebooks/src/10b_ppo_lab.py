@@ -3,8 +3,7 @@
 #
 # "When a measure becomes a target, it ceases to be a good measure": Goodhart's law, in Marilyn Strathern's words. A
 # reward model is a measure. In this lab you make it the target: first by choosing answers, then by training. A good
-# reward model goes the same way beside it, as the control. Without it, you couldn't tell a bad reward from a bad
-# recipe.
+# reward model goes the same way, as the control. Without it, you couldn't tell a bad reward from a bad recipe.
 #
 # **Time**: 25 minutes. **Before you start**: lesson 10b.
 #
@@ -95,12 +94,15 @@ for beta in (10.0, 3.0, 1.0, 0.3, 0.1):  # change them
 
 # %% [markdown]
 # **Result**. Fair raters agree with the proxy about as often as with a coin. Choosing by it raises *its* reward by 2.9
-# points. Gold utility rises a little at first, and then it falls: at 64 it's 0.40 ± 0.28 below one answer, which is too
-# close to call on 40 questions. Of the same answers, the good reward model picks some that are 0.80 ± 0.12 better. A
-# mild β makes the proxy harmless; the smaller β is, the more gold utility it costs.
+# points. Gold utility rises at first, by 0.29 ± 0.08 at n = 4, and then it falls: at 64 it's 0.40 ± 0.28 below one
+# answer, which is too close to call on 40 questions. So we ran all 200, which takes five times as long: 0.37 ± 0.13
+# below. Of the same answers to the 40 questions, the good reward model picks some that are 0.80 ± 0.12 better.
 #
-# **Verdict**: not refuted by our own rule, but not true either. More answers to choose from help as far as the measure
-# is right, and no further. The reward alone doesn't tell: it rose four times as much for the worse measure.
+# A mild β makes the proxy harmless, and even useful: on the 200 questions, β = 3 gains 0.15 ± 0.02. But β = 0.1 loses
+# 0.29 ± 0.13.
+#
+# **Verdict**: true for a few answers, false for 64. More answers to choose from help as far as the measure is right,
+# and no further. The reward alone doesn't tell: it rose four times as much for the worse measure.
 
 # %% [markdown]
 # ## 2. Training on a bad measure
@@ -166,17 +168,19 @@ show(
 # %% [markdown]
 # **Result**. For 80 rounds, the proxy's reward rises, on held-out questions as well as on seen ones, so this isn't
 # overfitting. Gold utility ends at 0.14, from 4.05. In all three seeds, right answers fall first: they stay clearly
-# below the chat model's from round 8, 15 and 10 on, gold utility from round 20 on. At round 10, gold utility is even a
-# little higher than before, since a courtesy makes up for what is lost.
+# below the chat model's from round 8, 15 and 10 on, gold utility only from round 20 on. Until then, a courtesy makes up
+# for them: at round 10, with 5 of 100 right answers lost, gold utility is 0.13 above the chat model's (95% over seeds:
+# -0.14 to 0.39).
 #
 # With the good reward model, at the same rate and without a KL penalty, gold utility ends at 4.29 (95%: 4.13 to 4.44),
-# 2 nats away. It loses right answers as well, 4 of 100. So the first small loss isn't the proxy's doing: at round 10,
-# it's 5 of 100 with the proxy and 3 with the good one. The collapse is.
+# 2 nats away. It loses right answers as well, 4 of 100. So the first small loss needn't be the proxy's doing: at round
+# 10, it's 5 of 100 with the proxy and 3 with the good one. The collapse is.
 #
 # **Verdict**: false. While the reward rises, the reward rises; that's all. To judge a run, take a measure that it
 # doesn't train on. And look first at what the reward model *can't* see: here, whether an answer is right.
-# [Gao et al. 2023](https://arxiv.org/abs/2210.10760) found the same shape, up and then down, for reward models of many
-# sizes, with a larger reward model in the place of our gold utility.
+# [Gao et al. 2023](https://arxiv.org/abs/2210.10760) found that gold reward first rises and then falls, for reward
+# models of many sizes, with a larger reward model in the place of our gold utility. Ours rises first as well, if the
+# model answers greedily: by 0.50 (0.43 to 0.57) at round 8.
 
 # %% [markdown]
 # ### Your own run
