@@ -363,9 +363,9 @@ for name, each in own_ppo.brakes().items():
 
 # %% [markdown]
 # With all of them, fewer than one token in 200 is clipped, and no round is cut short, so `stop_kl` had nothing to do.
-# Without the clip, or without the KL penalty, gold utility ends where it does with them (the other seeds: 4.56 and
-# 4.47). At five times the learning rate, the run is lost, with all other brakes in place. That's one seed each, and
-# other settings may need other brakes. Now you drive:
+# Without the clip, or without the KL penalty, gold utility ends about where it does with them (other seeds of the first
+# row: 4.56 and 4.47). At five times the learning rate, the run is lost, with all other brakes in place. That's one seed
+# each, and other settings may need other brakes. Now you drive:
 
 # %% tags=["nbval-ignore-output"]
 wild = own_ppo.learn(token_rewards, gae, ppo_loss, learning_rate=1e-3, rounds=10)
@@ -442,9 +442,9 @@ print(own_ppo.prefixed(before, word))
 
 # %% [markdown]
 # **Verdict: true, with two catches.** The reward did rise, and gold utility with it. First: what is maximized isn't the
-# reward. It's the reward minus a KL penalty, for a few rounds, in small steps, and the small steps were the only
-# brake that our run needed. Second: *reward* and *better* aren't one thing. Of the gain, nearly all was one courtesy.
-# The [lab](10b_ppo_lab.ipynb) takes "maximize" at its word, with a reward model that can be fooled.
+# reward. It's the reward minus a KL penalty, for a few rounds, in small steps; of the three brakes that we took out,
+# only the small steps were needed. Second: *reward* and *better* aren't one thing. Of the gain, nearly all was one
+# courtesy. The [lab](10b_ppo_lab.ipynb) takes "maximize" at its word, with a reward model that can be fooled.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our reward model reads the chat model's own answer first, and scores relative to
