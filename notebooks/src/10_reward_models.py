@@ -1,21 +1,21 @@
 # %% [markdown]
 # # 10 · Reward models: from rankings to a number
 #
-# We asked our chat model to put *"Look after the chessboard, you lazy goose!"* more politely, four times:
+# "Look after the chessboard, you lazy goose!" Four times, our chat model put it more politely:
 #
 # - With pleasure. Would you kindly look after the chessboard?
 # - Please look after the chessboard.
 # - Gladly. Could you pleaseBerta.
 # - With pleasure. Please look after the chessboard.
 #
-# Which is worst? You see it at once. Now write a *number* beside each of them, and let a friend do the same. You'll
-# agree on the worst one, and hardly on a number. So people are asked for rankings, and a model has to find the numbers.
+# You see at once which is worst. Now write a *number* beside each. A friend will agree on the worst, and hardly on your
+# numbers. So people are asked for rankings, and a model has to find the numbers.
 #
 # **The claim**: "humans rank model outputs. A separate [reward model](../teaching/glossary.md#r) is trained to predict
 # these rankings".
 #
 # **You will write** the loss of a choice, the best accuracy that anybody can reach, and the reward at the end of an
-# answer. They train a reward model while you watch. Then you are the rater.
+# answer. They train a reward model. Then you are the rater.
 #
 # **Time**: 60 minutes. **Before you start**: lesson 09, and cross-entropy from lesson 00b. Stuck at **your turn**? Run
 # its cell again, unchanged, for a hint.
@@ -233,7 +233,7 @@ learned = predict(
 learning, seen = ranking.to_learn(), ranking.held_out(short=True)
 rule = ranking.by_kind(ranking.manners(seen), seen)
 SHOWN = ["all pairs", "one is right"]
-LEVELS = {"share of pairs": {f"rule, {kind}": rule[kind].mean for kind in SHOWN}}
+LEVELS = {"share of pairs": {"rule, all pairs": rule["all pairs"].mean}}
 
 
 # %%
