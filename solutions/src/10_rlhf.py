@@ -235,7 +235,7 @@ def best_within(reference, rewards, budget):
     if -(favourites.sum() / reference.sum()).log() <= budget:
         return favourites / favourites.sum()
     merits = (rewards - rewards.max()) / (rewards.max() - rewards.min())
-    low, high = 0.0, 1e9  # 1 / beta
+    low, high = 0.0, 1e9  # 1 / price
     for _ in range(80):
         middle = (low + high) / 2
         shares = reference * (middle * merits).exp()
@@ -296,7 +296,7 @@ check("10.3", best_within).points
 
 # %%
 def merits(wins, pull):
-    """The strengths that explain the wins best: (K,)."""
+    """The merits that explain the wins best: (K,)."""
     ### BEGIN SOLUTION
     met = wins + wins.T
     found = torch.zeros(len(wins), dtype=torch.float64)
