@@ -332,7 +332,7 @@ def as_it_was(scores, log_probs, reference, values, counts, price, trace):
     return backwards(rewards, values, trace).masked_fill(~counts, 0)
 
 
-@wrong("10.2", "the value of the padding is expected")
+@wrong("10.2", "comes the value of the padding")
 def only_the_prices(scores, log_probs, reference, values, counts, price, trace):
     prices = (-price * (log_probs - reference)).masked_fill(~counts, 0)
     return backwards(with_scores(prices, scores, counts), values, trace).masked_fill(~counts, 0)
