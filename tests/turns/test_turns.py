@@ -58,6 +58,12 @@ def test_an_unusual_right_answer_passes(answer):
     assert answer.verdict.state == "right", answer.verdict
 
 
+@pytest.mark.parametrize("answer", [each for each in RIGHT if find(each.values[0].turn).called is not None])
+def test_a_right_answer_is_not_taken_for_the_courses_version(answer):
+    """What is around the learner's function may not call the course's: it is found there, and nothing is saved."""
+    assert not answer.verdict.ready_made.startswith("minillm.course.turns"), answer.verdict.ready_made
+
+
 @pytest.mark.parametrize("answer", WRONG)
 def test_a_wrong_answer_fails_and_is_told_why(answer):
     assert answer.verdict.state == "not right yet"

@@ -34,7 +34,8 @@ turn = Turn(
     errors={
         r"name '(C|F|V|L|N|D|B|config|n_heads|d_head|n_tokens)' is not defined": "There are `n_layers`, `d_model`, "
         "`d_ff`, `vocab_size` and `T`.",
-        "unsupported operand|has no attribute|not callable|not subscriptable": "All five arguments are plain whole "
+        "not callable": "Python takes `T(T + 1)` for a call. Write `T * (T + 1)`.",
+        "unsupported operand|has no attribute|not subscriptable": "All five arguments are plain whole "
         "numbers.",
     },
     debrief=Debrief(
@@ -91,7 +92,23 @@ def _ratio(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
     factors = [float(gave) / due for due, gave in zip(right, got, strict=True)]
     if max(factors) - min(factors) < 1e-6 * max(map(abs, factors)) and factors[0]:
         return f"The result is {factors[0]:.3g} times what it should be, for every shape.", "Which factor is that?"
+    for name in PARTS:
+        parts = [_parts(*call)[name] for call in calls]
+        found = [1 + (float(gave) - due) / part for part, due, gave in zip(parts, right, got, strict=True)]
+        if max(found) - min(found) < 1e-6:
+            sentence = f"The part of {name} is {found[0]:.3g} times what it should be; the rest is right."
+            return sentence, "Which factor is missing there, or there once too often?"
     return None
+
+
+PARTS = "the layers' matrices", "the head", "all matrices", "attention"
+
+
+def _parts(n_layers: int, d_model: int, d_ff: int, vocab_size: int, T: int) -> dict[str, float]:
+    """What each part of a right answer costs."""
+    layers = 6 * n_layers * (4 * d_model * d_model + 3 * d_model * d_ff) * T
+    head, attention = 6 * d_model * vocab_size * T, 6 * n_layers * d_model * T * (T + 1)
+    return dict(zip(PARTS, (layers, head, layers + head, attention), strict=True))
 
 
 small = turn.probe("small shapes", _small, _form)
@@ -145,6 +162,16 @@ MISTAKES = (
     ("The embedding's table is counted, too.", "A token reads one row of it. Nothing is multiplied.", _flops(table=2)),
     ("A feed-forward layer has two matrices here.", "SwiGLU has three: gate, up and down.", _flops(up=2)),
     ("A feed-forward layer has one matrix here.", "SwiGLU has three: gate, up and down.", _flops(up=1)),
+    (
+        "A layer has 12 C * C weights here, as in GPT-2.",
+        "This feed-forward layer has three matrices of C times F.",
+        lambda n, c, f, v, t: 6 * (12 * n * c * c + c * v) * t + 12 * n * c * (t * (t + 1) // 2),
+    ),
+    (
+        "The head is counted for one token.",
+        "It multiplies with each of the T tokens.",
+        lambda n, c, f, v, t: 6 * (n * (4 * c * c + 3 * c * f) * t + c * v) + 12 * n * c * (t * (t + 1) // 2),
+    ),
     ("Attention has three matrices here.", "Query, key, value, and output: 4 C times C.", _flops(attention=3)),
     ("Attention has one matrix here.", "Query, key, value, and output: 4 C times C.", _flops(attention=1)),
     (

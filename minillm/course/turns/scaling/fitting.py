@@ -35,6 +35,7 @@ turn = Turn(
         "`np.array(y) - floor` subtracts from each of their numbers.",
         "name '(np|numpy)' is not defined": "Import it in your cell: `import numpy as np`.",
         "name '(math|torch|scipy|curve_fit|linregress|optimize)' is not defined": "Import it at the top of your cell.",
+        "argument: 'deg'": "`np.polyfit(X, Y, 1)`: the 1 asks for a straight line.",
         "must be real number|only (length-1|0-dim)|only integer scalar": "`math.log` takes one number. `np.log` takes "
         "a list.",
         "math domain|Array must not contain|infs or NaNs|SVD did not": "Is there the logarithm of something below 0? "
@@ -102,9 +103,26 @@ def _other(x: list[float], y: list[float], base: Any = np.log) -> tuple[float, f
     return _line(base(x), base(y))
 
 
+def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """Which of the two numbers is right, or that both nearly are."""
+    pairs = [as_tensor(answer).double().flatten().tolist() for answer in got]  # type: ignore[union-attr]
+    factors = [abs(a / due - 1) for (a, _), (due, _) in zip(pairs, right, strict=True)]
+    powers = [abs(b / due - 1) for (_, b), (_, due) in zip(pairs, right, strict=True)]
+    if max(powers) < 1e-6:
+        return "The power is right, the factor isn't.", "The line's intercept is log(a): take `np.exp` of it."
+    if max(factors) < 1e-6:
+        return "The factor is right, the power isn't.", "The power is the line's slope."
+    if max(factors + powers) < 0.3:
+        hint = "Least squares over all points, of both logarithms: a search, a median or a mean only comes close."
+        return "Both numbers are nearly right.", hint
+    return None
+
+
 exact = turn.probe("points on a law", _exact, _form)
 noisy = turn.probe("points near a law", _noisy, _form)
 no_floor = turn.probe("no floor", _no_floor, _form)
+for probe in (exact, noisy, no_floor):
+    probe.at_last = _nearly
 
 
 def _by_ends(x: list[float], y: list[float], floor: float) -> tuple[float, float]:
@@ -125,6 +143,12 @@ def _mixed(x: list[float], y: list[float], floor: float) -> tuple[float, float]:
 def _swapped(x: list[float], y: list[float], floor: float) -> tuple[float, float]:
     slope, intercept = _line(np.log(np.subtract(y, floor)), np.log(x))
     return float(np.exp(intercept)), slope
+
+
+def _two_kinds(x: list[float], y: list[float], floor: float) -> tuple[float, float]:
+    X, Y = np.log(x), np.log(np.subtract(y, floor))
+    b = np.cov(X, Y)[0, 1] / X.var()
+    return float(np.exp(Y.mean() - b * X.mean())), float(b)
 
 
 MISTAKES = (
@@ -205,6 +229,19 @@ MISTAKES = (
         "The floor is added to the factor.",
         "The factor is `np.exp(intercept)` alone.",
         lambda *call: (float(np.exp(_logs(*call)[1])) + call[2], _logs(*call)[0]),
+    ),
+    (
+        "Logarithms to base 2 go in, and `np.exp` comes out.",
+        "Use `np.log` with `np.exp`, or `np.log2` with 2**.",
+        lambda x, y, floor: (
+            float(np.exp(_other(x, np.subtract(y, floor), np.log2)[1])),
+            _other(x, np.subtract(y, floor), np.log2)[0],
+        ),
+    ),
+    (
+        "Two kinds of variance are mixed: `np.cov` divides by n - 1, and `.var()` by n.",
+        "Sums without a divisor do, or `np.polyfit`.",
+        _two_kinds,
     ),
     (
         "Only the first and the last point are used.",

@@ -36,6 +36,9 @@ turn = Turn(
     ),
     errors={
         "name '(np|numpy)' is not defined": "Import it in your cell: `import numpy as np`.",
+        "same length": "Leave point i out of both lists, `x` and `y`.",
+        "argument: 'floor'": "`fit_power(x, y, floor)` needs all three.",
+        "SVD did not|infs or NaNs": "Is the floor subtracted twice? `fit_power` subtracts it.",
         r"unsupported operand type\(s\)|can't multiply sequence": "`x` and `y` are lists, and `x[i]` is one number.",
         "out of range": "Does an item go missing from the list that you loop over? Make new lists of the others.",
         "changed the input": "`pop`, `remove` and `del` change the lists that you were given. Make new ones: "
@@ -97,7 +100,9 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return sentence, "Return one error per point. Is `return` inside the loop, or is a mean taken?", index
         if len(tensor) != len(x):
             how_many = f"There are {len(tensor)} errors" if len(tensor) != 1 else "There is one error"
-            return f"{how_many} for {len(x)} points.", "Return one error per point.", index
+            hint = "Return one error per point."
+            hint += " Is `return` inside the loop, or `append` after it?" if len(tensor) == 1 else ""
+            return f"{how_many} for {len(x)} points.", hint, index
         if not tensor.double().isfinite().all():
             return (
                 "An error isn't finite.",
@@ -172,6 +177,41 @@ MISTAKES = (
         _errors(error=lambda p, y, floor: float(np.log((p - floor) / (y - floor)))),
     ),
     (
+        "Brackets are missing: the difference is divided by y[i], and the floor is subtracted at the end.",
+        "(predicted - y[i]) / (y[i] - floor).",
+        _errors(error=lambda p, y, floor: (p - y) / y - floor),
+    ),
+    (
+        "Brackets are missing: only y[i] is divided.",
+        "(predicted - y[i]) / (y[i] - floor).",
+        _errors(error=lambda p, y, floor: p - y / (y - floor)),
+    ),
+    (
+        "The errors are shares of the floor.",
+        "Divide by the excess, y[i] - floor.",
+        _errors(error=lambda p, y, floor: (p - y) / floor if floor else p - y),
+    ),
+    (
+        "The errors are squared.",
+        "Their signs matter here: leave them as they are.",
+        _errors(error=lambda p, y, floor: ((p - y) / (y - floor)) ** 2),
+    ),
+    (
+        "The factor is inside the power: (a * x)**b.",
+        "The law is floor + a * x**b.",
+        _errors(predict=lambda floor, a, b, x: floor + (a * x) ** b),
+    ),
+    (
+        "x is multiplied by b.",
+        "The law is floor + a * x**b.",
+        _errors(predict=lambda floor, a, b, x: floor + a * x * b),
+    ),
+    (
+        "`fit_power`'s a is taken for a logarithm.",
+        "It's the factor itself: floor + a * x**b.",
+        _errors(predict=lambda floor, a, b, x: floor + float(np.exp(min(a, 300) + b * np.log(x)))),
+    ),
+    (
         "The power has the wrong sign in the prediction.",
         "`fit_power` gives a negative b: a * x**b.",
         _errors(predict=lambda floor, a, b, x: floor + a * x**-b),
@@ -196,7 +236,7 @@ MISTAKES = (
     (
         "The point before i is left out, too.",
         "The others are `x[:i] + x[i + 1:]`.",
-        _errors(lambda xs, i: xs[: max(i - 1, 0)] + xs[i + 1 :] if i > 1 else xs[:i] + xs[i + 1 :]),
+        _errors(lambda xs, i: xs[: i - 1] + xs[i + 1 :]),
     ),
 )
 

@@ -21,7 +21,7 @@ def _to_two_percent(thing: Any) -> Answer:
 
     def _answer(*call: Any) -> Any:
         got = thing(*call)
-        tensor, best = as_tensor(got), best_split(*call)
+        tensor, best = as_tensor(got), _split()(*call)  # not `best_split`, which is looked for in the answer's calls
         if tensor is None or tensor.numel() != 2 or type(got) in (dict, set, str):
             return got
         close = all(abs(each / due - 1) < 0.02 for each, due in zip(tensor.flatten().tolist(), best, strict=True))
@@ -48,7 +48,7 @@ turn = Turn(
         "name '(np|numpy|math|torch|scipy|minimize|optimize)' is not defined": "Import it at the top of your cell.",
         r"name '(E|N|D|C|law|loss|floor)' is not defined": "There are `flops`, `A`, `alpha`, `B` and `beta`. E is the "
         "same for all splits, so it isn't needed.",
-        "cannot be interpreted as an integer|maximum recursion|too large|Maximum allowed": "There are too many sizes "
+        "has not finished|cannot be interpreted as an integer|maximum recursion|too large|Maximum allowed": "There are too many sizes "
         "to try one by one. Go in powers: `10 ** (k / 100)`.",
         "not enough values|too many values|unpack": "Return two numbers: `return N, D`.",
         "division by zero": "N begins above 0.",
