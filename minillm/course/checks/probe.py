@@ -173,15 +173,19 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most. Where
-        two mistakes explain as much, neither is named.
+        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most, and of
+        answers that are True or False all, right ones included. Where two mistakes explain as much, neither is named.
         """
         most, closest = 0, None
+        yes_or_no = all(type(wanted) is bool for wanted in right)
         n_wrong = sum(difference(wanted, gave) is not None for wanted, gave in zip(right, got, strict=True))
         for mistake in self.mistakes:
+            results = _outputs(mistake.answer, calls)
+            if yes_or_no and _differs(results, got):
+                continue
             agreeing = [
                 wanted
-                for result, wanted, gave in zip(_outputs(mistake.answer, calls), right, got, strict=True)
+                for result, wanted, gave in zip(results, right, got, strict=True)
                 if _same(result, gave) and not _same(wanted, gave)
             ]
             if agreeing and len(agreeing) >= max(most, min(_enough(one, n_wrong) for one in agreeing)):

@@ -35,6 +35,7 @@ OVERWRITTEN = (
     "Make a new tensor, `x = x + ...`, in place of `x += ...`, `x[...] = ...` or `.add_(...)`.",
 )
 IN_THE_LINE = ", in the line: "
+NOTHING_RETURNED = "Does its last line begin with `return`? What `append`, `sort` and `print` return is None."
 ONCE = "Compute what is the same for all items once, before the loop. The model's list has 49,152 of them."
 MAX_PRINTED = 300  # characters of what a function prints
 KINDS = {np.ndarray: "a numpy array", list: "a list", tuple: "a tuple"}
@@ -247,7 +248,7 @@ def _explain(
         case["got"] += f"; it {how}"
     sentence, advice, line = failure.sentence, failure.hint, ""
     if all(reply == Reply() for reply in replies) and all(result is not None for result in right):
-        sentence, advice = f"`{turn.name}` returned None.", "Does its last line begin with `return`?"
+        sentence, advice = f"`{turn.name}` returned None.", NOTHING_RETURNED
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"
         line = (trouble := replies[index].trouble or "").partition(IN_THE_LINE)[2]

@@ -12,7 +12,7 @@ from minillm.course.learner.turn import Debrief, Turn
 
 
 def wilson(hits, n, z=1.96):
-    """The lowest and the highest true share at which so many hits of n are no surprise."""
+    """The lowest and the highest true share for which so many hits of n aren't unusual."""
     share = hits / n
     middle = share + z**2 / (2 * n)
     reach = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -36,7 +36,9 @@ turn = Turn(
         "is `hits / n`.",
         "math domain error|expected a nonnegative": "Under the root stands a number below 0. Is the share `hits / n`?",
         "division by zero|ZeroDivision": "n is never 0 here, but hits may be. Divide by n.",
-        "unsupported operand|not callable|cannot be interpreted|has no attribute": "All three are plain numbers, and "
+        "not callable": "Python takes `p(1 - p)` for a call. Write `p * (1 - p)`.",
+        "must be Tensor": "`torch.sqrt` takes a tensor. `math.sqrt` takes a plain number.",
+        "unsupported operand|cannot be interpreted|has no attribute": "All three are plain numbers, and "
         "powers are written `z**2`.",
     },
     debrief=Debrief(
@@ -182,6 +184,30 @@ some.mistake(
     _made(
         lambda p, n, z: _interval(p, n, z, root=math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / z),
     ),
+)
+some.mistake(
+    "The divisor 1 + z²/n was written without brackets: only 1 divides, and z²/n is added.",
+    "Write `/ (1 + z**2 / n)`.",
+    _made(lambda p, n, z: tuple(each + z * z / n for each in _interval(p, n, z, under=1.0))),
+)
+some.mistake(
+    "The ends are divided by 1 - z²/n.",
+    "It's 1 + z²/n.",
+    _made(lambda p, n, z: _interval(p, n, z, under=1 - z * z / n)),
+)
+some.mistake(
+    "z is doubled, not squared.",
+    "`z**2` is the square, `z * 2` twice as much.",
+    _made(
+        lambda p, n, z: _interval(
+            p, n, z, top=p + z / n, root=math.sqrt(p * (1 - p) / n + z / (2 * n * n)), under=1 + 2 * z / n
+        )
+    ),
+)
+some.mistake(
+    "The share is cut to a whole number.",
+    "`hits / n`: `//` cuts.",
+    lambda hits, n, z=1.96: _interval(hits // n, n, z),
 )
 some.mistake(
     "z isn't squared.",

@@ -33,10 +33,11 @@ turn = Turn(
     ),
     errors={
         "JSONDecodeError|Expecting|Extra data": "Most answers of an untrained model aren't JSON at all. "
-        "Catch the error, and say False.",
+        "Catch the error, which is a `ValueError`, and say False.",
+        "no attribute 'read'": "`json.loads`, with an s, reads text. `json.load` reads a file.",
         "must be str, bytes or bytearray": "`truth` is a dictionary already. Only `answer` is text.",
         "name 'json' is not defined": "Import it in your cell: `import json`.",
-        r"name '(loads|literal_eval|ast|re|true|null|expected|text|question|prediction)' is not defined": (
+        r"name '(loads|literal_eval|ast|re|true|null|expected|text|question|prediction|results|test|answers)' is not defined": (
             "There are `answer`, a text, and `truth`. The module `json` is imported on the page."
         ),
         "SyntaxError|invalid syntax|malformed|unterminated|was never closed|unexpected|invalid decimal": "Python's own "
@@ -94,6 +95,7 @@ def _cases(rng: random.Random) -> list[Call]:
         (json.dumps({three: c, one: a}), truth),
         (text.replace("o", "\\u006f").replace("a", "\\u0061").replace("e", "\\u0065"), truth),
         (f"{a} {one}", truth),
+        (json.dumps(truth, indent=2), truth),
     ]
 
 
@@ -108,6 +110,7 @@ def _texts(rng: random.Random) -> list[Call]:
         (str(truth), truth),
         (f"Sure! Here it is: {text}", truth),
         (f"{text} I hope this helps.", truth),
+        (f"{text}\nI hope this helps.", truth),
         (f"{text} {text}", truth),
         (text[:-1], truth),
         (f"{text[:-1]},}}", truth),
@@ -155,16 +158,25 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "The result is a share, or a part of a point.", hint, index
         if type(answer) is int and answer not in (0, 1):
             return "The result is a count.", "Return True if all is right, False otherwise.", index
-    return None
+    return _nearly(right, got)
 
 
-def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+def _nearly(right: list[Any], got: list[Any]) -> Explanation | None:
+    """Yes or no says too little to guess a mistake from some of the answers."""
     for index, (due, gave) in enumerate(zip(right, got, strict=True)):
         if bool(gave) != due:
-            hint = "Read the answer with `json.loads`, and compare what comes out with `truth`."
+            hint = "Read all of the answer with `json.loads`, and compare what comes out with `truth`."
             names = "wrong", "right"
             return f"An answer that's {names[due]} counts as {names[bool(gave)]}.", hint, index
     return None
+
+
+def _begins(answer: str) -> Any:
+    """The value that a text begins with, whatever comes after it."""
+    try:
+        return json.JSONDecoder().raw_decode(answer)[0]
+    except ValueError:
+        return object()
 
 
 def _found(answer: str) -> Any:
@@ -202,7 +214,6 @@ def _of(compare: Callable[[dict, Any], bool]) -> Answer:
 
 
 cases = turn.probe("JSON, right and wrong", _cases, _form)
-cases.at_last = _nearly
 cases.mistake(
     "Two texts are compared, so spaces and the order of keys decide.",
     "Read the answer with `json.loads`, and compare two dictionaries.",
@@ -294,9 +305,15 @@ cases.mistake(
     _of(lambda value, truth: [*value.items()] == [*truth.items()]),
 )
 cases.mistake(
-    "Nothing is ever right: text is compared with a dictionary, or with Python's way to write one.",
-    "Read the answer with `json.loads` first, and compare two dictionaries.",
+    "Nothing is ever right.",
+    "Is text compared with a dictionary? `json.loads(answer) == truth`. Or does a bare `except:` hide another error? "
+    "Write `except ValueError:`, and you'll see it.",
     lambda answer, truth: answer == truth,
+)
+cases.mistake(
+    "Only the first line of the answer is read.",
+    "JSON may have several lines. Read all of the answer.",
+    lambda answer, truth: _read(answer.strip().split("\n")[0]) == truth,
 )
 cases.mistake(
     "It's the other way round: wrong answers count as right.",
@@ -325,7 +342,11 @@ cases.mistake(
 )
 
 texts = turn.probe("text that isn't JSON", _texts, _form)
-texts.at_last = _nearly
+texts.mistake(
+    "What comes after the JSON is ignored.",
+    "A program that reads JSON stops at the first other character. Read all of the answer.",
+    lambda answer, truth: _begins(answer) == truth,
+)
 texts.mistake(
     "The truth may stand anywhere in the text.",
     "A program that reads JSON stops at the first other character. All of the answer must be JSON.",
@@ -368,7 +389,6 @@ texts.mistake(
 )
 
 values = turn.probe("other values", _values, _form)
-values.at_last = _nearly
 values.mistake(
     "An empty text counts as an empty dictionary.",
     "It isn't JSON: `json.loads` says so.",

@@ -33,13 +33,17 @@ turn = Turn(
         "assistant is text: `json.dumps(...)`.",
     ),
     errors={
+        "'NoneType' object has no attribute": "`append` changes the list and returns None: write "
+        "`messages.append(...)` alone.",
+        r"dump\(\)": "`json.dumps`, with an s, makes text. `json.dump` writes a file.",
+        "list index out of range": "There may be any number of examples: go along them with a loop.",
         "not JSON serializable|expected string|can only concatenate": "A content is text. `json.dumps` makes text of "
         "a dictionary.",
         "name 'json' is not defined": "Import it in your cell: `import json`.",
         r"name '(messages|prompt|tokenizer|model|role|content|query|train)' is not defined|cannot access local": (
             "There are `examples` and `question`. Begin with an empty list."
         ),
-        "indices must be|too many values|not enough values|list index|cannot unpack|KeyError|string index": "Each "
+        "indices must be|too many values|not enough values|cannot unpack|KeyError|string index": "Each "
         "example is a pair: `for asked, answer in examples`.",
         "changed the input": "`examples` is needed for the next question, too. Leave it as it is.",
         "has no attribute": "`examples` is a list of pairs, and `messages` a list of dictionaries.",
@@ -87,6 +91,9 @@ def _leaks(rng: random.Random) -> list[Call]:
         (examples, examples[-1][0]),
         (examples[:1], examples[0][0]),
         (examples[:3], f"{examples[2][0]} Please!"),
+        ([(f"{examples[0][0]} Please!", {"clock": 2}), examples[1]], examples[0][0]),
+        ([examples[0], examples[0], examples[1]], examples[0][0]),
+        (examples[:2], "".join([*examples[0][0]])),  # equal, and another object
         (same, same[0][0]),
         ([examples[0], examples[1], examples[0]], examples[0][0]),
     ]
@@ -111,7 +118,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return f"The result is {kind}.", "Return a list of dictionaries, one per message.", index
         for message in answer:
             if type(message) is not dict:
-                return "There is something else than a dictionary in the list.", "One dictionary per message.", index
+                hint = "One dictionary per message. `append` adds it; `extend` and `+=` take it apart."
+                return "There is something else than a dictionary in the list.", hint, index
             if {*message} != {"role", "content"}:
                 return f"A message has the keys {sorted(map(str, message))}.", "It needs `role` and `content`.", index
             if type(message["content"]) is not str:
@@ -182,6 +190,15 @@ def _all_but_first(examples: list, question: str) -> list:
     asked = [each for each, _ in examples]
     at = asked.index(question) if question in asked else len(examples)
     return [*examples[:at], *examples[at + 1 :]]
+
+
+def _removed_in_the_loop(examples: list, question: str) -> list:
+    """The loop goes along a list that gets shorter."""
+    left = [*examples]
+    for each in left:
+        if each[0] == question:
+            left.remove(each)
+    return left
 
 
 def _other_answers(examples: list, question: str) -> list:
@@ -298,6 +315,14 @@ shown.mistake(
     _apart,
 )
 shown.mistake(
+    "All messages of the examples are one and the same dictionary, which changed later.",
+    "Make a new dictionary for each message.",
+    lambda examples, question: (
+        [_pair("", json.dumps(examples[-1][1]))[1] for _ in examples for _ in range(2)]
+        + [{"role": "user", "content": question}]
+    ),
+)
+shown.mistake(
     "The question is asked before each example, too.",
     "Once, at the end.",
     lambda examples, question: (
@@ -340,6 +365,16 @@ leaks.mistake(
     "An example is left out if its question is part of this one.",
     "Two questions may begin alike. Compare with `==` or `!=`.",
     _built(kept=lambda examples, question: [each for each in examples if each[0] not in question]),
+)
+leaks.mistake(
+    "An example is left out if this question is part of its own.",
+    "Two questions may begin alike. Compare with `==` or `!=`.",
+    _built(kept=lambda examples, question: [each for each in examples if question not in each[0]]),
+)
+leaks.mistake(
+    "Of two examples in a row with this question, one is still there.",
+    "`remove` inside the loop makes it skip the next one. Build a new list.",
+    _built(kept=_removed_in_the_loop),
 )
 leaks.mistake(
     "Examples with the same answer are left out, too.",

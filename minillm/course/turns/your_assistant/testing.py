@@ -35,6 +35,9 @@ turn = Turn(
     ),
     ready_made=("scipy.stats.binomtest", "scipy.stats.binom_test", "statsmodels.stats.contingency_tables.mcnemar"),
     errors={
+        "has not finished": "Hundreds of coins fall in 2 to the n ways, too many to list. `math.comb(n, i)` counts "
+        "those with i heads.",
+        "numpy boolean subtract": "Arrays of True and False have `a & ~b`: where a is right and b isn't.",
         "ZeroDivisionError|division by zero|divide by zero": "There may be no question on which the two differ. Then "
         "nothing speaks for either: p is 1.",
         "name 'math' is not defined": "Import it in your cell: `import math`.",
@@ -136,7 +139,14 @@ def _fisher(a: list[bool], b: list[bool]) -> float:
     return sum(each for each in ways if 0 < each <= least) / sum(ways)
 
 
+def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    if all(abs(float(gave) - due) < 0.05 for due, gave in zip(right, got, strict=True)):
+        return "This is nearly p.", "A simulation, or a curve, only comes close. `math.comb` counts exactly."
+    return None
+
+
 some = turn.probe("questions that differ", _some, _form)
+some.at_last = _nearly
 some.mistake(
     "One side only: the tail is counted once.",
     "Before looking, you didn't know which of the two would be ahead. Take the tail twice.",
@@ -158,9 +168,30 @@ some.mistake(
     _exact(lambda a, b, n: min(1.0, 2 * (_tail(a + b, min(a, b) - 1) if min(a, b) else 0.0))),
 )
 some.mistake(
-    "The sum goes up to the larger count.",
-    "Take the smaller of the two counts.",
+    "p is 1 everywhere.",
+    "Does the sum end at the smaller count? Are only differing questions counted? Is it divided by `2**n`, and is "
+    "`min` what cuts it?",
     _exact(lambda a, b, n: min(1.0, 2 * _tail(a + b, max(a, b)))),
+)
+some.mistake(
+    "The sum begins at 1.",
+    "The most uneven split has no heads at all: begin at 0.",
+    _exact(lambda a, b, n: min(1.0, 2 * (_tail(a + b, min(a, b)) - 1 / 2 ** (a + b)))),
+)
+some.mistake(
+    "The same term is added k + 1 times.",
+    "Each i has its own: `math.comb(n, i)`.",
+    _exact(lambda a, b, n: min(1.0, 2 * (min(a, b) + 1) * math.comb(a + b, min(a, b)) / 2 ** (a + b))),
+)
+some.mistake(
+    "p is 0 everywhere.",
+    "`math.comb(n, i)` takes n first. Or is there nothing to add up?",
+    lambda a, b: 0.0,
+)
+some.mistake(
+    "The ways are divided by n squared.",
+    "n coins fall in 2 to the n ways: `2**n`.",
+    _exact(lambda a, b, n: min(1.0, 2 * _tail(a + b, min(a, b)) * 2 ** (a + b) / (a + b) ** 2)),
 )
 some.mistake(
     "All questions are coins, also those on which both agree.",
