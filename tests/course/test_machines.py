@@ -207,6 +207,11 @@ ERRORS = {
     "bad instruction: .*no part can go": [[load(0), free(0)], []],
     "bad instruction: .*before its step, its whole weights are here": [[load(0, split="optimizer"), all_gather(0)], []],
     "bad instruction: .*or all_reduce": changed("data parallel", 0, lambda p: [*p[:-4], reduce_scatter(0)]),
+    "wrong order: machine 0, instruction 2, backward.0, 0.: the gradient from layer 1 .* later in this machine's own": [
+        [load(0), read(0), backward(0, 0), forward(0, 0), load(1), forward(1, 0), backward(1, 0)],
+        [],
+    ],
+    "wrong order: .*the input of layer 0 for micro-batch 0 comes later": [[load(0), forward(0, 0), read(0)], []],
     "missing gradient: .*no gradient of layer 0 here yet": [[load(0), all_reduce(0)], []],
     "deadlock: .*machines \\[1\\] don't join": changed("data parallel", 0, lambda p: [*p[:-2], all_reduce(0), *p[-2:]]),
     "missing activation: .*it went to machine 1": changed(

@@ -74,12 +74,14 @@ def _wait(machine: Machine, machines: list[Machine], cluster: Cluster) -> tuple[
     instruction = machine.program[machine.at]
     for kind, layer, what, makers in _needs(instruction, machine, cluster):
         item = layer, instruction.batch
-        makes = [maker for each in machines for maker in _left(each) if _is(maker, makers, item, each, machine)]
+        makes = [each for each in machines for maker in _left(each) if _is(maker, makers, item, each, machine)]
         sentence = f"machine {machine.rank} waits in {instruction} for {what}"
         if not makes:
             gone = machine.sent.get(("inputs" if kind == "missing activation" else "gradients_above", item))
             why = f"it went to machine {gone}" if gone is not None else "it isn't here, and nobody sends or makes it"
             return machine.wrong(kind, f"{what} is missing; {why}"), sentence
+        if all(each is machine for each in makes):
+            return machine.wrong("wrong order", f"{what} comes later in this machine's own list"), sentence
         return None, sentence
     return None, f"machine {machine.rank} waits in {instruction}"
 

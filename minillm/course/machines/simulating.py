@@ -34,8 +34,9 @@ Schedule = Callable[[int], Sequence[Instruction]]
 def run(schedule: Schedule | Sequence[Sequence[Instruction]], cluster: Cluster = DEFAULT) -> Result:
     """Run a schedule: a function from a machine's number to its instructions, or one list of them per machine.
 
-    Raises `ScheduleError`, whose `kind` names what is wrong: deadlock, missing activation, missing gradient, missing
-    weights, counted twice, incomplete gradient, never updated, old weights, out of memory, or bad instruction.
+    Raises `ScheduleError`, whose `kind` names what is wrong: deadlock, wrong order, missing activation, missing
+    gradient, missing weights, counted twice, incomplete gradient, never updated, old weights, out of memory, or bad
+    instruction.
 
     >>> from minillm.course.machines import backward, forward, load, read, step
     >>> one = Cluster(machines=1, layers=1, batches=1)
