@@ -40,10 +40,12 @@ def bars(
     digits: int = 2,
     colours: Sequence[str] | None = None,
     errors: Numbers | None = None,
+    intervals: Sequence[tuple[float, float]] | None = None,
 ) -> Figure:
     """Draw horizontal bars with their values beside them, the first on top.
 
-    `errors` are half the lengths of the error bars, such as standard errors; say in `unit` what they are.
+    `errors` are half the lengths of the error bars, such as standard errors. `intervals` are both of their ends, where
+    they aren't as far away, as for a share near 0 or 1. Say in `unit` what they are.
 
     >>> [text.get_text() for text in bars(["gzip", "model"], [4.5, 1.25], unit="bits per byte").axes[0].texts]
     ['4.50', '1.25']
@@ -51,17 +53,21 @@ def bars(
     values = numbers(values, "bars")
     if len(labels) != len(values) or not values:
         raise UserError(f"{len(labels)} labels for {len(values)} bars; give one label per bar, and at least one bar")
-    spread = [0.0] * len(values) if errors is None else numbers(errors, "errors")
-    if len(spread) != len(values):
-        raise UserError(f"{len(spread)} errors for {len(values)} bars; give one per bar")
+    below = above = [0.0] * len(values) if errors is None else numbers(errors, "errors")
+    if intervals is not None:
+        below = [max(0.0, value - float(low)) for value, (low, _) in zip(values, intervals, strict=False)]
+        above = [max(0.0, float(high) - value) for value, (_, high) in zip(values, intervals, strict=False)]
+    if len(below) != len(values) or len(intervals or values) != len(values):
+        raise UserError(f"{len(intervals or below)} errors for {len(values)} bars; give one per bar")
     figure, axes = new_figure(height=0.65 + 0.32 * len(values))
-    look: dict[str, Any] = {} if errors is None else dict(xerr=spread, error_kw=dict(ecolor=INK, capsize=3, lw=1.2))
+    look: dict[str, Any] = dict(xerr=[below, above], error_kw=dict(ecolor=INK, capsize=3, lw=1.2))
+    if errors is None and intervals is None:
+        look = {}
     drawn = axes.barh(range(len(values)), values, height=0.68, color=colours or BLUE, **look)
     axes.bar_label(drawn, fmt=f"{{:.{digits}f}}", padding=4, fontsize=SMALL)
     axes.set_yticks(range(len(values)), labels)
-    low, high = (
-        side(0, *(v + sign * e for v, e in zip(values, spread, strict=True))) for side, sign in ((min, -1), (max, 1))
-    )
+    low = min(0.0, *(value - error for value, error in zip(values, below, strict=True)))
+    high = max(0.0, *(value + error for value, error in zip(values, above, strict=True)))
     left = min(low * 1.15, low - 0.1 * (high - low)) if low < 0 else 0.0  # room for the label of a short bar
     axes.set(ylim=(len(values) - 0.45, -0.55), xlabel=unit, xlim=(left, high * 1.15 or 1))
     axes.tick_params(axis="y", length=0)

@@ -38,6 +38,8 @@ def test_bars_need_one_label_a_bar():
         figures.bars([], [], unit="nats")
     with pytest.raises(ValueError, match="1 errors for 2 bars; give one per bar"):
         figures.bars(["a", "b"], [1.0, 2.0], unit="nats", errors=[0.1])
+    with pytest.raises(ValueError, match="1 errors for 2 bars; give one per bar"):
+        figures.bars(["a", "b"], [0.0, 1.0], unit="share", intervals=[(0.0, 0.2)])
 
 
 def test_error_bars_reach_as_far_as_the_errors_and_fit_into_the_axes():
@@ -47,6 +49,15 @@ def test_error_bars_reach_as_far_as_the_errors_and_fit_into_the_axes():
     low, high = axes.get_xlim()
     assert low < -3.0
     assert high > 1.5
+
+
+def test_intervals_of_shares_end_where_they_end():
+    intervals = [(-1e-17, 0.0602), (0.2, 0.5), (0.9398, 0.9999999999999999)]
+    axes = figures.bars(["none", "some", "all"], [0.0, 0.3, 1.0], unit="share", intervals=intervals).axes[0]
+    (ends,) = [lines.get_segments() for lines in axes.collections]
+    found = [end for segment in ends for end in segment[:, 0].tolist()]
+    assert found == pytest.approx([0.0, 0.0602, 0.2, 0.5, 0.9398, 1.0])
+    assert axes.get_xlim()[0] == 0.0
 
 
 def test_what_a_rule_cuts_is_grey_and_hatched_and_divided_by_a_line():
