@@ -55,8 +55,9 @@ def bars(
         raise UserError(f"{len(labels)} labels for {len(values)} bars; give one label per bar, and at least one bar")
     below = above = [0.0] * len(values) if errors is None else numbers(errors, "errors")
     if intervals is not None:
-        below = [max(0.0, value - float(low)) for value, (low, _) in zip(values, intervals, strict=False)]
-        above = [max(0.0, float(high) - value) for value, (_, high) in zip(values, intervals, strict=False)]
+        # rounded: the lower end of 0 of 60 may be -1e-17, for which no axis need begin below 0
+        below = [max(0.0, round(value - float(low), 9)) for value, (low, _) in zip(values, intervals, strict=False)]
+        above = [max(0.0, round(float(high) - value, 9)) for value, (_, high) in zip(values, intervals, strict=False)]
     if len(below) != len(values) or len(intervals or values) != len(values):
         raise UserError(f"{len(intervals or below)} errors for {len(values)} bars; give one per bar")
     figure, axes = new_figure(height=0.65 + 0.32 * len(values))

@@ -493,3 +493,124 @@ class CoarseGrid:
 class TheLoss:
     def best_split(flops, A, alpha, B, beta):
         return min(A / 10 ** (k * alpha) + B / (flops / 6 / 10**k) ** beta for k in range(1, 20))
+
+
+# --- what a reader typed, and was told nothing about
+
+
+@wrong("13.training_flops", "The part of the head is 0.333 times what it should be")
+class TheHeadOnlyForward:
+    def training_flops(n_layers, d_model, d_ff, vocab_size, T):
+        matrices = n_layers * (4 * d_model**2 + 3 * d_model * d_ff)
+        pairs = n_layers * 2 * d_model * T * (T + 1)
+        return 3 * (2 * matrices * T + pairs) + 2 * d_model * vocab_size * T
+
+
+@wrong("13.training_flops", "The part of all matrices is 0.333 times what it should be")
+class OnlyAttentionGoesBack:
+    def training_flops(n_layers, d_model, d_ff, vocab_size, T):
+        matrices = n_layers * (4 * d_model**2 + 3 * d_model * d_ff) + d_model * vocab_size
+        return 2 * matrices * T + 3 * n_layers * 2 * d_model * T * (T + 1)
+
+
+@wrong("13.training_flops", "A layer has 12 C * C weights here")
+class Gpt2s:
+    def training_flops(n_layers, d_model, d_ff, vocab_size, T):
+        matrices = 12 * n_layers * d_model**2 + d_model * vocab_size
+        return 3 * (2 * matrices * T + n_layers * 2 * d_model * T * (T + 1))
+
+
+@wrong("13.training_flops", "raised TypeError")
+class ASizeIsCalled:
+    def training_flops(n_layers, d_model, d_ff, vocab_size, T):
+        return 12 * n_layers * d_model * T(T + 1) // 2
+
+
+@wrong("13.fit_power", "Logarithms to base 2 go in")
+class BaseTwo:
+    def fit_power(x, y, floor):
+        b, a = np.polyfit(np.log2(x), np.log2(np.subtract(y, floor)), 1)
+        return np.exp(a), b
+
+
+@wrong("13.fit_power", "Two kinds of variance are mixed")
+class CovarianceOverVar:
+    def fit_power(x, y, floor):
+        X, Y = np.log(x), np.log(np.subtract(y, floor))
+        b = np.cov(X, Y)[0, 1] / X.var()
+        return np.exp(Y.mean() - b * X.mean()), b
+
+
+@wrong("13.fit_power", "Both numbers are nearly right.")
+class MeanOfSlopes:
+    def fit_power(x, y, floor):
+        X, Y = np.log(x), np.log(np.subtract(y, floor))
+        slopes = [(Y[j] - Y[i]) / (X[j] - X[i]) for i in range(len(X)) for j in range(i)]
+        b = float(np.mean(slopes))
+        return np.exp(np.mean(Y - b * X)), b
+
+
+@wrong("13.fit_power", "The power is right, the factor isn't.")
+class TheMiddle:
+    def fit_power(x, y, floor):
+        X, Y = np.log(x), np.log(np.subtract(y, floor))
+        return np.exp(Y.mean()), np.polyfit(X, Y, 1)[0]
+
+
+@wrong("13.left_out", "Brackets are missing: the difference is divided by y[i]")
+class NoBracketsBelow:
+    def left_out(x, y, floor):
+        errors = []
+        for i in range(len(x)):
+            a, b = fit_power(x[:i] + x[i + 1 :], y[:i] + y[i + 1 :], floor)
+            errors.append((floor + a * x[i] ** b - y[i]) / y[i] - floor)
+        return errors
+
+
+@wrong("13.left_out", "Brackets are missing: only y[i] is divided.")
+class NoBracketsAbove:
+    def left_out(x, y, floor):
+        errors = []
+        for i in range(len(x)):
+            a, b = fit_power(x[:i] + x[i + 1 :], y[:i] + y[i + 1 :], floor)
+            errors.append(floor + a * x[i] ** b - y[i] / (y[i] - floor))
+        return errors
+
+
+@wrong("13.left_out", "The factor is inside the power")
+class FactorInside:
+    def left_out(x, y, floor):
+        errors = []
+        for i in range(len(x)):
+            a, b = fit_power(x[:i] + x[i + 1 :], y[:i] + y[i + 1 :], floor)
+            errors.append((floor + (a * x[i]) ** b - y[i]) / (y[i] - floor))
+        return errors
+
+
+@wrong("13.left_out", "The point before i is left out, too.")
+class OneTooMany:
+    def left_out(x, y, floor):
+        errors = []
+        for i in range(len(x)):
+            a, b = fit_power(x[: i - 1] + x[i + 1 :], y[: i - 1] + y[i + 1 :], floor)
+            errors.append((floor + a * x[i] ** b - y[i]) / (y[i] - floor))
+        return errors
+
+
+@wrong("13.left_out", "raised TypeError")
+class OfOneListOnly:
+    def left_out(x, y, floor):
+        return [fit_power(x, y[:i] + y[i + 1 :], floor)[0] for i in range(len(x))]
+
+
+@wrong("13.fit_power", "raised TypeError")
+class PolyfitOfNoDegree:
+    def fit_power(x, y, floor):
+        b, a = np.polyfit(np.log(x), np.log(np.subtract(y, floor)))
+        return np.exp(a), b
+
+
+@wrong("13.left_out", "raised TypeError")
+class WithoutTheFloor:
+    def left_out(x, y, floor):
+        return [fit_power(x[:i] + x[i + 1 :], y[:i] + y[i + 1 :])[0] for i in range(len(x))]

@@ -1,8 +1,12 @@
 """Strangers' wrong answers to the turns of lesson 14. `json` and `math` aren't imported here, as in a fresh cell."""
 
-from json import JSONDecodeError, dumps, loads
+from itertools import product
+from json import JSONDecodeError, JSONDecoder, dump, dumps, load, loads
 from math import comb, sqrt
+from random import Random
 
+import numpy as np
+import torch
 from turn_answers import wrong
 
 # --- 14.score
@@ -327,3 +331,219 @@ class ZeroWithoutDifferences:
         x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
         n, k = x + y, min(x, y)
         return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n) if n else 0.0
+
+
+# --- what a reader typed, and was told the wrong thing about
+
+
+@wrong("14.score", "Nothing is ever right.")
+class LoadUnderABareExcept:
+    def score(answer, truth):
+        try:
+            return json.load(answer) == truth  # noqa: F821
+        except:  # noqa: E722
+            return False
+
+
+@wrong("14.score", "Nothing is ever right.")
+class IsTheTruth:
+    def score(answer, truth):
+        try:
+            return loads(answer) is truth
+        except ValueError:
+            return False
+
+
+@wrong("14.score", "Only the first line of the answer is read.")
+class TheFirstLine:
+    def score(answer, truth):
+        try:
+            return loads(answer.strip().split("\n")[0]) == truth
+        except ValueError:
+            return False
+
+
+@wrong("14.score", "What comes after the JSON is ignored.")
+class RawDecode:
+    def score(answer, truth):
+        try:
+            return JSONDecoder().raw_decode(answer.strip())[0] == truth
+        except ValueError:
+            return False
+
+
+@wrong("14.score", "An answer that's right counts as wrong.")
+class BeginsWithABracket:
+    def score(answer, truth):
+        try:
+            return answer.startswith("{") and loads(answer) == truth
+        except ValueError:
+            return False
+
+
+@wrong("14.wilson", "The divisor 1 + z²/n was written without brackets")
+class DividedByOne:
+    def wilson(hits, n, z=1.96):
+        p = hits / n
+        middle, reach = p + z**2 / (2 * n), z * sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+        return (middle - reach) / 1 + z**2 / n, (middle + reach) / 1 + z**2 / n
+
+
+@wrong("14.wilson", "z is doubled, not squared.")
+class TwiceZ:
+    def wilson(hits, n, z=1.96):
+        p, twice = hits / n, z * 2
+        middle, reach = p + twice / (2 * n), z * sqrt(p * (1 - p) / n + twice / (4 * n**2))
+        return (middle - reach) / (1 + twice / n), (middle + reach) / (1 + twice / n)
+
+
+@wrong("14.few_shot", "An example is left out if this question is part of its own.")
+class QuestionInAsked:
+    def few_shot(examples, question):
+        found = []
+        for q, a in examples:
+            if question not in q:
+                found += [{"role": "user", "content": q}, {"role": "assistant", "content": dumps(a)}]
+        return found + [{"role": "user", "content": question}]
+
+
+@wrong("14.few_shot", "Of two examples in a row with this question")
+class RemovesInTheLoop:
+    def few_shot(examples, question):
+        kept, found = list(examples), []
+        for each in kept:
+            if each[0] == question:
+                kept.remove(each)
+        for q, a in kept:
+            found += [{"role": "user", "content": q}, {"role": "assistant", "content": dumps(a)}]
+        return found + [{"role": "user", "content": question}]
+
+
+@wrong("14.few_shot", "one and the same dictionary")
+class OneDictionary:
+    def few_shot(examples, question):
+        found, message = [], {}
+        for q, a in examples:
+            if q != question:
+                message["role"], message["content"] = "user", q
+                found.append(message)
+                message["role"], message["content"] = "assistant", dumps(a)
+                found.append(message)
+        return found + [{"role": "user", "content": question}]
+
+
+@wrong("14.few_shot", "returned None")
+class ReturnsWhatAppendReturns:
+    def few_shot(examples, question):
+        found = []
+        for q, a in examples:
+            if q != question:
+                found += [{"role": "user", "content": q}, {"role": "assistant", "content": dumps(a)}]
+        return found.append({"role": "user", "content": question})
+
+
+@wrong("14.paired_test", "p is 1, however uneven the split.")
+class BothCountsAreAll:
+    def paired_test(a, b):
+        x, y = sum(i != j for i, j in zip(a, b)), sum(j != i for i, j in zip(a, b))
+        n, k = x + y, min(x, y)
+        return min(1.0, 2 * sum(comb(n, i) for i in range(k + 1)) / 2**n)
+
+
+@wrong("14.paired_test", "The result is 0, whatever comes in.")
+class CombTheWrongWayRound:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        n, k = x + y, min(x, y)
+        return min(1.0, 2 * sum(comb(i, n) for i in range(k + 1)) / 2**n)
+
+
+@wrong("14.paired_test", "The sum begins at 1.")
+class FromOne:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        n, k = x + y, min(x, y)
+        return min(1.0, 2 * sum(comb(n, i) for i in range(1, k + 1)) / 2**n)
+
+
+@wrong("14.paired_test", "The same term is added k + 1 times.")
+class TheSameTerm:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        n, k = x + y, min(x, y)
+        return min(1.0, 2 * sum(comb(n, k) for i in range(k + 1)) / 2**n)
+
+
+@wrong("14.paired_test", "The ways are divided by n squared.")
+class NSquared:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        n, k = x + y, min(x, y)
+        return min(1.0, 2 * sum(comb(n, i) / n**2 for i in range(k + 1)))
+
+
+@wrong("14.paired_test", "This is nearly p.")
+class Simulated:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        coins = Random(0)
+        heads = [coins.getrandbits(x + y).bit_count() if x + y else 0 for _ in range(4000)]
+        return sum(abs(2 * each - x - y) >= abs(x - y) for each in heads) / 4000
+
+
+@wrong("14.score", "raised AttributeError")
+class LoadOfAText:
+    def score(answer, truth):
+        try:
+            return load(answer) == truth
+        except ValueError:
+            return False
+
+
+@wrong("14.wilson", "raised TypeError")
+class TorchsRoot:
+    def wilson(hits, n, z=1.96):
+        return z * torch.sqrt(hits / n)
+
+
+@wrong("14.wilson", "raised TypeError")
+class TheShareIsCalled:
+    def wilson(hits, n, z=1.96):
+        p = hits / n
+        return p(1 - p)
+
+
+@wrong("14.few_shot", "raised TypeError")
+class DumpWithoutAnS:
+    def few_shot(examples, question):
+        return [{"role": "assistant", "content": dump(a)} for _, a in examples]
+
+
+@wrong("14.few_shot", "raised AttributeError")
+class BoundToAppend:
+    def few_shot(examples, question):
+        messages = []
+        for q, _ in examples:
+            messages = messages.append({"role": "user", "content": q})
+            messages.append({"role": "assistant", "content": q})
+        return messages
+
+
+@wrong("14.few_shot", "raised IndexError")
+class TwentyFour:
+    def few_shot(examples, question):
+        return [{"role": "user", "content": examples[n][0]} for n in range(24)]
+
+
+@wrong("14.paired_test", "raised TypeError")
+class ArraysSubtracted:
+    def paired_test(a, b):
+        return float((np.array(a) - np.array(b)).sum())
+
+
+@wrong("14.paired_test", "has not finished")
+class EveryWayInTurn:
+    def paired_test(a, b):
+        x, y = sum(i > j for i, j in zip(a, b)), sum(j > i for i, j in zip(a, b))
+        ways = product((0, 1), repeat=x + y)
+        return sum(abs(2 * sum(each) - x - y) >= abs(x - y) for each in ways) / 2 ** (x + y)

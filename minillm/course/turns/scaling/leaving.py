@@ -38,7 +38,6 @@ turn = Turn(
         "name '(np|numpy)' is not defined": "Import it in your cell: `import numpy as np`.",
         "same length": "Leave point i out of both lists, `x` and `y`.",
         "argument: 'floor'": "`fit_power(x, y, floor)` needs all three.",
-        "SVD did not|infs or NaNs": "Is the floor subtracted twice? `fit_power` subtracts it.",
         r"unsupported operand type\(s\)|can't multiply sequence": "`x` and `y` are lists, and `x[i]` is one number.",
         "out of range": "Does an item go missing from the list that you loop over? Make new lists of the others.",
         "changed the input": "`pop`, `remove` and `del` change the lists that you were given. Make new ones: "

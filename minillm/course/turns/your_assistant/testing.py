@@ -168,7 +168,7 @@ some.mistake(
     _exact(lambda a, b, n: min(1.0, 2 * (_tail(a + b, min(a, b) - 1) if min(a, b) else 0.0))),
 )
 some.mistake(
-    "p is 1 everywhere.",
+    "p is 1, however uneven the split.",
     "Does the sum end at the smaller count? Are only differing questions counted? Is it divided by `2**n`, and is "
     "`min` what cuts it?",
     _exact(lambda a, b, n: min(1.0, 2 * _tail(a + b, max(a, b)))),
