@@ -35,8 +35,7 @@ turn = Turn(
         r"name '(C|F|V|L|N|D|B|config|n_heads|d_head|n_tokens)' is not defined": "There are `n_layers`, `d_model`, "
         "`d_ff`, `vocab_size` and `T`.",
         "not callable": "Python takes `T(T + 1)` for a call. Write `T * (T + 1)`.",
-        "unsupported operand|has no attribute|not subscriptable": "All five arguments are plain whole "
-        "numbers.",
+        "unsupported operand|has no attribute|not subscriptable": "All five arguments are plain whole numbers.",
     },
     debrief=Debrief(
         "Trackers of large runs use exactly such a formula, since nobody counts FLOPs while training. What isn't a "

@@ -48,8 +48,8 @@ turn = Turn(
         "name '(np|numpy|math|torch|scipy|minimize|optimize)' is not defined": "Import it at the top of your cell.",
         r"name '(E|N|D|C|law|loss|floor)' is not defined": "There are `flops`, `A`, `alpha`, `B` and `beta`. E is the "
         "same for all splits, so it isn't needed.",
-        "has not finished|cannot be interpreted as an integer|maximum recursion|too large|Maximum allowed": "There are too many sizes "
-        "to try one by one. Go in powers: `10 ** (k / 100)`.",
+        "has not finished|cannot be interpreted as an integer|maximum recursion|too large|Maximum allowed": "There are "
+        "too many sizes to try one by one. Go in powers: `10 ** (k / 100)`.",
         "not enough values|too many values|unpack": "Return two numbers: `return N, D`.",
         "division by zero": "N begins above 0.",
     },

@@ -37,7 +37,7 @@ turn = Turn(
         "no attribute 'read'": "`json.loads`, with an s, reads text. `json.load` reads a file.",
         "must be str, bytes or bytearray": "`truth` is a dictionary already. Only `answer` is text.",
         "name 'json' is not defined": "Import it in your cell: `import json`.",
-        r"name '(loads|literal_eval|ast|re|true|null|expected|text|question|prediction|results|test|answers)' is not defined": (
+        r"name '(loads|literal_eval|ast|re|true|null|expected|text|question|prediction|results)' is not defined": (
             "There are `answer`, a text, and `truth`. The module `json` is imported on the page."
         ),
         "SyntaxError|invalid syntax|malformed|unterminated|was never closed|unexpected|invalid decimal": "Python's own "
