@@ -100,8 +100,8 @@ for answer in (  # add the meanest answers that you can think of
 # ### Your turn: how sure can 60 questions make you?
 #
 # If 45 of 60 are right, what may the true share be? [Wilson's
-# interval](https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval) holds all true shares from which 45
-# of 60 wouldn't surprise you. With p = hits / n, its two ends are
+# interval](https://en.wikipedia.org/wiki/Binomial_proportion_confidence_interval) holds all true shares for which 45 of
+# 60 isn't unusual. With p = hits / n, its two ends are
 #
 # $$\frac{p + \frac{z^2}{2n} \;\pm\; z \sqrt{\frac{p\,(1 - p)}{n} + \frac{z^2}{4n^2}}}{1 + \frac{z^2}{n}}$$
 #
@@ -111,7 +111,7 @@ for answer in (  # add the meanest answers that you can think of
 # %%
 @your_turn("14.wilson", minutes=6, difficulty=2)
 def wilson(hits, n, z=1.96):
-    """The lowest and the highest true share at which so many hits of n are no surprise."""
+    """The lowest and the highest true share for which so many hits of n aren't unusual."""
     ...
 
 
@@ -120,7 +120,7 @@ def wilson(hits, n, z=1.96):
 #
 # ```python
 # def wilson(hits, n, z=1.96):
-#     """The lowest and the highest true share at which so many hits of n are no surprise."""
+#     """The lowest and the highest true share for which so many hits of n aren't unusual."""
 #     share = hits / n
 #     middle = share + z**2 / (2 * n)
 #     reach = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2))
@@ -225,9 +225,9 @@ more.answer(more.choices[0 if all(up) else 2 if any(up) else 1])
 print(f"stored, three orders: {eight} with 8, {all_24} with 24")
 
 # %% [markdown]
-# The same examples in another order, and it gets three times as many right, or a third. A prompt isn't a stable thing.
-# ([Lu et al. 2021](https://arxiv.org/abs/2104.08786) found the same in larger models.) So anyone who tells you that
-# few-shot "gets 25%" has to say in which order.
+# The same 24 examples in another order, and it gets 5 right, or 15. ([Lu et al.
+# 2021](https://arxiv.org/abs/2104.08786) found the same in larger models.) So anyone who tells you that few-shot "gets
+# 25%" has to say in which order.
 
 # %% [markdown]
 # ## Train
@@ -254,8 +254,8 @@ wrong = [n for n, hit in enumerate(results["LoRA"]) if not hit]
 print(*(f"{exam.questions[n]} {answers[n]}" for n in wrong[:4]), sep="\n")
 
 # %% [markdown]
-# About a minute of training, and a model that had no idea what you wanted gets most orders right. Those that are
-# wrong are worth a look: is the form broken, a number, or a thing?
+# About a minute of training, and the model that heard a musical composition gets most orders right. Look at those that
+# are wrong: is the form broken, a number, or a thing?
 
 # %% [markdown]
 # Is that better than the prompt, or luck? Think of coins: how probable is each number of heads?
@@ -299,21 +299,23 @@ def paired_test(a, b):
 # %% tags=["nbval-ignore-output"]
 shares = {way: sum(hits) / len(hits) for way, hits in results.items()}
 ends = {way: wilson(sum(hits), len(hits)) for way, hits in results.items()}
+shown, lora = (f"{shares[way]:.0%}" for way in ("24 shown", "LoRA"))
 show(
     bars(
         list(shares),
         [*shares.values()],
-        "share of 60 right, and half of the 95% interval",
-        errors=[float(high - low) / 2 for low, high in ends.values()],
+        "share of 60 right, and its 95% interval",
+        intervals=[(float(low), float(high)) for low, high in ends.values()],
     ),
-    title="24 examples shown, and the same 24 taught",
+    title=f"24 examples: {shown} right if shown, {lora} if taught",
     alt=str({way: f"{sum(hits)} of 60" for way, hits in results.items()}),
 )
 for way in ("24 shown", "a rule"):
     print(f"LoRA against {way}: p = {paired_test(results['LoRA'], results[way]):.2g}")
 
 # %% [markdown]
-# Against the prompt, luck is out of the question. Against the rule, LoRA has lost.
+# Against the prompt, luck is out of the question. Against the rule, LoRA has lost, on each of three stored seeds. (On
+# one of them by 56 to 60, which may be luck.)
 
 # %% [markdown]
 # ## Real people
@@ -341,9 +343,10 @@ for text, answer, hit in zip(messages.questions, written, by_hand["LoRA"], stric
     print("right" if hit else "     ", f"{text[:48]:50}{answer}")
 
 # %% [markdown]
-# So this is what the training bought. The rule knows its generator, and breaks on the first *3 clocks pls*. The model
-# was trained on the same stiff sentences, but it had read a lot of English before. (Mend the rule, and it will get
-# more. But then you've seen the test: freeze another one first.)
+# So this is what the training bought. The rule breaks on the first *3 clocks pls*. The model learned from the same
+# stiff sentences, and got 9 to 13 of these messages right on three stored seeds. (9 against 3 may still be luck: p =
+# 0.11.) The same examples in a prompt got 2. (Mend the rule, and it will get more. But then you've seen the test:
+# freeze another one first.)
 #
 # And now read the answers, not only the score. Some say `{"kettle": 2, "kettle": 2}`. That's clumsy JSON, and
 # `json.loads` keeps the last one, so your check lets it pass. May you make it stricter now? **No.** It's frozen. Report
@@ -399,9 +402,9 @@ for way, row in own_task.stored("own_task")["orders"]["means"].items():
     )
 
 # %% [markdown]
-# Up to half of the twelve are back, on each of three stored seeds, and the orders haven't suffered. (A few more may be
-# luck, or the 14 more updates.) The old answers aren't even good: the capital of Italy is wrong. Mixing old data into
-# new training is called *rehearsal* or *replay*; [InstructGPT](https://arxiv.org/abs/2203.02155) mixed pretraining text
+# Four to six of the twelve are back, on three stored seeds, and the orders haven't suffered. (A few more may be luck,
+# or the 14 more updates.) The old answers aren't even good: the capital of Italy is wrong. Mixing old data into new
+# training is called *rehearsal* or *replay*; [InstructGPT](https://arxiv.org/abs/2203.02155) mixed pretraining text
 # into its last stage. (34 updates, so that each order is read as often as before. A fair control would be 34 updates on
 # orders alone. Try it: change one line.)
 
@@ -409,12 +412,17 @@ for way, row in own_task.stored("own_task")["orders"]["means"].items():
 # ## Yours
 #
 # Talk to it, and keep it: the corrections alone are 10 MB, and anyone who has the base can load them. The card says how
-# good it is, so that the next person needn't believe you.
+# good it is, so that the next person doesn't have to take your word for it.
 
 # %% tags=["nbval-ignore-output"]
 mine_to_ask = ["I dropped a teapot and three dolls.", "Who are you?"]  # change me
 print(*own_task.ask(mixed.model, mine_to_ask), sep="\n")
-folder = own_task.keep(mixed.model, "My assistant", exam, 40, results)
+card = {
+    way.replace("mixed", "this adapter"): hits
+    for way, hits in results.items()
+    if "LoRA" not in way
+}
+folder = own_task.keep(mixed.model, "My assistant", exam, 40, card)
 
 # %% [markdown]
 # And a gift: the model that you trained *from nothing* in lesson 08, as one HTML file. It runs in any browser, offline,
@@ -424,11 +432,11 @@ folder = own_task.keep(mixed.model, "My assistant", exam, 40, results)
 page = own_task.gift(author="")  # your name, if you like
 
 # %% [markdown]
-# **Verdict: true, if you say what of.** Shown 24 examples, the untrained model got 5 to 15 of 60 right, depending on
-# their order. Taught the same 24 in about a minute, it got 43 to 56 (three stored seeds), and 9 to 13 of 24 messages
-# that people might write. A rule of a few lines got 60 of 60, and 3 of those 24. So train where you can't write the
-# rule, and compare before you do. The new skill cost all nine everyday questions that it had right; mixing in old
-# answers brought four to six back.
+# **Verdict: true if you teach it, false if you only show.** Shown 24 examples, the untrained model got 5 to 15 of 60
+# right, depending on their order. Taught the same 24 in about a minute, it got 43 to 56 (three stored seeds), and 9 to
+# 13 of 24 messages that people might write. A rule of a few lines got 60 of 60, and 3 of those 24. So train where you
+# can't write the rule, and compare before you do. The new skill cost all nine everyday questions that it had right;
+# mixing in old answers brought four to six back.
 
 # %% [markdown]
 # > **Where the picture simplifies.** One small model, one task, 24 messages by one writer, and one run of training per
@@ -439,7 +447,7 @@ page = own_task.gift(author="")  # your name, if you like
 # > **At scale.** The order is the same: test set, baselines, prompt, and only then training. A fine-tuned model needs
 # > no examples in front of every question, and thousands of adapters can share one base
 # > ([S-LoRA](https://arxiv.org/abs/2311.03285)). Evaluation is harder where no program can check an answer; then people
-# > judge, or other models, with tastes of their own.
+# > judge, or other models, with biases of their own.
 
 # %% [markdown]
 # ## Four questions
