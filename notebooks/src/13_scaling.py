@@ -5,7 +5,7 @@
 # course's base model, the one you've been using, cost five times as much as the last of them. **What loss did it
 # reach?** Hold a ruler to the screen, and type a number.
 #
-# Companies bet a hundred million dollars on such a line. You'll find out when one may.
+# Companies bet a hundred million dollars on such a line. You'll find out when that's safe.
 #
 # **The claim**: "the loss of a large run can be predicted from small ones".
 #
@@ -49,7 +49,7 @@ bet = predict_number("The base model's loss is ...", unit="nats per token")
 # %% [markdown]
 # ## Training costs three times the forward pass
 #
-# Take one matrix W with 2 x 3 weights, and 4 tokens. The forward pass multiplies each token with each weight, and adds
+# Take one matrix W with 2 x 3 weights, and 4 tokens. The forward pass multiplies each token by each weight, and adds
 # up: 2 FLOPs (floating-point operations), so 2 · 6 · 4 = 48. Backward needs two products of the same size: one gradient
 # for W, and one to hand down to the layer below.
 
@@ -84,9 +84,8 @@ diagrams.flow(
 #
 # One text of `T` tokens passes through `n_layers` layers and the head. Attention has four matrices of C · C (C is
 # `d_model`), the feed-forward layer three of C · F (F is `d_ff`), the head one of C · V. The embedding's table is only
-# read, which costs nothing. Then there's attention itself: for each pair of a query and a key that it may see, itself
-# included, 2 C FLOPs for the score, and 2 C for the mix. In every layer. Return the FLOPs of training, forward and
-# backward.
+# read, which costs nothing. Then there's attention itself, in every layer: for each query and each key that it may see,
+# its own included, 2 C FLOPs for the score and 2 C for the mix. Return the FLOPs of training, forward and backward.
 
 
 # %%
@@ -135,10 +134,10 @@ print(f"GPT-3: {total:.2e} operations, {days:.0f} days; or {days * 8 / 6:.0f}")
 print(f"the base model: {base.cost:.1e} operations")
 
 # %% [markdown]
-# For GPT-3, 6 N D is good to 2%. For ours it's a tenth too high, since it counts a table that is only read. At 131,072
-# tokens, nearly half of the work is attention, and the rule has never heard of it. The second number of days is for
-# runs that compute the forward pass twice to save memory, as that one did: [the
-# paper](https://arxiv.org/abs/2104.04473) says 34 days.
+# For GPT-3, 6 N D is good to 2%. For ours it's a tenth too high: it counts a table that is only read (21% too much),
+# and leaves out attention (11% too little). At 131,072 tokens, nearly half of GPT-3's work is attention, and the rule
+# has never heard of it. The second number of days is for computing the forward pass twice, to save memory, as
+# [Narayanan et al. 2021](https://arxiv.org/abs/2104.04473) do: they say 34 days.
 
 # %% [markdown]
 # ## A law that works
@@ -153,15 +152,15 @@ for name, order in (("bigram", 2), ("trigram", 3)):
     print(f"{name:8} counted 4,096, 16,384, 65,536 tokens:", *np.round(counted, 2))
 
 # %% [markdown]
-# A **power law** says: loss = floor + a · tokens^b, with a negative b. Ten times the text, always the same share of
-# what is left above the floor. On logarithmic axes, the part above the floor is a straight line.
+# A **power law** says: loss = floor + a · tokens^b, with a negative b. Each time the text grows tenfold, the part above
+# the floor shrinks by the same factor. On logarithmic axes, that part is a straight line.
 
 # %% [markdown]
 # ### Your turn: a power law
 #
 # `x` and `y` are lists of positive numbers, and all `y` lie above `floor`. Find a and b such that floor + a · x^b is
-# closest to y: fit a straight line by least squares to log(y - floor) over log(x). Return both, a first. For x = 1, 4,
-# 16 and y = 9, 5, 3 with floor 1, it's 8 and -0.5.
+# closest to y: fit a straight line by least squares to log(y - floor) against log(x). Return both, a first. For x = 1,
+# 4, 16 and y = 9, 5, 3 with floor 1, it's 8 and -0.5.
 
 
 # %%
@@ -205,8 +204,8 @@ for name in TABLES:
     )
 
 # %% [markdown]
-# In each of the five sets, the law is off by a fraction of what the rival is off. It predicts a text four times as long
-# as any it has seen. Now give it more to learn from: three more points, the cheapest ones.
+# In each of the five sets, the law is less than half as far off as the rival. It predicts a text four times as long as
+# any it has seen. Now give it more to learn from: three more points, the cheapest ones.
 
 # %%
 more = predict(
@@ -233,7 +232,7 @@ for start in (2**15, 2**12):
     curves[f"law from {start:,}"] = figures.along(seen, fit_power, None, 2**20)
 show(
     figures.over_cost(curves, cost="tokens counted", dots=table),
-    title="Trigram table (dots): three more points bend the law away from its future",
+    title="Trigram table (dots): with three more points, the law misses the last ones",
     alt=str(
         {name: [round(p.loss, 2) for p in points] for name, points in curves.items()}
     ),
@@ -279,7 +278,7 @@ twelve = [run for run in runs if not run.name.startswith("48")]
 counting = {"bigram table": bigram, "trigram table": trigram, "floor": FLOOR}
 show(
     figures.over_cost(figures.by_width(twelve), counting),
-    title="Nine of twelve runs end above what a trigram table reaches",
+    title="Nine of twelve runs end above a trigram table of a million tokens",
     alt=f"Twelve losses of four widths over FLOPs; tables {bigram:.2f}, {trigram:.2f}.",
 )
 above = [sum(run.loss > line for run in twelve) for line in (bigram, trigram)]
@@ -288,7 +287,8 @@ print(
 )
 
 # %% [markdown]
-# Three runs end above the bigram table: counting pairs would have done better. So are the early runs in another regime
+# Three runs end above the bigram table: counting pairs would have done better. (Not only because the table counted a
+# million tokens: at 131,072, fewer than any run read, it's at 3.1 already.) So are the early runs in another regime
 # again? The five dots you saw are those with less than 1.3 nats above the floor. (We chose that limit after looking.
 # Keep that in mind; we'll test it.)
 #
@@ -337,8 +337,8 @@ print(
 # ## Open the envelope
 #
 # Three ways to use the five dots. All fit a power law; they differ in the floor. *Known*: 0.360. *None*: the straight
-# line of your ruler. *Fitted*: the floor that fits best, as people do who don't know it. And a rival without any law:
-# "as the best of the five".
+# line of your ruler. *Fitted*: the floor that fits best, as people do when they don't know it. And a rival without any
+# law: "as the best of the five".
 
 # %%
 ways = {"known floor": FLOOR, "no floor": 0.0, "fitted floor": None}
@@ -361,10 +361,9 @@ show(
 )
 
 # %% [markdown]
-# A ruler ends up below the floor, where nobody can be. It errs just where the bet is. With a floor, two numbers predict
-# a run that costs five times as much to about a fifth of its excess. But a single prediction can be luck, and we chose
-# those five dots after looking. So let's choose again: all runs, or four other limits, each with and without a
-# thirteenth run, 48 wide.
+# The ruler ends up below the floor, where no model can be. With a floor, two numbers predict a run that costs five
+# times as much to about a fifth of its excess. But a single prediction can be luck, and we chose those five dots after
+# looking. So let's choose again: all runs, or four limits, each with and without a thirteenth run, 48 wide.
 
 # %%
 steady = predict(
@@ -391,7 +390,8 @@ for way, found in errors_of.items():
 
 # %% [markdown]
 # Each column is one choice. The first is all twelve runs, early ones included, and there even the known floor is off by
-# half. The fitted floor is as good as the known one in two columns, and off by 64% to 219% in all others.
+# half. The fitted floor is as good as the known one in two columns, and off by 64% to 219% in all others. The limit
+# of a third was our choice, too: at a quarter, the counts are 3, 0 and 1.
 
 # %% [markdown]
 # ### Break it
@@ -419,8 +419,9 @@ yours.answer("above" if ratio > 1.2 else "below" if ratio < 0.8 else "on")
 print(f"the line says {line:.2f}, the run ended at {own.loss:.2f} nats")
 
 # %% [markdown]
-# Above. So FLOPs alone don't decide: they can be spent well or badly. (Width, text and batch all differ from the five's
-# here; we didn't separate them.)
+# A floor that's off by 0.05 moves the prediction by a quarter of the excess. (The one that's too high comes closest:
+# two errors cancel.) And your run is above the line, so FLOPs alone don't decide: they can be spent well or badly.
+# Width, text and batch all differ from the five's here; we didn't separate them.
 #
 # **The verdict: true, with a catch.** "The loss of a large run can be predicted from small ones" held here to a third
 # of the excess in eight of ten choices of runs, *if* the floor was known. Without a floor it never did. With a fitted
@@ -481,20 +482,21 @@ print(f"refitted: {float(D_again / N_again):.0f} tokens per parameter")
 
 # %% [markdown]
 # GPT-3 was far too large for its text. But 87? The famous number is 20! It comes from the same paper, by two other
-# methods. [Besiroglu et al. 2024](https://arxiv.org/abs/2404.10102) refitted the published law and found that its
-# optimizer had stopped too early; with their numbers, the law agrees with the other two methods. A fit that ends too
-# soon gives no error message. It gives a number.
+# methods. [Besiroglu et al. 2024](https://arxiv.org/abs/2404.10102) refitted the law to the paper's points, and got
+# what these methods say. They found two reasons: the optimizer had stopped too early, and the paper rounds the powers.
+# (With its four digits, 0.3392 and 0.2849, your function says 56.) A fit that ends too soon gives no error message. It
+# gives a number.
 
 # %% [markdown]
 # > **Where the picture simplifies.** FLOPs aren't seconds: a processor reaches a part of its peak, and the network
-# > takes its share (the lab). Our sweep has one depth and one learning rate for all widths, which makes the narrow ones
-# > look worse than they are. A loss isn't an ability: what a model can *do* may come late and suddenly while its loss
+# > takes its share (the lab). Our sweep has one depth and one learning rate for all widths, which may be unfair to
+# > some. A loss isn't an ability: what a model can *do* may come late and suddenly while its loss
 # > falls smoothly ([Schaeffer et al. 2023](https://arxiv.org/abs/2304.15004) say that depends on how you count).
 
 # %% [markdown]
 # > **At scale.** Large runs are planned with a ladder of small ones, each rung several times as expensive as the last.
 # > Today's models read far more than 20 tokens per parameter, since training is paid once and every answer again: Llama
-# > 3 8B read 15 trillion tokens, nearly 2,000 per parameter.
+# > 3 8B read 15 trillion tokens, about 1,900 per parameter.
 
 # %% [markdown]
 # ## Four questions
