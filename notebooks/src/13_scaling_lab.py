@@ -132,7 +132,7 @@ print(attempt(mine))
 #         program += down(rank, batch)
 # ```
 #
-# That's [GPipe](https://arxiv.org/abs/1811.06965), 69.4. It keeps eight micro-batches in memory. **1F1B**
+# That's [GPipe](https://arxiv.org/abs/1811.06965), 69.4. **1F1B**
 # ([PipeDream](https://arxiv.org/abs/1806.03377)) sends `3 - rank` micro-batches up to begin with, and then takes turns:
 # one up, one down.
 #
@@ -203,7 +203,7 @@ print(attempt(zero))
 #         program += [free(layer), reduce_scatter(layer), step(layer)]
 # ```
 #
-# The step waits for the sum. Do all eight steps at the end, and it's a little faster: 66.0.
+# The step waits for the sum. Do all eight steps at the end, from the top layer down, and it's a little faster: 66.0.
 #
 # </details>
 
@@ -314,14 +314,15 @@ for batches in (8, 32):
 # %% [markdown]
 # **Result**. At our network's speed, ZeRO-3 takes 66 and GPipe 69. Four times slower, it's 120 and 78. Fetched ahead,
 # ZeRO-3 takes 73 there and leads again, so most of what it lost was waiting. Eight times slower, that no longer helps:
-# 140 and 104. With 32 micro-batches, the order turns round as well, and the gap on the slow network shrinks from 53% to
-# 19%: a layer's weights travel for eight micro-batches at once instead of two. The memory turns round, too: 1F1B needs
-# 22 for any number of micro-batches, ZeRO-3 first 25 and then 52.
+# 140 and 104. With 32 micro-batches, the slow network turns the order round as well, but the gap shrinks from 53% to
+# 19%: a layer's weights travel for eight micro-batches at once instead of two. Against 1F1B, the number of
+# micro-batches alone turns it round there: 120 and 98 with 8, 264 and 314 with 32. As for memory, ZeRO-3 needs less
+# than GPipe and more than 1F1B, both times: 25 against 22, and with 32 micro-batches 52 against 22.
 #
-# **Verdict**: false. Which schedule is best depends on the network, on the number of micro-batches, and on memory. That
-# holds for the simulator, whose costs are round numbers. Real clusters show the same pattern: large runs keep what
-# talks most inside a server, where the network is fast, and put pipelines between servers ([Narayanan et al.
-# 2021](https://arxiv.org/abs/2104.04473)).
+# **Verdict**: false. Which schedule is fastest depends on the network and on the number of micro-batches, and the one
+# with the least memory is a pipeline, 1F1B. That holds for the simulator, whose costs are round numbers. Real clusters
+# show the same pattern: large runs keep what sends most inside a server, where the network is fast, and put pipelines
+# between servers ([Narayanan et al. 2021](https://arxiv.org/abs/2104.04473)).
 
 # %% [markdown]
 # ## What can go wrong
@@ -350,7 +351,7 @@ def swapped(rank):
 print(attempt(swapped, Cluster(machines=2, layers=2, batches=2)))
 
 # %% [markdown]
-# The last one is the nastiest of real jobs: everybody calls the right sums, in another order, and the job hangs without
+# The last one is the nastiest in real jobs: everybody calls the right sums, in another order, and the job hangs without
 # an error. Find it with 16,000 GPUs at 3 a.m.
 
 # %% [markdown]
@@ -434,10 +435,10 @@ print(*launch(idea)) if ended else print("left out")
 
 # %% [markdown]
 # > **Where the picture simplifies.** Real layers also keep what is *inside* them for the backward pass, or compute it
-# > again. Matrices can be cut as well (*tensor parallelism*): `up` by rows and `down` by columns, so each machine has
-# > half of the neurons and one sum makes it whole. GPT-3's plan of 2021 used all three cuts: 8 machines per matrix x 16
-# > stages x 8 shares of the batch = 1,024 GPUs. Networks have several speeds, machines aren't equally fast, and some
-# > fail.
+# > again. Matrices can be cut as well (*tensor parallelism*): `up` by rows and `down` by columns, so each machine has a
+# > part of the neurons and one sum makes it whole. Narayanan et al. use all three cuts for a trillion parameters: 8
+# > GPUs per matrix x 64 stages x 6 shares of the batch = 3,072 GPUs. Networks have several speeds, machines aren't
+# > equally fast, and some fail.
 
 # %% [markdown]
 # **What you wrote**: pipelines, and data parallelism without duplicates, each as a list per machine.
