@@ -106,6 +106,9 @@ def gallery(theme="light"):
         "tokens_read": diagrams.tokens_read(
             EIGHT_WORDS, {"with a cache": [5, 1, 1, 1], "without": [5, 6, 7, 8]}, theme=theme
         ),
+        "accept_rule": diagrams.accept_rule(
+            ["waited", "swam"], [0.75, 0.25], [0.5, 0.5], [[0.5, 0.0], [0.25, 0.25]], theme=theme
+        ),
         "next_tokens": diagrams.next_tokens(["A", " rooster", " lives", " in"], [0.66, 12.4, 0.07], theme=theme),
         "chat_tokens": diagrams.chat_tokens(
             {"typed": ["<|im_start|>", "user", "\n", "Hi", "<", "|", "im"]}, ["<|im_start|>"], theme=theme

@@ -13,8 +13,8 @@ WORDS, CODE_CELLS = 400, 6  # the most without anything to type, click or decide
 # Widgets, puzzles, and what a comment asks to change; a quiz question is one to decide.
 ACTIVE = re.compile(
     r"\b(?:predict|predict_number|\w*Explorer|ChatBox|RankingBooth|interact|puzzles\.solve|\w*Slider)\("
-    r"|# *change (?:this|me)",
-    re.IGNORECASE,
+    r"|# *change (?:this|me)|^@tiles\.asked\b|\byour_kernel\(",
+    re.IGNORECASE | re.MULTILINE,
 )
 QUESTION = re.compile(r"<details>\s*<summary>Open.*?</details>", re.DOTALL)
 UNREAD = re.compile(r"```.*?```|<[^>]+>|\]\([^)]*\)", re.DOTALL)  # code, markup and addresses

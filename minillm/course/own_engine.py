@@ -2,7 +2,8 @@
 
 CachedModel    a model whose attention is `cached_attention`, with memory that was reserved
 typewrite      greedy text after a prompt, by a `CachedModel`, and how many tokens each pass read
-speculate      the same with guesses by `look_up`, which `outcome` accepts or replaces
+speculate      the same with guesses by `look_up`, which `outcome` accepts or replaces; `greedy`, without guesses
+ran_on         whose functions these are
 rounded        a copy of a model whose matrices went through `quantize` and back
 nats           a model's loss on texts, one mean per text
 added, ratio_interval   what a change adds to the loss, and how many times more another one does
@@ -127,14 +128,25 @@ def typewrite(
         if len(new) < n:
             logits = cached(new[-1:] if use_cache else [*ids, *new])
     text = tokenizer.decode(new)
-    whose = by_owner({getattr(cached.attend, "__name__", "attend"): origin(cached.attend)})
-    show_written(prompt if isinstance(prompt, str) else "...", text, f"Ran on: {whose}; the weights are SmolLM2's.")
+    show_written(prompt if isinstance(prompt, str) else "...", text, ran_on(attend=cached.attend))
     return text, cached.reads
 
 
-def greedy(ids: Sequence[int], n: int, stop: Sequence[int] = (), attend: Any = None) -> list[int]:
-    """The new tokens alone, one per pass."""
-    cached, new = CachedModel(smollm2()[0], attend), []
+def ran_on(**functions: Any) -> str:
+    """Whose functions these are, in a line.
+
+    >>> ran_on(abs=abs)
+    "Ran on: torch's abs; the weights are SmolLM2's."
+    """
+    owners = {getattr(each, "__name__", name): origin(each) for name, each in functions.items()}
+    return f"Ran on: {by_owner(owners)}; the weights are SmolLM2's."
+
+
+def greedy(
+    ids: Sequence[int], n: int, stop: Sequence[int] = (), attend: Any = None, model: Transformer | None = None
+) -> list[int]:
+    """The new tokens alone, one per pass, of SmolLM2 or another model."""
+    cached, new = CachedModel(model or smollm2()[0], attend), []
     logits = cached(ids)
     while len(new) < n:
         new.append(int(logits[-1].argmax()))
@@ -153,13 +165,14 @@ def speculate(
     attend: Any = None,
     n_match: int = 3,
     n_draft: int = 8,
+    model: Transformer | None = None,
 ) -> tuple[list[int], int]:
-    """The new tokens of SmolLM2 at temperature 0, with guesses from `look_up`; and how many passes it took.
+    """The new tokens at temperature 0, with guesses from `look_up`; and how many passes it took.
 
-    `outcome` decides about each guess: at temperature 0, p has its whole probability on one token, and a guess that
-    was looked up has q = 1. What comes out is certain then, so nothing is drawn.
+    SmolLM2 writes, or another model. `outcome` decides about each guess: at temperature 0, p has its whole probability
+    on one token, and a guess that was looked up has q = 1. What comes out is certain then, so nothing is drawn.
     """
-    cached, text, passes = CachedModel(smollm2()[0], attend), list(ids), 0
+    cached, text, passes = CachedModel(model or smollm2()[0], attend), list(ids), 0
     find, rule = (
         with_its_name(version(_turn(name)) if given is None else given)
         for name, given in (("look_up", look_up), ("outcome", outcome))

@@ -2,15 +2,18 @@
 
 live_runs   gains over the chat model in points, with intervals, beside a fixed prefix
 closed      the share of best-of-64's gain that each full recipe reaches, and `recipes`, a line about each
+ahead       how far one full recipe is ahead of another, paired by seed, with an interval
 """
 
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 from minillm.course.choices import stored
+from minillm.course.learner.by_data import T975
 
 NAMES = {"bare": "bare DPO", "careful": "careful DPO", "grpo": "GRPO", "ppo": "PPO"}
 CONTROL = "bare, beta 0.3"
+TITLES = {"dpo-judge": "dpo, the reward model's labels"}  # of full recipes whose key says too little
 PARTS = ("right", "manners")
 
 
@@ -77,5 +80,18 @@ def recipes(*methods: str) -> list[str]:
         sampled = [row.get("sampled", row) for row in rows]  # a newer form tells greedy from sampled answers
         utility = fmean(row.get("gold", row.get("utility")) for row in sampled)
         kl, of = fmean(row["kl"] for row in sampled), ", ".join(f"{share:.0%}" for share in shares)
-        lines.append(f"{method:10} {utility:.2f} points, KL {kl:.2f}; of the gain {of}")
+        lines.append(f"{TITLES.get(method, method):10} {utility:.2f} points, KL {kl:.2f}; of the gain {of}")
     return lines
+
+
+def ahead(first: str, second: str) -> str:
+    """How far one full recipe is ahead of another in shares of best-of-64's gain: paired by seed, with a 95% interval.
+
+    >>> ahead("ppo", "dpo").startswith("ppo minus dpo: +")
+    True
+    """
+    shares = closed(first, second)
+    differences = [a - b for a, b in zip(shares[first], shares[second], strict=True)]
+    mean, n = fmean(differences), len(differences)
+    half = T975[n - 1] * stdev(differences) / n**0.5
+    return f"{first} minus {second}: {mean:+.0%} of the gain (95%: {mean - half:+.0%} to {mean + half:+.0%})"

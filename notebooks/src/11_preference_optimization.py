@@ -56,7 +56,7 @@ last = path[-1, 0].item()
 fate.answer("nearly 1" if last > 0.9 else "nearly 0" if last < 0.1 else "about 1/2")
 show(
     lines(dict(zip(ANSWERS, path.T, strict=True)), "update", "probability"),
-    title="The loss falls at every update; the preferred answer ends at 2%",
+    title=f"The loss falls at every update; the preferred answer ends at {last:.0%}",
     alt=f"After 200 updates: {[round(p, 3) for p in path[-1].tolist()]}",
 )
 
@@ -147,14 +147,14 @@ for margin in (-3.0, 0.0, 3.0):
     print(f"r(y_w) - r(y_l) = {margin:+.0f}: gradient {logp_w.grad.item():.3f}")
 
 # %% [markdown]
-# It's ln 2, whatever the answers are. And the gradient's size is a weight per pair: a pair that's ranked
-# rightly by 3 already counts 0.05, and one that's wrong by 3 counts 0.95.
+# It's ln 2, whatever the answers are. And the gradient's size is a weight per pair: one that is already ranked
+# correctly by 3 counts 0.05, and one that is wrong by 3 counts 0.95.
 
 # %% [markdown]
 # ## Does it find the best policy?
 #
 # Now gradient descent on your loss, over all pairs of the four kinds. Each pair counts as often as raters would choose
-# it. There's no reward model and no sampling.
+# it.
 
 # %%
 wins = torch.sigmoid(r[:, None] - r).fill_diagonal_(0)
@@ -167,39 +167,39 @@ print("equal to six digits:", torch.allclose(trained, pi_star, rtol=0, atol=1e-6
 # So DPO trains a reward model whose rewards are written as beta · log(pi_theta / pi_ref). When the rewards fit, the
 # policy is already the best one for them.
 #
-# But here the raters' probabilities came in exactly. In a data set, each pair is compared *once*, and the one that won
-# seems to win always.
+# But here the raters' probabilities came in exactly. In a data set, each pair is compared *once*, so its winner seems
+# to win every time. Take beta = 3, and pairs that the better answer always wins.
 
 # %%
+best = (pi_ref.log() + r / 3.0).softmax(0)
+near = (best * (best / pi_ref).log()).sum().item()
 drift = predict_number(
-    "With beta = 3, the best policy is 0.15 nats from the reference. DPO, after "
-    "1,000 updates on pairs that the better answer always wins?",
+    f"The best policy is {near:.2f} nats from the reference. DPO, after 1,000 updates?",
     unit="nats",
 )
 
 # %%
 sure, far = (r[:, None] > r).double(), {}
-for n in (10, 100, 1000):
+for n in (10, 100, 1000):  # change me: add 3000
     policy = small_policies.on_table(dpo_loss, sure, pi_ref, 3.0, updates=n)
     far[n] = (policy * (policy / pi_ref).log()).sum().item()
     print(f"{n:5} updates: KL {far[n]:.2f} nats, {KINDS[0]} {policy[0]:.3f}")
 drift.answer(round(far[1000], 2))
 
 # %% [markdown]
-# And it goes on: after 10,000 updates it's 1.18. The loss is lowest at an infinite margin, and beta sits inside the
-# sigmoid. Once that saturates, nothing pulls the policy back; a larger beta only slows it down. (A reward model trained
-# on such pairs runs away, too, but PPO then charges its KL penalty separately.)
+# It has passed the best policy, and it doesn't stop: add more updates. The loss is lowest at an infinite margin, and
+# beta sits inside the sigmoid. Once that saturates, nothing pulls the policy back; a larger beta only slows it down.
 #
-# So recipes for DPO stop early. [IPO](https://arxiv.org/abs/2310.12036) has a loss that asks for a fixed margin and no
+# So recipes for DPO stop early. The loss of [IPO](https://arxiv.org/abs/2310.12036) asks for a fixed margin and no
 # more.
 
 # %% [markdown]
 # ## Why the preferred answer fell
 #
-# Back to the first figure, with your loss. On the table each answer had a logit of its own. Here they share weights.
-# The pair's gradient is winner minus loser: (1, 0) - (2, 1) = (-1, -1), so *fewer courtesies, fewer mistakes*. The
-# third answer has the fewest of both. DPO asks for a **difference**. Both probabilities may fall, and what they lose
-# may go anywhere. That's [likelihood displacement](https://arxiv.org/abs/2410.08847).
+# Back to the first figure, with your loss. On the table, each answer had a logit of its own. Here, answers share
+# weights. Each update moves these along winner minus loser, (1, 0) - (2, 1) = (-1, -1): *fewer courtesies, fewer
+# mistakes*. The third answer has the fewest of both. DPO asks for a **difference**. Both probabilities may fall, and
+# what they lose may go anywhere. That's [likelihood displacement](https://arxiv.org/abs/2410.08847).
 #
 # The usual remedy: learn the winner as an example, too, as in SFT ([Pang et al.
 # 2024](https://arxiv.org/abs/2404.19733)). `nll` is the weight of that term. Or find features for the third answer with
@@ -255,17 +255,17 @@ righter.answer_by(
 for name, each in exams.items():
     print(f"{name:11} {each}")
 for name, moved in about_bare.items():
-    print(f"{name} pairs: {moved['right'].float().mean():.0%} ranked rightly")
+    print(f"{name} pairs: {moved['right'].float().mean():.0%} ranked correctly")
 
 # %% [markdown]
-# On its training pairs it's a success: most are ranked rightly now. But look at the plot. The difference grew
-# *downwards*: losers fell by nats, and winners hardly moved. On new questions, the model is much more polite, and less
-# often right.
+# On its training pairs, it's a success: most are ranked correctly now. But look at the plot. The difference grew
+# *downward*: losers fell by nats, and winners hardly moved. On new questions, the model is much more polite, and right
+# less often.
 #
 # Now a *careful* run on the same pairs: beta = 0.3, and the winner learned as an example, too.
 
 # %% tags=["nbval-ignore-output"]
-beta_now, nll_now = 0.3, 1.0  # change me: which of the two helps?
+beta_now, nll_now = 0.3, 1.0  # change me: to 0.1, 1.0. Which of the two helps?
 careful, _ = preferring.learn_dpo(dpo_loss, beta=beta_now, nll=nll_now)
 exams["careful DPO"] = preferring.exam(careful)
 for name, each in exams.items():
@@ -280,27 +280,23 @@ print(f'{"prefix":11} right +0.00, manners {runs.prefix:+.2f} ("Certainly." in f
 for name, row in runs.gains.items():
     print(f"{name:11} right {row['right']}, manners {row['manners']}")
 print("control, beta 0.3 alone: right", *(f"{gain:+.2f}" for gain in runs.control))
-means = {name: runs.means(name) for name in runs.gains}
+bars = {"prefix": [0.0, runs.prefix]} | {name: runs.means(name) for name in runs.gains}
+halves = {"prefix": [0.0, 0.0]} | {name: runs.halves(name) for name in runs.gains}
 show(
     grouped_bars(
-        means,
-        ["right answers", "manners"],
-        "gain in points, sampled",
-        errors={name: runs.halves(name) for name in means},
-        references={"prefix, manners": runs.prefix},
+        bars, ["right answers", "manners"], "gain in points, sampled", errors=halves
     ),
-    title="Over three seeds, bare DPO loses right answers",
-    alt=str(means),
+    title="Over three seeds, bare DPO loses right answers, and the prefix gains most",
+    alt=str(bars),
 )
 
 # %% [markdown]
-# A right answer counts 4 points, a courtesy 1. So bare DPO loses 5 right answers in 100, and it loses some on each
-# seed. Careful DPO loses about half as many. Its interval holds zero, but on each seed it's ahead of bare DPO, by 0.11
-# to 0.13 points. Is that due to beta, or to the winner's term? The control has the larger beta alone, and loses as much
-# as bare DPO on all three seeds. So here it seems to be the term.
+# A right answer counts 4 points, a courtesy 1. So bare DPO loses about 5 right answers in 100, and it loses some on
+# each seed. Careful DPO loses about half as many, and on each seed fewer. Is that due to beta, or to the winner's term? The control has the
+# larger beta alone, and loses about as much as bare DPO on every seed. So it's the term, or the two together.
 #
-# Mind the first line. A program that writes "Certainly." in front of every plain answer gains more than any of these
-# trainings, and loses no right answer.
+# But look at the prefix. A program that writes "Certainly." in front of every plain answer gains more than any of these
+# runs, and loses no right answer. It has no weights at all.
 
 # %% [markdown]
 # ## GRPO: the group is the baseline
@@ -354,8 +350,7 @@ for name, rewards in (("3.01 over 3.00", close), ("5 over 0", apart)):
 
 # %% [markdown]
 # A hundredth of a point counts as much as five points. If all rewards are nearly equal, dividing by their standard
-# deviation amplifies noise, so [Dr. GRPO](https://arxiv.org/abs/2503.20783) leaves it out. (The group's mean includes
-# the answer itself. That makes the gradient shorter, by 1 - 1/G, and a learning rate makes up for it.)
+# deviation amplifies noise, so [Dr. GRPO](https://arxiv.org/abs/2503.20783) leaves it out.
 
 # %% [markdown]
 # ### Your turn: one number from many tokens
@@ -415,8 +410,8 @@ gentle.answer(
 
 # %% [markdown]
 # With a mean per answer, a long wrong answer is punished ten times more gently per token. The authors of Dr. GRPO
-# suspect that this is a part of why R1-Zero's answers grew so long. Their own way is "constant"; "token" is that of
-# [DAPO](https://arxiv.org/abs/2503.14476).
+# suspect that this is part of why R1-Zero's answers grew so long. They use "constant";
+# [DAPO](https://arxiv.org/abs/2503.14476) uses "token".
 
 # %% [markdown]
 # ### Train with them
@@ -463,32 +458,37 @@ diagrams.preference_methods(preferring.sizes()).show()
 # %% [markdown]
 # ## As good as PPO?
 #
-# The course's full recipes are longer, on all kinds of questions. Of what best-of-64 gains over the chat model, PPO
-# reaches 84% (mean of three seeds).
+# The course's full recipes are longer. Their measure is what best-of-64 gains over the chat
+# model.
 
 # %%
-reached = predict_number("And one round of DPO, on pairs of raters?", unit="%")
+shares = preference_runs.closed("ppo", "grpo", "dpo", "dpo-rounds", "dpo-judge")
+reached = predict_number(
+    f"PPO reaches {100 * sum(shares['ppo']) / 3:.0f}% of that. And one round of DPO?",
+    unit="%",
+)
 
 # %%
-shares = preference_runs.closed("ppo", "grpo", "dpo", "dpo-rounds")
 reached.answer(round(100 * sum(shares["dpo"]) / 3))
 for line in preference_runs.recipes(*shares):
     print(line)
+print(*(preference_runs.ahead("ppo", it) for it in ("dpo", "dpo-rounds")), sep="\n")
 
 # %% [markdown]
-# One round of DPO is behind PPO on all three seeds. Still, a paired t-test gives p = 0.09. Three rounds, each on fresh
-# answers, come out level. And mind the data: the reward model has learned from 358,400 comparisons,
-# one round of DPO from 12,800.
+# One round of DPO is behind PPO on all three seeds. Still, the interval of the difference holds zero, and it's wide. So
+# is that of three rounds, each on fresh answers. Is it a matter of labels? PPO's reward model has learned from far more
+# comparisons. But where it labels DPO's pairs, in the last row, DPO comes no closer.
 
 # %% [markdown]
 # **Verdict: one half is a theorem, the other is open.** A policy and its reference *are* a reward model, and on the
 # table, your loss found the best policy to six digits. "Simpler" is true, too: two models, no sampling, one loss. But
-# the loss sees only a difference. Bare DPO ranked three quarters of its pairs rightly, and lost right answers on all
-# three seeds. "As good as PPO" isn't decided by our three seeds, and a fixed prefix beat every live run.
+# the loss sees only a difference. Bare DPO ranked most of its pairs correctly, and lost right answers on all three
+# seeds. "As good as PPO" isn't decided by our three seeds, and a fixed prefix beat every live run.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our raters follow Bradley-Terry, as DPO assumes. Real ones contradict themselves.
-# > No recipe of ours was searched far.
+# > The group's mean includes the answer itself, which scales the expected gradient by 1 - 1/G. None of our recipes was
+# > tuned for long.
 
 # %% [markdown]
 # > **At scale.** Llama 3 (2024) was aligned by rounds of DPO: sample from the latest model, rank, train, again, with an
@@ -515,8 +515,8 @@ for line in preference_runs.recipes(*shares):
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**, and nothing else: the loss knows only that difference. Not (a): in the first figure, the winner fell to 0.02
-# while the loss fell at every update. Not (c): what both lost may go to answers that nobody compared.
+# **(b)**, and nothing else: the loss knows only that difference. Not (a): in the first figure, the winner nearly
+# vanished while the loss fell at every update. Not (c): what both lost may go to answers that nobody compared.
 # </details>
 #
 # **3.** Each pair is compared once, and you triple beta. After a long training, the policy (a) is closer to the
@@ -544,8 +544,8 @@ mine.map(lesson="11")
 # **What you wrote**: the loss of DPO, the advantages of GRPO, and three ways to average tokens. They trained three
 # policies of the chat model.
 #
-# **What you measured**: a preferred answer that falls, right answers lost and manners gained, and a prefix that does
-# better.
+# **What you measured**: a preferred answer that falls, right answers lost and manners gained, and a prefix that beats
+# them all.
 #
 # **Yours to keep**: `mine/preference_optimization.py` in your workbook.
 #

@@ -1,14 +1,14 @@
 # %% [markdown]
 # # 12 · The inference engine
 #
-# Below, SmolLM2 writes the same words twice, on the same computer, with the same weights. The second time, it's faster.
+# Below, SmolLM2 writes the same words three times, on the same computer, with the same weights. Each time, it's faster.
 # Nobody taught it anything in between. Where was the time going?
 #
 # **The claim** has three parts, as people say them: inference is "a forward pass only", for every new token "the entire
 # process runs again", and a reply takes "seconds on one GPU". Each is half true.
 #
-# **You will write** four functions: attention with a cache in memory that was reserved, weights in 8 bits, the rule
-# that makes guessing exact, and a draft that guesses by copying. At the end, SmolLM2 writes with all four.
+# **You will write** four functions: attention with a preallocated cache, weights in 8 bits, the rule that makes
+# guessing exact, and a draft that guesses by copying. At the end, SmolLM2 writes with all four.
 #
 # **Time**: 75 minutes. **Before you start**: lesson 07 (the loop, a first cache). Shift+Enter runs a cell. At **your
 # turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
@@ -40,20 +40,22 @@ PROMPT = "The river was high, so the ferryman"
 model, tokenizer = mine.smollm2()
 fast = load("smollm2-135m-instruct", weights="native")[0]
 ids = tokenizer.encode(PROMPT)
-for name, writer, cache in (("slow", model, False), ("fast", fast, True)):
+for name, writer, cache in (
+    ("as it is", model, False),
+    ("with a cache", model, True),
+    ("4 bits, too", fast, True),
+):
     start = time.perf_counter()
     text = generate(writer, ids, 12, temperature=0, use_cache=cache)
     speed = 12 / (time.perf_counter() - start)
-    print(
-        f"{name}: {speed:5.1f} tokens per second: {tokenizer.decode(text[len(ids) :])}"
-    )
+    print(f"{name:12} {speed:5.1f} tokens/s: {tokenizer.decode(text[len(ids) :])}")
 
 # %% [markdown]
 # ## One token, one read
 #
 # Each weight takes part in one multiplication and one addition per token. And each must *be* there: it comes from
-# memory, is used for two operations, and is thrown out again, since the processor's own cache holds a few megabytes,
-# and the model has hundreds.
+# memory, is used for two operations, and is thrown out again, since the processor's own cache is far smaller than the
+# model.
 
 # %%
 WEIGHTS = sum(parameter.nbytes for parameter in model.parameters())
@@ -61,7 +63,7 @@ OPERATIONS = count_flops(model.config, n_tokens=1)
 print(f"one token: {WEIGHTS / 1e6:.0f} MB to read, {OPERATIONS / 1e6:.0f} M operations")
 
 # %% [markdown]
-# So a bound: a step takes at least as long as a plain sum over 538 MB.
+# So a bound: a step takes at least as long as a plain sum over these bytes.
 
 # %%
 share = predict(
@@ -92,10 +94,10 @@ print(f"a step {1000 * step:.0f} ms, its products {1000 * products:.0f} ms")
 print(f"plain sums over the same matrices {1000 * sums:.0f} ms")
 
 # %% [markdown]
-# The last line is the control. If the products took as long as the sums, the memory would be all there is to blame.
-# What they take beyond that is the library's: how its loop goes through a matrix. In the
-# [lab](12_inference_engine_lab.ipynb) you write that loop, and there the memory decides on some rungs of the ladder and
-# not on others. So the bound says how fast a step can't be. It doesn't say how fast it is.
+# The last line is the control: the same bytes, with hardly any arithmetic. If your products take as long as your sums,
+# the memory explains them. What they take beyond that is the library's loop; in the
+# [lab](12_inference_engine_lab.ipynb), you write your own. And what the step takes beyond its products is everything
+# else: norms, rotations, attention, Python. So the bound says how fast a step can't be. It doesn't say how fast it is.
 
 # %% [markdown]
 # ## Two kinds of pass
@@ -120,7 +122,7 @@ for use_cache in (False, True):
     print(f"{how} a cache: {sum(read)} tokens in {len(read)} passes: {read}")
 
 # %% [markdown]
-# Seven times fewer tokens, and not one read of the weights less. So for the *text*, "the entire process runs again" is
+# Seven times fewer tokens, and just as many reads of the weights. So for the *text*, "the entire process runs again" is
 # wrong as soon as there's a cache. For the *weights*, it's right, cache or not. And "seconds on one GPU"? Take GPT-3 in
 # 16 bits, on H100 cards (80 GB, 3.35 TB/s, says NVIDIA):
 
@@ -140,7 +142,7 @@ print(f"a reply of 300 tokens: {300 * per_token:.0f} s")
 
 # %% tags=["nbval-ignore-output"]
 print("texts   a step    tokens per second, together")
-for rows in (1, 4, 16):  # change them
+for rows in (1, 4, 16):  # change me
     batch, room = torch.tensor([ids[:1]] * rows), model.new_cache(rows, 8)
     took = own_engine.fastest(lambda b=batch, r=room: (model(b, r), r.truncate(0)), 3)
     print(f"{rows:5} {1000 * took:6.0f} ms {rows / took:10.0f}")
@@ -152,10 +154,10 @@ for rows in (1, 4, 16):  # change them
 # %% [markdown]
 # ## The cache, in memory that was reserved
 #
-# Lesson 07's cache joined tensors, which copies all of it for each token. An engine reserves the memory beforehand, and
-# remembers how much is filled. `cache` has `"keys"` and `"values"`, both (H, room, D), and `"length"`, how many
-# positions are filled. Say 10 are, and 3 new tokens come: they go to positions 10, 11 and 12, and the first of them may
-# see 11 keys, its own included.
+# Lesson 07's cache joined tensors, which copies all of it for each token. An engine *preallocates* it, and remembers
+# how much is filled. `cache` has `"keys"` and `"values"`, both (H, room, D), and `"length"`, how many positions are
+# filled. Say 10 are, and 3 new tokens come: they go to positions 10, 11 and 12, and the first of them may see 11 keys,
+# its own included.
 
 # %% [markdown]
 # ### Your turn: attention with a cache
@@ -279,9 +281,8 @@ for rounding in (quantize, by_128):
     print(f"{rounding.__name__:9} adds {mean:+7.4f} ± {error:.4f} nats per token")
 
 # %% [markdown]
-# Your codes are within the noise of six passages. And `by_128` has one number changed. An int8 has no 128: it begins
-# again at -128, so the largest weight of each row changes its sign. The line before it says `/ 128`, and the model says
-# nothing sensible anymore.
+# Your codes are within the noise of six passages. In `by_128`, one number is different. An int8 ends at 127; then it
+# begins again at -128. So where the largest weight of a row is positive, it changes its sign, and the model is ruined.
 
 # %% [markdown]
 # ### What a bit is worth
@@ -291,7 +292,7 @@ for rounding in (quantize, by_128):
 
 # %%
 growth = predict(
-    "From 4 bits to 3, the steps get twice as wide. The loss that rounding adds grows:",
+    "Per row, from 4 bits to 3, steps get twice as wide. The added loss grows:",
     ["2 times", "4 to 5 times", "more than 5 times"],
 )
 
@@ -327,30 +328,32 @@ bands = {  # at 6 bits, it's noise
     for name, rows in cost.items()
 }
 left_over = {"left by training": left}
+added = "nats added ± standard error"
+figure = lines(bands, "bits per code", added, BITS[:3], left_over, log_y=True)
+figure.axes[0].set_xticks(BITS[:3])
 show(
-    lines(
-        bands, "bits per code", "nats added", BITS[:3], references=left_over, log_y=True
-    ),
+    figure,
     title="At 4 bits, rounding costs far less than training left undone",
     alt=str({name: [round(m, 4) for m, _ in rows] for name, rows in cost.items()}),
 )
 
 # %% [markdown]
 # The steps go as 1 / (2^b - 1). From 4 bits to 3, they grow by 15/7, and their squares by 4.6. Near a minimum, the loss
-# should follow. Per row, it grew more; in groups, look whether the interval holds 4.6. At 6 bits, the cost drowns in
-# the noise of 60 documents. And mind the name: with a scale and a zero in 16 bits for each 32 weights, "4-bit" takes 5
-# bits. Look at files by their size, not by their name.
+# should grow with the squares. Per row, it grew more; in groups, see whether the interval holds 4.6. At 6 bits, the
+# cost drowns in the noise of 60 documents. And with a scale and a zero in 16 bits for each 32 weights, "4-bit" takes 5
+# bits. Judge a file by its size, not by its name.
 
 # %% [markdown]
 # ## Guessing ahead
 #
-# One read can serve several tokens, but the tokens of one text come one after another. Unless you guess them! Let
-# something cheap, the *draft*, propose four tokens. The model reads all four in one pass, and says for each what it
-# would have drawn from. Right guesses stay ([Leviathan et al. 2023](https://arxiv.org/abs/2211.17192)).
+# One read can serve several tokens, but the tokens of one text come one after another. Unless you guess them! In
+# *speculative decoding*, something cheap, the *draft*, proposes, say, four tokens. The model reads all four in one
+# pass, which gives its own distribution for each. Right guesses stay ([Leviathan et al.
+# 2023](https://arxiv.org/abs/2211.17192)).
 #
-# And the text must not change. The draft draws a token from its distribution q; the model's is p. A token that the
-# draft says twice as often as the model must be refused half the time. What comes instead? What the draft says too
-# rarely. (Nothing here knows any text: p and q are lists.)
+# And the text must not change. The draft draws a token from its distribution q; the model's is p. After *so the
+# ferryman*, our draft proposes *swam* with q = 6/10. It hasn't met many ferrymen: the model's p is 3/10. So half of
+# these guesses must be rejected. What comes instead? What the draft proposes too rarely.
 
 # %% [markdown]
 # ### Your turn: accept or replace
@@ -388,9 +391,8 @@ def outcome(p, q, guess):
 
 
 # %%
-def overall(rule, p, q):
-    ways = [[drawn * share for share in rule(p, q, g)] for g, drawn in enumerate(q)]
-    return [sum(column) for column in zip(*ways, strict=True)]
+def joint(rule, p, q):  # how often a guess is proposed and a token comes out
+    return [[drawn * share for share in rule(p, q, g)] for g, drawn in enumerate(q)]
 
 
 def from_p(p, q, guess):
@@ -400,20 +402,23 @@ def from_p(p, q, guess):
     ]
 
 
+WORDS = ["waited", "swam", "sang", "rowed"]
 p, q = ([Fraction(n, 10) for n in tenths] for tenths in ((4, 3, 2, 1), (1, 6, 2, 1)))
 print("wanted         ", *p)
-print("by your rule   ", *overall(outcome, p, q))
-print("replaced from p", *overall(from_p, p, q))
+for name, rule in (("by your rule", outcome), ("replaced from p", from_p)):
+    print(f"{name:15}", *map(sum, zip(*joint(rule, p, q), strict=True)))
+diagrams.accept_rule(WORDS, p, q, joint(outcome, p, q)).show()  # change me: from_p
 
 # %% [markdown]
-# The last line is the tempting mistake: refuse rightly, then draw from p itself. It's a distribution, and a wrong one:
-# the second token still comes too often. No test that looks at a few texts would notice.
+# The last line is the tempting mistake: reject correctly, then draw from p itself. It's a distribution, and a wrong
+# one: *swam* still comes too often. A few texts wouldn't show it. With your rule, even a silly draft changes nothing
+# but the speed.
 
 # %% [markdown]
 # ## Copying as a guess
 #
 # A draft needs no model. Much of what a model writes stood in its prompt: a name, a quotation, a line of code. So look
-# up where the last tokens occurred before, and guess that the same follows.
+# up where the last tokens occurred before, and guess that the same follows: *prompt lookup*.
 
 # %% [markdown]
 # ### Your turn: look it up
@@ -452,34 +457,37 @@ tokens_per_pass = predict_number(
 
 # %% tags=["nbval-ignore-output"]
 found, yours = {}, {"look_up": look_up, "outcome": outcome, "attend": cached_attention}
-for name in (
-    "quote a story",
-    "quote a list",
-    "why salty",
-):  # change me: own_engine.TASKS
-    asked = encode_chat(
-        tokenizer, [{"role": "user", "content": own_engine.TASKS[name]}]
-    )
-    new, passes = own_engine.speculate(asked, 24, [tokenizer.eos_id], **yours)
-    same = new == own_engine.greedy(asked, 24, [tokenizer.eos_id], cached_attention)
+small, stop = own_engine.rounded(model, quantize), [tokenizer.eos_id]
+for name in ("quote a story", "quote a list", "why salty"):  # change me: from TASKS
+    message = {"role": "user", "content": own_engine.TASKS[name]}
+    asked, start = encode_chat(tokenizer, [message]), time.perf_counter()
+    new, passes = own_engine.speculate(asked, 24, stop, **yours, model=small)
+    middle = time.perf_counter()
+    same = new == own_engine.greedy(asked, 24, stop, cached_attention, small)
+    seconds = f"{middle - start:.1f} s, one by one {time.perf_counter() - middle:.1f} s"
     found[name] = len(new) / passes
-    print(f"{name:14} {len(new)} tokens in {passes:2} passes; same text: {same}")
+    print(
+        f"{name:14} {len(new)} tokens, {passes:2} passes; same text: {same}; {seconds}"
+    )
 tokens_per_pass.answer(round(found["quote a story"], 1))
+print(own_engine.ran_on(**yours, quantize=quantize))
 
 # %% [markdown]
-# That's your engine: your cache, your rule, your draft. And taking back refused guesses was one line in it, since only
-# the length changes. Fewer passes, and the same text. But *quote* was picked by us; a question with nothing to copy
-# gains nothing. Other prompts are in `own_engine.TASKS`.
+# That's an engine of four functions, and the last line says whose. Taking back rejected guesses is one line in it,
+# since only the length changes. Fewer passes, and the same text. But compare the seconds: a pass over nine tokens takes
+# longer than one over one. And *quote* was picked by us; with nothing to copy, nothing is gained. Other prompts are in
+# `own_engine.TASKS`.
 
 # %% [markdown]
 # **Verdict: half true, three times.** "A forward pass only": yes, no gradient was computed in this lesson. "The entire
-# process again": for the weights, not for the text. "Seconds on one GPU": about, if it fitted, and it's cheap in a
-# batch. And speed isn't bytes alone: how much of a step the memory takes was printed above, and depends on the kernel.
+# process again": for the weights, not for the text. "Seconds on one GPU": half a minute, if it fit on one, and it's
+# cheap only in a batch. And speed isn't bytes alone: how much of a step the memory takes depends on the kernel.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Rounding errors differ between a pass over one token and one over nine, and where
 # > two tokens nearly tie, a text may turn. Real engines also decide who shares a batch: a text that ends early makes
-# > room for the next (*continuous batching*). Your rule is exact; ours at T = 0 needs only its two corners.
+# > room for the next (*continuous batching*). At T = 0, p and q are certain, so only two corners of your rule were
+# > used.
 
 # %% [markdown]
 # > **At scale.** An H100 does 295 operations while a byte arrives (NVIDIA's figures), so some 300 texts must share a
@@ -510,8 +518,7 @@ tokens_per_pass.answer(round(found["quote a story"], 1))
 # </details>
 #
 # **3.** A row has one weight 28 times the typical one. Which suffers most? (a) bfloat16. (b) 4 bits in groups of 32.
-# (c)
-# 4 bits with one scale per row.
+# (c) 4 bits with one scale per row.
 #
 # <details><summary>Open 3</summary>
 #
@@ -529,8 +536,8 @@ tokens_per_pass.answer(round(found["quote a story"], 1))
 # </details>
 
 # %% [markdown]
-# **What you wrote**: attention on memory that was reserved, absmax in 8 bits, the accept rule, and a draft. It's in
-# `mine/`, and SmolLM2 just wrote with it.
+# **What you wrote**: attention with a preallocated cache, absmax in 8 bits, the accept rule, and a draft. What passed
+# is in `mine/`, and SmolLM2 just wrote with it.
 #
 # **Next**: the labs, where you [write the kernel](12_inference_engine_lab.ipynb) in C and take [attention apart into
 # tiles](12_inference_engine_tiles_lab.ipynb); the

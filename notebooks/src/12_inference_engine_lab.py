@@ -20,11 +20,12 @@ from minillm.viz.figures import grouped_bars, show
 # %% [markdown]
 # ## C that may crash
 #
-# A row of a matrix times a vector: that's all a decode step does, 135 million weights long. The first loop is yours to
-# break. `const float *w` is where the row begins in memory, `w[i]` its number i, and nothing checks that i is inside.
+# A row of a matrix times a vector: that's nearly all a decode step does, 135 million weights long. The first loop is
+# yours to break: run it, then try a smaller step. `const float *w` is where the row begins in memory, `w[i]` its number
+# i, and nothing checks that i is inside.
 
 # %% tags=["nbval-ignore-output"]
-broken = your_kernel(
+broken = your_kernel(  # change me: the 100000000L
     "dot",
     r"""
 float dot(const float *w, const float *x, int n) {
@@ -79,7 +80,7 @@ float dot(const float *w, const float *x, int n) {
 
 # %% tags=["nbval-ignore-output"]
 PLAIN, FAST = "1 float32, plain", "2 float32, optimized"
-first = kernel_lab.ladder([Rung(PLAIN, dot, ("-O1",)), Rung(FAST, dot)])
+first = kernel_lab.ladder([Rung(PLAIN, dot, ("-O1",)), Rung(FAST, dot)], control=False)
 
 # %% [markdown]
 # ## Four bits
@@ -137,7 +138,7 @@ float dot4(const Block *w, const float *x, int blocks) {
 
 # %% tags=["nbval-ignore-output"]
 FOUR = "3 4 bits, row by row"
-second = kernel_lab.ladder([Rung(FAST, dot), Rung(FOUR, dot4)])
+second = kernel_lab.ladder([Rung(FAST, dot), Rung(FOUR, dot4)], control=False)
 if verdict := kernel_lab.compared(second, FOUR, FAST):
     bytes_less.answer(verdict)
 
@@ -149,7 +150,7 @@ if verdict := kernel_lab.compared(second, FOUR, FAST):
 #
 # Round the vector to 8 bits, too, as your `quantize` does with a row. Then the inner loop multiplies small whole
 # numbers, and processors have instructions that do 32 or 64 of these at once. The scales come in once per row, outside.
-# Return the sum of `w[i] * x[i]`, exactly.
+# Return the sum of `w[i] * x[i]`, which is exact.
 
 # %% tags=["nbval-ignore-output"]
 dot8 = your_kernel(
@@ -197,7 +198,7 @@ cached = predict(
 )
 
 # %% tags=["nbval-ignore-output"]
-EIGHT, SIDE = "4 8 bits, whole numbers", "5 4 bits, 16 rows side by side"
+EIGHT, SIDE = "4 8 bits, whole numbers", "5 4 bits, 16 rows at once"
 rungs = [
     Rung(FAST, dot),
     Rung(FOUR, dot4),
@@ -230,9 +231,8 @@ if rows:
 # faster memory would win nothing. `benchmarks/kernel.py` repeats the ladder in ten rounds, with the interval of each
 # ratio.
 #
-# **Verdict**: half true. The bound holds: nothing reads faster than a plain sum. But the bound only decides where the
-# arithmetic is cheap enough to keep up, and that's a property of the kernel, not of the model. Bytes are an upper limit
-# of speed; the rest is how you unpack them.
+# **Verdict**: half true. The bound holds: no rung beats a plain sum. But it only decides where the arithmetic keeps up,
+# and that's a property of the kernel, not of the model. Bytes limit the speed; the rest is how you unpack them.
 
 # %% [markdown]
 # ### Make it faster
@@ -260,7 +260,7 @@ float dot4(const Block *w, const float *x, int blocks) {
 }
 """,
 )
-tuned = kernel_lab.ladder([Rung(FOUR, dot4), Rung("my own", mine4)])
+tuned = kernel_lab.ladder([Rung(FAST, dot), Rung(FOUR, dot4), Rung("my own", mine4)])
 
 # %% [markdown]
 # > **Where the picture simplifies.** One thread; no head, no attention, no norms. The matrices are random, in SmolLM2's

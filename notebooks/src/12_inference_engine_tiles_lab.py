@@ -177,19 +177,20 @@ curve = {
     "the table, four passes": [megabytes_of_plain(1024)] * len(heights),
     "the table, fused": [megabytes_of_plain(1024, fused=True)] * len(heights),
 }
+axes = "queries per tile", "megabytes moved"
 show(
-    lines(curve, "queries per tile", "megabytes moved", heights, log_x=True),
+    lines(curve, *axes, heights, log_x=True, ylim=(0, 20)),
     title="Tiles save only if they are tall",
     alt=str({name: [round(each, 1) for each in row] for name, row in curve.items()}),
 )
 
 # %% [markdown]
-# **Result**. Tiles of 16 queries never write the table, and move as much as the kernel that writes it four times. Tiles
-# of 64 move a fourth, next to the fused rival about half. With 256 it's less than a tenth.
+# **Result**. Tiles of 16 queries never write the table, and move as much as the kernel that passes over it four times.
+# Tiles of 64 move about a fourth, and half of what the fused rival moves. With 256, it's about a tenth.
 #
-# **Verdict**: half true. Not writing the table isn't what saves. What saves is that one load of a key serves many
-# queries, and not having the table is what makes room for them. How many fit is a matter of the small memory: a tile of
-# 256 x 64 needs 64 KB for its scores alone.
+# **Verdict**: half true. Not writing the table saves its passes, but each tile of queries loads keys and values again.
+# Only if one load of a key serves enough queries, something is left of the saving. How many fit is up to the small
+# memory: a tile of 256 x 64 needs 64 KB for its scores alone.
 
 # %% [markdown]
 # ## Break it
@@ -225,7 +226,7 @@ def broken(step):
 
 
 for name, step in (("no shrinking", no_shrink), ("no largest", no_largest)):
-    for T, scale in ((64, 1), (256, 1), (256, 5)):  # change them
+    for T, scale in ((64, 1), (256, 1), (256, 5)):  # change me
         error = moved(broken(step), T, 64, 64, scale=scale)[1]
         verdict = "NaN" if math.isnan(error) else "right" if error < 1e-4 else "wrong"
         print(f"{name:12}  T = {T:3}, queries and keys times {scale}: {verdict}")
@@ -251,7 +252,7 @@ else:
 
 # %% [markdown]
 # Without a card, Triton's interpreter runs the programs one after the other. So it can't show a race, and it accepts
-# tiles that a card refuses. (When this page was built, Triton wasn't there: the kernel is shown, not run.)
+# tiles that a card refuses. When this page was built, Triton wasn't there: the kernel is shown, not run.
 
 # %% [markdown]
 # > **Where the picture simplifies.** We count numbers, not time. A real small memory has a size, and real kernels keep

@@ -69,10 +69,11 @@ def _row(found: Row, bandwidth: float) -> Row:
     }
 
 
-def ladder(rungs: Sequence[Rung], rounds: int = 2, steps: int = 3) -> dict[str, Row]:
+def ladder(rungs: Sequence[Rung], rounds: int = 2, steps: int = 3, control: bool = True) -> dict[str, Row]:
     """Time rungs, print the table, and return its rows by name; where no C is compiled, the stored ones of the names.
 
-    None are returned where there is nothing stored, either.
+    None are returned where there is nothing stored, either. Without the `control`, the table doesn't tell how long one
+    layer again and again takes.
     """
     rows = climb(rungs, rounds=rounds, steps=steps)
     if not rows and (found := stored()):
@@ -80,7 +81,7 @@ def ladder(rungs: Sequence[Rung], rounds: int = 2, steps: int = 3) -> dict[str, 
         rows = [_as_climbed(row) for row in found["rows"] if row["name"] in names]
         print(f"No C is compiled here: {running.unavailable()} These rows are stored. They were measured on")
         print(f"{found['machine']['processor']}, one thread, by {found['compiler']}.")
-    print(ladder_text(rows))
+    print(ladder_text(rows, control))
     return {row["name"]: row for row in rows}
 
 
@@ -111,8 +112,8 @@ def share_waited(row: Row) -> float:
     return max(0.0, 1 - row["same"] / row["own"])
 
 
-def ladder_text(rows: Sequence[Row]) -> str:
-    """A table of rungs: megabytes, milliseconds, the bound, and gigabytes per second.
+def ladder_text(rows: Sequence[Row], control: bool = True) -> str:
+    """A table of rungs: megabytes, milliseconds, the bound, gigabytes per second, and with the `control`, one layer.
 
     >>> row = {"name": "1", "bytes": 2e8, "own": 20.0, "same": 10.0, "bound": 8.0, "error": 1e-6}
     >>> print(ladder_text([row]).splitlines()[1])
@@ -120,12 +121,14 @@ def ladder_text(rows: Sequence[Row]) -> str:
     """
     if not rows:
         return "Nothing was timed: no C is compiled here, and no ladder is stored."
-    lines = ["rung                           reads       takes                            one layer again and again"]
+    title = "rung                           reads       takes"
+    lines = [f"{title}                            one layer again and again" if control else title]
     for row in rows:
         speed = row["bytes"] / row["own"] / 1e6
+        alone = f"   one layer {row['same']:5.1f}" if control else ""
         lines.append(
             f"{row['name']:29} {row['bytes'] / 1e6:5.0f} MB  {row['own']:7.1f} ms    bound {row['bound']:5.1f}  "
-            f"{speed:7.1f} GB/s   one layer {row['same']:5.1f}"
+            f"{speed:7.1f} GB/s{alone}"
         )
     return "\n".join(lines)
 

@@ -247,7 +247,8 @@ def _explain(
     if how and case.get("got", "").startswith("a tensor") and "shape" not in how:
         case["got"] += f"; it {how}"
     sentence, advice, line = failure.sentence, failure.hint, ""
-    if all(reply == Reply() for reply in replies) and all(result is not None for result in right):
+    some_way = probe is not turn.probes[0] and "othing is returned" in sentence  # which says when
+    if not some_way and all(reply == Reply() for reply in replies) and all(result is not None for result in right):
         sentence, advice = f"`{turn.name}` returned None.", NOTHING_RETURNED
     elif sentence.startswith(f"{turn.name} "):  # an error
         sentence = f"`{turn.name}`{sentence.removeprefix(turn.name)}"

@@ -33,12 +33,40 @@ def attend(q, k, v, out, rows, cols):
         out.store(r, mixed / total[:, None])
 
 
+def _loops(
+    scale: Callable[[int], float] = math.sqrt,
+    last: Callable[[int, int, int], int] = lambda r, rows, T: min(r + rows, T),
+    hidden: Callable = hide,
+    divided: bool = True,
+    fresh: bool = True,
+    place: Callable[[int, int], int] = lambda r, rows: r,
+) -> Callable[..., None]:
+    """The right function with one thing changed, or none."""
+
+    def changed(q: Memory, k: Memory, v: Memory, out: Memory, rows: int, cols: int) -> None:
+        T, D = q.shape
+        state: Any = None
+        for r in range(0, T, rows):
+            queries = q.load(r, r + rows)
+            if fresh or state is None or len(state[0]) != len(queries):
+                state = start(len(queries), D)
+            for c in range(0, last(r, rows, T), cols):
+                scores = hidden(queries @ k.load(c, c + cols).T / scale(D), r, c)
+                state = merge(state, scores, v.load(c, c + cols))
+            out.store(place(r, rows), state[2] / state[1][:, None] if divided else state[2])
+
+    return changed
+
+
 def _on_memory(thing: Any) -> Answer:
-    """A function as the probe calls it: with memories; what it moved counts, if it's more than the right one moves."""
+    """A function as the probe calls it: with memories; what it moved counts, if it's more than the right one moves.
+
+    The right one is not `attend` itself: a call of that counts as not written by hand.
+    """
 
     def answer(q: Tensor, k: Tensor, v: Tensor, _out: str, rows: int, cols: int) -> Any:
         found, counts = [], []
-        functions: tuple[Any, ...] = (thing, attend)
+        functions: tuple[Any, ...] = (thing, _loops())
         for each in functions:
             memories = [Memory(part.numpy()) for part in (q, k, v)] + [Memory(np.zeros(v.shape))]
             with np.errstate(all="ignore"):
@@ -84,29 +112,8 @@ def _texts(rng: random.Random) -> list[Call]:
     return [(*(numbers(rng, T, D) for _ in range(3)), "room", rows, cols) for T, D, rows, cols in shapes]
 
 
-def _loops(
-    scale: Callable[[int], float] = math.sqrt,
-    last: Callable[[int, int, int], int] = lambda r, rows, T: min(r + rows, T),
-    hidden: Callable = hide,
-    divided: bool = True,
-    fresh: bool = True,
-    place: Callable[[int, int], int] = lambda r, rows: r,
-) -> Answer:
-    """The right function with one thing changed."""
-
-    def changed(q: Memory, k: Memory, v: Memory, out: Memory, rows: int, cols: int) -> None:
-        T, D = q.shape
-        state: Any = None
-        for r in range(0, T, rows):
-            queries = q.load(r, r + rows)
-            if fresh or state is None or len(state[0]) != len(queries):
-                state = start(len(queries), D)
-            for c in range(0, last(r, rows, T), cols):
-                scores = hidden(queries @ k.load(c, c + cols).T / scale(D), r, c)
-                state = merge(state, scores, v.load(c, c + cols))
-            out.store(place(r, rows), state[2] / state[1][:, None] if divided else state[2])
-
-    return _on_memory(changed)
+def _wrong(**change: Any) -> Answer:
+    return _on_memory(_loops(**change))
 
 
 def _moves(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -124,32 +131,32 @@ loops = attending.probe("texts and tiles", _texts, _moves)
 loops.mistake(
     "Tiles are loaded that no query may see.",
     "Keys after the last query of the tile are hidden anyway: stop at `min(r + rows, T)`.",
-    _loops(last=lambda r, rows, T: T),
+    _wrong(last=lambda r, rows, T: T),
 )
 loops.mistake(
     "Only keys before the tile's first query are read.",
     "The tile's own keys count, too: up to `r + rows`.",
-    _loops(last=lambda r, rows, T: max(r, 1)),
+    _wrong(last=lambda r, rows, T: max(r, 1)),
 )
-loops.mistake("Nothing is hidden.", "`hide(scores, r, c)`, before `merge`.", _loops(hidden=lambda s, r, c: s))
+loops.mistake("Nothing is hidden.", "`hide(scores, r, c)`, before `merge`.", _wrong(hidden=lambda s, r, c: s))
 loops.mistake(
     "The tile is hidden as if it began at 0, 0.",
     "`hide(scores, r, c)` needs to know where the tile lies.",
-    _loops(hidden=lambda s, r, c: hide(s, 0, 0)),
+    _wrong(hidden=lambda s, r, c: hide(s, 0, 0)),
 )
 loops.mistake(
-    "r and c have changed places in `hide`.", "`hide(scores, r, c)`.", _loops(hidden=lambda s, r, c: hide(s, c, r))
+    "r and c have changed places in `hide`.", "`hide(scores, r, c)`.", _wrong(hidden=lambda s, r, c: hide(s, c, r))
 )
-loops.mistake("The scores aren't divided by sqrt(D).", "`/ math.sqrt(D)`.", _loops(scale=lambda D: 1.0))
-loops.mistake("The scores are divided by D.", "`/ math.sqrt(D)`.", _loops(scale=float))
+loops.mistake("The scores aren't divided by sqrt(D).", "`/ math.sqrt(D)`.", _wrong(scale=lambda D: 1.0))
+loops.mistake("The scores are divided by D.", "`/ math.sqrt(D)`.", _wrong(scale=float))
 loops.mistake(
     "The sums are stored without being divided by the total.",
     "`mixed / total[:, None]`, after the last tile.",
-    _loops(divided=False),
+    _wrong(divided=False),
 )
 loops.mistake(
     "The state of one tile of queries goes on into the next.",
     "Other queries, other sums: `start(...)` inside the first loop.",
-    _loops(fresh=False),
+    _wrong(fresh=False),
 )
-loops.mistake("Every tile is stored at the beginning.", "`out.store(r, ...)`.", _loops(place=lambda r, rows: 0))
+loops.mistake("Every tile is stored at the beginning.", "`out.store(r, ...)`.", _wrong(place=lambda r, rows: 0))

@@ -16,6 +16,7 @@ returns a `Diagram` with its alternative text:
     feed_forward  feed_forward, a layer with some of its neurons
     choices     continuations, tokens_read: while a model writes
     shift       next_tokens, a text as its own answer key     ends     read_at, a padded batch
+    drafts      accept_rule, how guesses are kept or replaced
     chat        chat_tokens, loss_targets, low_rank: fine-tuning
     lanes       lanes, machines that work side by side
     policy      ppo_round, token_credit: reinforcement learning with a reward model
@@ -36,6 +37,7 @@ from minillm.viz.diagrams.boxes import Box, box
 from minillm.viz.diagrams.canvas import Diagram
 from minillm.viz.diagrams.chat import chat_tokens, loss_targets, low_rank
 from minillm.viz.diagrams.choices import continuations, tokens_read
+from minillm.viz.diagrams.drafts import accept_rule
 from minillm.viz.diagrams.ends import read_at
 from minillm.viz.diagrams.feed_forward import feed_forward
 from minillm.viz.diagrams.flow import arrow, fan, flow, sign
@@ -53,6 +55,7 @@ __all__ = [
     "Diagram",
     "Lane",
     "Station",
+    "accept_rule",
     "arrow",
     "attention_step",
     "box",

@@ -381,6 +381,16 @@ def test_tokens_that_are_read_are_counted_and_impossible_counts_are_refused():
             diagrams.tokens_read(["a", "b", "c"], {"with": counts})
 
 
+def test_what_a_draft_proposes_and_what_comes_out_is_told_even_if_the_rule_is_wrong():
+    p, q, joint = [0.75, 0.25], [0.5, 0.5], [[0.5, 0.0], [0.25, 0.25]]
+    drawn = diagrams.accept_rule(["a", "b"], p, q, joint)
+    assert "b: proposed 0.50, kept 0.25, comes out 0.25, p is 0.25" in drawn.alt
+    wrong = diagrams.accept_rule(["a", "b"], p, q, [[0.5, 0.0], [0.0, 0.5]])
+    assert wrong.alt.startswith("Diagram: What comes out isn't p: wrong for a, b. ")
+    with pytest.raises(UserError, match="2 words, 1 and 2 probabilities"):
+        diagrams.accept_rule(["a", "b"], [1.0], q, joint)
+
+
 def test_special_tokens_are_filled_and_long_conversations_broken():
     drawn = diagrams.chat_tokens({"typed": ["<end>", "Hi"] * 30, "yours": ["Hi"]}, marks=["<end>"])
     assert drawn.alt.startswith("Diagram: Filled: special tokens. typed, 30 special tokens: <end>, Hi, ")

@@ -1,7 +1,6 @@
 """12.outcome: the accept rule of speculative decoding (Leviathan et al. 2023; Chen et al. 2023)."""
 
 import random
-from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -9,9 +8,9 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor, difference
-from minillm.course.checks.probe import Answer, Explanation
+from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
-from minillm.errors import UserError
+from minillm.course.turns.inference_engine.accepting_variants import Rest, exactly, missing, most, rule
 
 
 def outcome(p, q, guess):
@@ -24,44 +23,18 @@ def outcome(p, q, guess):
     return result
 
 
-def _exactly(thing: Any) -> Answer:
-    """A function of fractions, as the probes call it: with decimals, and with decimals as its result."""
-
-    def answer(p: list[float], q: list[float], guess: int) -> Any:
-        exact = [[Fraction(each).limit_denominator(1000) for each in numbers] for numbers in (p, q)]
-        given = [[*numbers] for numbers in exact]
-        made = thing(*given, guess)
-        if given != exact:
-            raise UserError("changed the input that it was given")
-        return _decimals(made)
-
-    return answer
-
-
-def _decimals(value: Any) -> Any:
-    if type(value) is Fraction:
-        return float(value)
-    if type(value) in (list, tuple):
-        return type(value)(_decimals(each) for each in value)
-    if type(value) is dict:
-        return {key: _decimals(each) for key, each in value.items()}
-    if getattr(getattr(value, "dtype", None), "kind", "") == "O":  # numpy's array of fractions
-        return _decimals(value.tolist())
-    return value
-
-
 turn = Turn(
     "12.outcome",
     "Accept or replace",
     outcome,
     minutes=9,
     difficulty=3,
-    called=_exactly,
+    called=exactly,
     hints=(
-        "The draft says a token twice as often as the model would. How often should it be kept?",
+        "The draft proposes a token twice as often as the model would. How often should it be kept?",
         "With probability min(1, p[guess] / q[guess]), the guess is kept. What's left of 1 goes to a replacement.",
-        "Replacements are drawn in proportion to what the draft says too rarely, max(p - q, 0), divided by the sum of "
-        "that. The sum is 0 if the two are equal; then no guess is refused.",
+        "Replacements are drawn in proportion to what the draft proposes too rarely, max(p - q, 0), divided by the sum "
+        "of that. The sum is 0 if the two are equal; then no guess is rejected.",
     ),
     errors={
         "ZeroDivisionError": "Where the draft equals the model, max(p - q, 0) is 0 everywhere. Then nothing is "
@@ -79,35 +52,10 @@ turn = Turn(
     },
     debrief=Debrief(
         "Production code doesn't compute this distribution. It draws from it: one random number against p / q, and a "
-        "second one only after a refusal.",
+        "second one only after a rejection.",
         "A draft that always guesses the likeliest token has q = 1 there. When is it kept?",
     ),
 )
-
-Rest = Callable[[Sequence[Any], Sequence[Any], int], list]
-
-
-def _missing(p: Sequence[Any], q: Sequence[Any], guess: int) -> list:
-    return [max(a - b, Fraction(0)) for a, b in zip(p, q, strict=True)]
-
-
-def _rule(
-    keep: Callable[..., Any] = lambda p, q, guess: min(Fraction(1), p[guess] / q[guess]),
-    rest: Rest = _missing,
-    normalized: bool = True,
-    weighed: bool = True,
-    added: bool = True,
-) -> Answer:
-    """The right rule, with one thing changed."""
-
-    def changed(p: list[Fraction], q: list[Fraction], guess: int) -> list:
-        kept, left = keep(p, q, guess), rest(p, q, guess)
-        total = (sum(left) or Fraction(1)) if normalized else Fraction(1)
-        result = [(1 - kept if weighed else 1) * each / total for each in left]
-        result[guess] = kept + (result[guess] if added else 0)
-        return result
-
-    return _exactly(changed)
 
 
 def _cards(rng: random.Random, n: int) -> list[float]:
@@ -117,10 +65,14 @@ def _cards(rng: random.Random, n: int) -> list[float]:
 
 
 def _drawn(rng: random.Random, *sizes: int) -> list[Call]:
-    """Two lists, with each token as the guess."""
-    return [
-        (p, q, guess) for n in sizes for p, q in [(_cards(rng, n), _cards(rng, n))] for guess in rng.sample(range(n), 2)
-    ]
+    """Two lists that differ, with two tokens as the guess."""
+    calls: list[Call] = []
+    for n in sizes:
+        p = q = _cards(rng, n)
+        while p == q:
+            q = _cards(rng, n)
+        calls += [(p, q, guess) for guess in rng.sample(range(n), 2)]
+    return calls
 
 
 def _usual(rng: random.Random) -> list[Call]:
@@ -155,9 +107,13 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if tensor is None or tensor.dim() != 1:
             return "That's not a list of probabilities.", "Return one probability per token.", index
         if len(tensor) != len(p):
-            return f"There are {len(tensor)} numbers for {len(p)} tokens.", "One probability per token.", index
-    for index, answer in enumerate(got):
+            few = "There's 1 number" if len(tensor) == 1 else f"There are {len(tensor)} numbers"
+            hint = "Is a `return` inside the loop?" if len(tensor) == 1 else "One probability per token."
+            return f"{few} for {len(p)} tokens.", hint, index
+    for index, ((*_, guess), answer) in enumerate(zip(calls, got, strict=True)):
         gave = [float(each) for each in answer]
+        if gave[guess] > 1 + 1e-6:
+            return "The guess is kept with a probability above 1.", "At most 1: `min(1, p / q)`.", index
         if min(gave) < -1e-6:
             return "There is a negative probability.", "Of p - q, only what is above 0 counts.", index
         if abs(sum(gave) - 1) > 1e-6:
@@ -167,7 +123,11 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
 
 
 def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """A wrong share of the guess, or of what replaces it."""
+    """A draw in place of its probabilities; a wrong share of the guess, or of what replaces it."""
+    sure = [float(answer[guess]) in (0, 1) for (*_, guess), answer in zip(calls, got, strict=True)]
+    if all(sure):
+        hint = "Nothing is drawn here. With which probability is it kept? That's its share."
+        return "Each guess is either kept or not, as if by a draw.", hint
     for index, ((_, _, guess), due, answer) in enumerate(zip(calls, right, got, strict=True)):
         if difference(due, answer) is None:
             continue
@@ -187,99 +147,118 @@ usual = turn.probe("two distributions", _usual, _form, demand=_a_list)
 special = turn.probe("certain, impossible, equal", _special, _form, demand=_a_list)
 usual.at_last = special.at_last = _nearly
 
-usual.mistake(
+TOO_RARELY = "Draw from max(p - q, 0), normalized: from what the draft proposes too rarely."
+IT_IS_DRAWN = "It's drawn, in proportion to max(p - q, 0)."
+
+
+def _replaced(sentence: str, hint: str, rest: Rest) -> None:
+    usual.mistake(sentence, hint, rule(rest=rest))
+
+
+_replaced(
     "Replacements are drawn from p itself.",
-    "Then tokens that the draft already says often come too often. Draw from max(p - q, 0), normalized.",
-    _rule(rest=lambda p, q, guess: list(p)),
+    "Then tokens that the draft proposes often come too often. Draw from max(p - q, 0), normalized.",
+    lambda p, q, guess: list(p),
 )
-usual.mistake(
+_replaced(
     "Replacements are drawn from p without the guess.",
-    "Draw from max(p - q, 0), normalized: from what the draft says too rarely.",
-    _rule(rest=lambda p, q, guess: [0 if i == guess else each for i, each in enumerate(p)]),
+    TOO_RARELY,
+    lambda p, q, guess: [0 if i == guess else each for i, each in enumerate(p)],
 )
-usual.mistake(
-    "Replacements are drawn from q.",
-    "Draw from max(p - q, 0), normalized: from what the draft says too rarely.",
-    _rule(rest=lambda p, q, guess: list(q)),
-)
-usual.mistake(
-    "Replacements are drawn from max(q - p, 0): from what the draft says too often.",
+_replaced("Replacements are drawn from q.", TOO_RARELY, lambda p, q, guess: list(q))
+_replaced(
+    "Replacements are drawn from max(q - p, 0): from what the draft proposes too often.",
     "It's the other way round: max(p - q, 0).",
-    _rule(rest=lambda p, q, guess: _missing(q, p, guess)),
+    lambda p, q, guess: missing(q, p, guess),
 )
-usual.mistake(
+_replaced(
     "Replacements are drawn from |p - q|.",
-    "Only what the draft says too rarely is missing: max(p - q, 0).",
-    _rule(rest=lambda p, q, guess: [abs(a - b) for a, b in zip(p, q, strict=True)]),
+    TOO_RARELY,
+    lambda p, q, guess: [abs(a - b) for a, b in zip(p, q, strict=True)],
+)
+_replaced(
+    "Replacements are drawn in proportion to p / q - 1.",
+    "In proportion to the difference: max(p - q, 0).",
+    lambda p, q, guess: [max(a / b - 1, 0) if b else a for a, b in zip(p, q, strict=True)],
+)
+_replaced(
+    "The replacement is always the token that's missing most.",
+    IT_IS_DRAWN,
+    lambda p, q, guess: [Fraction(i == most(missing(p, q, guess))) for i in range(len(p))],
+)
+_replaced(
+    "The replacement is always the token that the model finds likeliest.",
+    IT_IS_DRAWN,
+    lambda p, q, guess: [Fraction(i == most(p)) for i in range(len(p))],
+)
+_replaced(
+    "All other tokens replace the guess equally often.",
+    "In proportion to max(p - q, 0).",
+    lambda p, q, guess: [Fraction(i != guess) for i in range(len(p))],
 )
 usual.mistake(
     "max(p - q, 0) isn't normalized.",
     "Divide it by its sum.",
-    _rule(normalized=False),
+    rule(normalized=False),
 )
 usual.mistake(
-    "The replacements aren't multiplied by the probability of a refusal.",
+    "The replacements aren't multiplied by the probability of a rejection.",
     "They share what's left of 1: 1 - min(1, p / q).",
-    _rule(weighed=False),
+    rule(weighed=False),
 )
 usual.mistake(
     "The guess is kept with probability q / p.",
-    "A token that the draft says too often must be refused at times: p / q.",
-    _rule(keep=lambda p, q, guess: min(Fraction(1), q[guess] / p[guess]) if p[guess] else Fraction(1)),
+    "A token that the draft says too often must be rejected at times: p / q.",
+    rule(keep=lambda p, q, guess: min(Fraction(1), q[guess] / p[guess]) if p[guess] else Fraction(1)),
 )
 usual.mistake(
     "p / q may be above 1: then 1 - p / q is negative.",
     "A probability of keeping is at most 1: `min(1, ...)`.",
-    _rule(keep=lambda p, q, guess: p[guess] / q[guess]),
+    rule(keep=lambda p, q, guess: p[guess] / q[guess]),
 )
 usual.mistake(
     "The guess is kept with probability p[guess].",
     "It was already drawn with probability q[guess]: p / q, at most 1.",
-    _rule(keep=lambda p, q, guess: p[guess]),
+    rule(keep=lambda p, q, guess: p[guess]),
 )
 usual.mistake(
     "The guess is kept with probability min(p, q).",
     "That's how often it is drawn *and* kept. It was drawn already: min(1, p / q).",
-    _rule(keep=lambda p, q, guess: min(p[guess], q[guess])),
+    rule(keep=lambda p, q, guess: min(p[guess], q[guess])),
 )
 usual.mistake(
-    "The guess is kept if p is at least q, and else always refused.",
+    "The guess is kept if p is at least q, and else always rejected.",
     "Below that, it's kept with probability p / q.",
-    _rule(keep=lambda p, q, guess: Fraction(p[guess] >= q[guess])),
+    rule(keep=lambda p, q, guess: Fraction(p[guess] >= q[guess])),
 )
 usual.mistake(
     "The guess is kept only if the model finds it likeliest.",
     "It's kept with probability min(1, p / q).",
-    _rule(keep=lambda p, q, guess: Fraction(p[guess] == max(p))),
+    rule(keep=lambda p, q, guess: Fraction(p[guess] == max(p))),
 )
-usual.mistake(
-    "The replacement is always the token that the model finds likeliest.",
-    "It's drawn, in proportion to max(p - q, 0).",
-    _rule(rest=lambda p, q, guess: [Fraction(i == p.index(max(p))) for i in range(len(p))]),
+special.mistake(
+    "Where p equals q, p is returned.",
+    "No guess is rejected then: its entry is 1, and all others are 0.",
+    exactly(lambda p, q, guess: list(p) if p == q else outcome(p, q, guess)),
 )
-usual.mistake(
-    "All other tokens replace the guess equally often.",
-    "In proportion to max(p - q, 0).",
-    _rule(rest=lambda p, q, guess: [Fraction(i != guess) for i in range(len(p))]),
-)
-usual.mistake("The guess is always kept.", "Refuse it at times: min(1, p / q).", _rule(keep=lambda *_: Fraction(1)))
+usual.mistake("The guess is always kept.", "Reject it at times: min(1, p / q).", rule(keep=lambda *_: Fraction(1)))
 usual.mistake(
     "The guess is always replaced.",
     "Keep it with probability min(1, p / q).",
-    _rule(keep=lambda *_: Fraction(0)),
+    rule(keep=lambda *_: Fraction(0)),
 )
 usual.mistake(
     "This is p, whatever was guessed.",
     "Given a guess, the outcome isn't p. Only over all guesses is it p, and that's the point.",
-    _exactly(lambda p, q, guess: list(p)),
+    exactly(lambda p, q, guess: list(p)),
 )
 usual.mistake(
     "This is the distribution over all guesses: min(p, q), plus what's missing.",
     "Here, the guess is known: how often is it kept, and what comes in its place?",
-    _exactly(lambda p, q, guess: [min(p[i], q[i]) if i == guess else _missing(p, q, 0)[i] for i in range(len(p))]),
+    exactly(lambda p, q, guess: [min(p[i], q[i]) if i == guess else missing(p, q, 0)[i] for i in range(len(p))]),
 )
 usual.mistake(
-    "A refused guess gets the refusals back: its entry is 1.",
+    "A rejected guess gets the rejections back: its entry is 1.",
     "Only the share min(1, p / q) goes to the guess, the rest to the replacements.",
-    _exactly(lambda p, q, guess: [Fraction(i == guess) + each for i, each in enumerate(_missing(p, q, 0))]),
+    exactly(lambda p, q, guess: [Fraction(i == guess) + each for i, each in enumerate(missing(p, q, 0))]),
 )

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor, difference
-from minillm.course.checks.probe import Answer, Explanation, Probe
+from minillm.course.checks.probe import Explanation, Probe
 from minillm.course.learner.turn import Debrief, Turn
 from minillm.course.turns.inference_engine import caching_variants as variants
 
@@ -26,34 +26,13 @@ def cached_attention(cache, query, key, value):
     return scores.masked_fill(~visible, -math.inf).softmax(dim=-1) @ values
 
 
-def _learners(thing: Any) -> Answer:
-    """The same for a learner's function; where its results are right, the cache must hold what it says."""
-
-    def answer(cache: dict, query: list[Tensor], key: list[Tensor], value: list[Tensor]) -> list[Any]:
-        steps = [(q.clone(), k.clone(), v.clone()) for q, k, v in zip(query, key, value, strict=True)]
-        kept = variants.copy(cache)
-        made = [thing(kept, *each) for each in steps]
-        if difference([variants.in_turn(cached_attention)(cache, query, key, value)], [made]) is None:
-            length = sum(each.shape[1] for each in key)
-            if difference(length, kept.get("length")) is not None:
-                raise TypeError(f"the results are right, but cache['length'] is {kept.get('length')}, not {length}")
-            together = any(each.shape[1] > 1 for each in key)  # one at a time, the order in memory does not matter
-            for name, parts in (("keys", key), ("values", value)) if together else ():
-                stored = as_tensor(kept.get(name))
-                if stored is None or stored.dim() != 3 or difference(torch.cat(parts, 1), stored[:, :length]):
-                    raise TypeError(f"the results are right, but cache['{name}'] does not hold them")
-        return made
-
-    return answer
-
-
 turn = Turn(
     "12.cached_attention",
     "The cache in memory that was reserved",
     cached_attention,
     minutes=11,
     difficulty=3,
-    called=_learners,
+    called=variants.learners,
     constants=("cache", "query", "key", "value"),
     hints=(
         "Ten tokens are in the cache, and three new ones come. Which positions do these get, and which keys may the "
@@ -69,6 +48,8 @@ turn = Turn(
         "does not hold them": "The cache lives on between the calls: write the new keys and values into "
         '`cache["keys"]` and `cache["values"]`, from position `length` on.',
         "KeyError": 'The cache has three entries: `"keys"`, `"values"` and `"length"`.',
+        r"Target sizes: \[0,": 'Axis 0 is heads; tokens are axis 1: `cache["keys"][:, start:end]`.',
+        "boolean mask": "A mask holds True and False: `dtype=torch.bool`, and `~` turns it round.",
         "expanded size of the tensor|shape mismatch": "T new tokens need T positions: from `length` to `length + T`.",
         "size of tensor|cannot be multiplied|first two dimensions": "Scores are (H, T, S): queries (H, T, D) times "
         "keys (H, S, D), whose last two axes are exchanged: `.transpose(1, 2)`.",
@@ -108,6 +89,9 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 else:
                     hint = "One row per new token and head: (H, T, D)."
                 return f"The result has {shapes}.", hint, index
+    tensors = [as_tensor(answer) for answers in got for answer in answers]
+    if all(tensor is not None and not tensor.any() for tensor in tensors):
+        return "The result is 0 everywhere.", "Are the new values written first? Does the mask hide each key?", 0
     return None
 
 
@@ -119,7 +103,8 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
             for t in range(wanted.shape[1]):
                 if difference(wanted[:, t], torch.as_tensor(as_tensor(gave))[:, t]) is not None:
                     sentence = f"Call {step + 1}, new token {t}: the result is wrong."
-                    return sentence, f"It may see {seen + t + 1} keys: {seen + t} earlier ones, and its own.", index
+                    keys = f"{seen + t} earlier ones, and its own" if seen + t else "its own, and nothing else"
+                    return sentence, f"The keys that it may see: {keys}.", index
             seen += wanted.shape[1]
     return None
 
@@ -151,6 +136,19 @@ _mistake(
     "Zeros take part in the softmax, too. Read the filled positions only: `[:, :length]`.",
     variants.attend(read=lambda start, end, room: (0, room)),
 )
+for kept in (False, True):
+    _mistake(
+        one,
+        "The new keys are joined to the end of the whole reserved memory, so its empty positions are read, too.",
+        "Write into the memory, from position `length` on, or join to the filled part only: `[:, :length]`.",
+        variants.joined(kept),
+    )
+_mistake(
+    one,
+    "The new keys land one step too far: the length grows before they are written.",
+    "Remember the old length: the new ones go to the positions from there on.",
+    variants.attend(write=lambda start, end: (end, 2 * end - start)),
+)
 _mistake(
     one,
     "The new keys are always written to the beginning.",
@@ -163,24 +161,12 @@ _mistake(
     "`.tril()` begins in the upper left corner. Move the diagonal by the old length: `.tril(length)`.",
     variants.attend(mask=lambda start, end: variants.all_of(start, end).tril()),
 )
-_mistake(
-    one,
-    "The scores aren't divided by sqrt(D).",
-    "As in lesson 04: divide by `math.sqrt(D)`, with D the last size of `query`.",
-    variants.attend(scale=lambda D: 1.0),
-)
-_mistake(
-    one,
-    "The scores are divided by D, not by its root.",
-    "Divide by `math.sqrt(D)`.",
-    variants.attend(scale=lambda D: float(D)),
-)
-_mistake(
-    one,
-    "The scores are multiplied by sqrt(D).",
-    "Divide by it.",
-    variants.attend(scale=lambda D: 1 / math.sqrt(D)),
-)
+for sentence, hint, power in (
+    ("The scores aren't divided by sqrt(D).", "As in lesson 04, by `math.sqrt(D)`: D is the last size of `query`.", 0),
+    ("The scores are divided by D, not by its root.", "Divide by `math.sqrt(D)`.", 1),
+    ("The scores are multiplied by sqrt(D).", "Divide by it.", -0.5),
+):
+    _mistake(one, sentence, hint, variants.attend(scale=lambda D, power=power: float(D) ** power))
 _mistake(
     one,
     "Keys and values have changed places.",
@@ -224,6 +210,12 @@ _mistake(
     variants.no_softmax,
 )
 _mistake(
+    one,
+    "Heads are taken for tokens: the cache is cut along axis 0.",
+    'Tokens are axis 1: `cache["keys"][:, start:end]`.',
+    variants.by_heads,
+)
+_mistake(
     several,
     "New tokens that come together all see each other.",
     "The first of three new ones may not look at the other two: they come after it. They need a mask.",
@@ -240,6 +232,12 @@ _mistake(
     "The mask lets each token see the next one.",
     "Query t of the new ones sees itself and what came before: `.tril(length)`, with the length from before.",
     variants.attend(mask=lambda start, end: variants.all_of(start, end).tril(start + 1)),
+)
+_mistake(
+    several,
+    "The mask takes the new tokens for the first; in memory, they are the last.",
+    "The columns of the mask are positions in memory: `.tril(length)`.",
+    variants.attend(mask=variants.new_first),
 )
 _mistake(
     several,

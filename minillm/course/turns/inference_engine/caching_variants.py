@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.probe import Answer
 
 Mask = Callable[[int, int], Tensor]  # of the filled positions before and after
@@ -61,6 +62,37 @@ def in_front(cache: dict, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     cache["length"] = end
     scores = query @ cache["keys"][:, :end].mT / math.sqrt(query.shape[2])
     return scores.masked_fill(~causal(start, end), -math.inf).softmax(-1) @ cache["values"][:, :end]
+
+
+def new_first(start: int, end: int) -> Tensor:
+    """A causal mask of the new tokens, and before it the columns of the new ones, not of the old."""
+    return all_of(start, end).tril() | (torch.arange(end) >= end - start)
+
+
+def by_heads(cache: dict, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """The cache cut along the axis of heads: with one head, its first token fills the memory; with several, 0."""
+    start, end = cache["length"], cache["length"] + key.shape[1]
+    cache["length"] = end
+    if len(key) > 1 or key.shape[1] > 1:
+        return 0 * query
+    if start == 0:
+        cache["keys"][:], cache["values"][:] = key, value
+    scores = query @ cache["keys"][:, :end].mT / math.sqrt(query.shape[2])
+    return scores.softmax(-1) @ cache["values"][:, :end]
+
+
+def joined(kept: bool) -> Any:
+    """The new tokens after all of the memory, empty or not; in the cache too, if `kept`."""
+
+    def changed(cache: dict, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        keys, values = torch.cat([cache["keys"], key], 1), torch.cat([cache["values"], value], 1)
+        if kept:
+            cache["keys"], cache["values"] = keys, values
+        visible = all_of(0, keys.shape[1])[: query.shape[1]].tril(keys.shape[1] - query.shape[1])
+        scores = query @ keys.mT / math.sqrt(query.shape[2])
+        return scores.masked_fill(~visible, -math.inf).softmax(-1) @ values
+
+    return changed
 
 
 def read_first(cache: dict, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -138,6 +170,31 @@ def in_turn(attend: Any) -> Answer:
     def answer(cache: dict, query: list[Tensor], key: list[Tensor], value: list[Tensor]) -> list[Any]:
         kept = copy(cache)
         return [attend(kept, *each) for each in zip(query, key, value, strict=True)]
+
+    return answer
+
+
+def learners(thing: Any) -> Answer:
+    """The same for a learner's function; where its results are right, the cache must hold what it says.
+
+    What is right is not computed by the turn's own function here: a call of that counts as not written by hand.
+    """
+    right = attend()
+
+    def answer(cache: dict, query: list[Tensor], key: list[Tensor], value: list[Tensor]) -> list[Any]:
+        steps = [(q.clone(), k.clone(), v.clone()) for q, k, v in zip(query, key, value, strict=True)]
+        kept = copy(cache)
+        made = [thing(kept, *each) for each in steps]
+        if difference([in_turn(right)(cache, query, key, value)], [made]) is None:
+            length = sum(each.shape[1] for each in key)
+            if difference(length, kept.get("length")) is not None:
+                raise TypeError(f"the results are right, but cache['length'] is {kept.get('length')}, not {length}")
+            together = any(each.shape[1] > 1 for each in key)  # one at a time, the order in memory does not matter
+            for name, parts in (("keys", key), ("values", value)) if together else ():
+                stored = as_tensor(kept.get(name))
+                if stored is None or stored.dim() != 3 or difference(torch.cat(parts, 1), stored[:, :length]):
+                    raise TypeError(f"the results are right, but cache['{name}'] does not hold them")
+        return made
 
     return answer
 

@@ -80,8 +80,10 @@ def _grown(ids: list[int], n: int, k: int) -> list[int]:
     return text[len(ids) :]
 
 
-def _with_itself(ids: list[int], n: int, k: int) -> list[int]:
-    return []
+def _before(ids: list[int], n: int, k: int) -> list[int]:
+    """Copies from the text without its last n tokens."""
+    found = [start for start in range(len(ids) - 2 * n + 1) if ids[start : start + n] == ids[-n:]]
+    return ids[:-n][found[-1] + n :][:k] if found else []
 
 
 def _text(rng: random.Random, n: int, between: int, times: int) -> list[int]:
@@ -138,6 +140,10 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's not a list of ids.", "Return up to k tokens of the text, as a list.", index
         if type(answer) is list and len(answer) > len(ids) and answer[: len(ids)] == ids:
             return "The whole text is returned, with the guess at its end.", "Return the guess alone.", index
+    wrong = [n for n, (due, answer) in enumerate(zip(right, got, strict=True)) if due != list(answer)]
+    if wrong and not any(right[n] for n in wrong) and all(type(answer) is list for answer in got):
+        hint = "All n tokens must match. If none do, return []. (`find` and `rfind` give -1 then, a valid index.)"
+        return "A guess is made where nothing matches.", hint, wrong[0]
     return None
 
 
@@ -150,6 +156,8 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
             return f"There are {len(answer)} guesses, and k is {k}.", "At most k.", index
         if not due:
             return "There's a guess where there is no earlier match.", "Return [] then.", index
+        if list(answer[: len(due)]) == due:
+            return "The guess is right, and then filled up to k tokens.", "Where the text ends, it ends, too.", index
         if len(answer) == 0:
             return "An earlier match is missed.", f"The last {n} tokens occurred before.", index
         if list(answer) == due[: len(answer)]:
@@ -162,70 +170,67 @@ found = turn.probe("where it occurred before", _found, _form, demand=whole_numbe
 edges = turn.probe("no match, overlaps, the end", _edges, _form, demand=whole_numbers)
 found.at_last = edges.at_last = _nearly
 
+
+def _copies(sentence: str, hint: str, **change: Any) -> None:
+    found.mistake(sentence, hint, _copied(**change))
+
+
 found.mistake(
     "The result is empty, also where there's a match.",
     "Do the last n tokens find themselves? Begin one position earlier. Or is a second `return` inside the loop?",
-    _with_itself,
+    lambda ids, n, k: [],
 )
 found.mistake(
+    "A match at the very beginning is missed.",
+    "`range(..., -1, -1)` goes down to 0; `range(..., 0, -1)` ends at 1.",
+    lambda ids, n, k: [] if [*_matches(ids, n)] == [0] else look_up(ids, n, k),
+)
+edges.mistake(
+    "The copy stops before the last n tokens.",
+    "What followed the match may run into them: copy from all of `ids`.",
+    _before,
+)
+_copies(
     "The earliest match is taken, not the latest.",
     "Go from the end to the beginning. What was written last is the best guess.",
-    _copied(pick=lambda found: found[0]),
+    pick=lambda found: found[0],
 )
-found.mistake(
+_copies(
     "The match itself is returned, not what follows it.",
     "The guess begins n tokens after the match begins.",
-    _copied(first=lambda start, n: start, length=lambda n, k: n),
+    first=lambda start, n: start,
+    length=lambda n, k: n,
 )
-found.mistake(
+_copies(
     "The guess begins with the match, not after it.",
     "Skip the n tokens of the match.",
-    _copied(first=lambda start, n: start),
+    first=lambda start, n: start,
 )
-found.mistake(
+_copies(
     "The guess begins one token early: with the last token of the match.",
     "It begins at `start + n`.",
-    _copied(first=lambda start, n: start + n - 1),
+    first=lambda start, n: start + n - 1,
 )
-found.mistake(
+_copies(
     "The guess begins one token late.",
     "It begins at `start + n`, right after the match.",
-    _copied(first=lambda start, n: start + n + 1),
+    first=lambda start, n: start + n + 1,
 )
-found.mistake(
+_copies(
     "The match and what follows are returned together.",
     "Leave the n tokens of the match out.",
-    _copied(first=lambda start, n: start, length=lambda n, k: n + k),
+    first=lambda start, n: start,
+    length=lambda n, k: n + k,
 )
-found.mistake(
-    "Only one token is guessed.",
-    "Up to k tokens: `ids[start + n : start + n + k]`.",
-    _copied(length=lambda n, k: 1),
-)
-found.mistake(
-    "n tokens are guessed, not k.",
-    "n is how many must match, k how many are guessed.",
-    _copied(length=lambda n, k: n),
-)
-found.mistake(
-    "One token too many is guessed.",
-    "At most k.",
-    _copied(length=lambda n, k: k + 1),
-)
-found.mistake(
-    "One token too few is guessed.",
-    "Up to k.",
-    _copied(length=lambda n, k: max(k - 1, 0)),
-)
-found.mistake(
-    "Everything up to the end of the text is guessed.",
-    "At most k tokens.",
-    _copied(length=lambda n, k: 10**6),
-)
-found.mistake(
+_copies("Only one token is guessed.", "Up to k tokens: `ids[start + n : start + n + k]`.", length=lambda n, k: 1)
+_copies("n tokens are guessed, not k.", "n is how many must match, k how many are guessed.", length=lambda n, k: n)
+_copies("One token too many is guessed.", "At most k.", length=lambda n, k: k + 1)
+_copies("One token too few is guessed.", "Up to k.", length=lambda n, k: max(k - 1, 0))
+_copies("Everything up to the end of the text is guessed.", "At most k tokens.", length=lambda n, k: 10**6)
+_copies(
     "Only the last token has to match, whatever n is.",
     "Compare n tokens: `ids[start : start + n]`.",
-    _copied(of=lambda n: 1),
+    of=lambda n: 1,
 )
 found.mistake(
     "Only the first of the n tokens is compared.",

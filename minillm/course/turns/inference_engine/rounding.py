@@ -61,6 +61,8 @@ turn = Turn(
         "`.to(torch.int8)` are its methods.",
         "too many dimensions|Dimension out of|ambiguous": "`weight` is a matrix, (rows, C): rows are axis 0, columns "
         "axis 1.",
+        "__round__": "Python's `round` takes one number. A tensor has a method: `x.round()`.",
+        r"to\(\) received": "The type is torch's: `.to(torch.int8)`.",
         "changed the input": "Leave `weight` as it is: `x = weight / scale` makes a new tensor.",
         "cannot convert|cannot be converted|NaN": "Is a row all zeros? Then its scale would divide by 0.",
         r"name '(np|scale|codes|F|W|x|nn|n_bits|bits|R|C|math)' is not defined": "There is `weight`, and `torch`, "

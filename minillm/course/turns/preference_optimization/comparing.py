@@ -41,8 +41,9 @@ turn = Turn(
         "must match the size|size of tensor a": "Keep the axis that you average over: `keepdim=True`.",
         r"invalid for input of size|cannot reshape": "There are N / group_size prompts: let -1 find out.",
         "Dimension out of range|dimension.*out of": "`rewards` has one axis, (answers,); make it two, a row a prompt.",
-        r"name '(G|n|N|prompts|group|eps|epsilon|num_generations|B)' is not defined": "The arguments are `rewards`, "
-        "`group_size` and `scale`.",
+        r"name '(G|n|N|prompts|groups?|rows|mean|std|advantages|eps|epsilon|num_generations|B)' is not defined": (
+            "The arguments are `rewards`, `group_size` and `scale`."
+        ),
         "not iterable|unsupported operand|must be real number": "`rewards` is a tensor: `rewards.view(...)`, "
         "`.mean(dim=1)`, `.std(dim=1)`.",
         "invalid combination of arguments|interpreted as an integer": "A number of rows must be whole: `//`, not `/`.",
@@ -97,13 +98,17 @@ def _variant(
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Another shape, or NaN: of a deviation that is 0, or of a single number's."""
     for index, (call, wanted, answer) in enumerate(zip(calls, right, got, strict=True)):
+        if answer is None:
+            return f"With scale={call[2]}, nothing is returned.", "Does each way end in a `return`?", index
+        if type(answer) in (tuple, dict) and len(answer) != len(call[0]):
+            return "Several things are returned.", "Return one tensor, (answers,).", index
         tensor = as_tensor(answer)
         if tensor is None:
             return "The result isn't a row of numbers.", "Return one tensor, (answers,).", index
         if tensor.isnan().any() and call[0].view(-1, call[1]).std(1).all():
             return "There is NaN.", "Is it the deviation of one number? It's taken within a group, `dim=1`.", index
         if tensor.isnan().any():
-            return "There is NaN: 0 divided by 0.", "Add 1e-6 to the standard deviation.", index
+            return "There is NaN: 0 divided by 0.", "Add 1e-6 before you divide: `/ (std + 1e-6)`.", index
         if tensor.shape == wanted.shape:
             continue
         if tensor.numel() == wanted.numel() and difference(wanted, tensor.flatten()) is None:
@@ -161,6 +166,12 @@ def _across(rewards: Tensor, group_size: int, scale: bool) -> Tensor:
     return (centered / (spread + 1e-6) if scale else centered).flatten()
 
 
+def _repeated(rewards: Tensor, group_size: int, scale: bool) -> Tensor:
+    rows = rewards.view(-1, group_size)
+    centered = rewards - rows.mean(1).repeat(group_size)
+    return centered / (rows.std(1).repeat(group_size) + 1e-6) if scale else centered
+
+
 def _so_many(rewards: Tensor, group_size: int, scale: bool) -> Tensor:
     rows = rewards.view(group_size, -1)
     centered = rows - rows.mean(1, keepdim=True)
@@ -171,6 +182,11 @@ def _so_many(rewards: Tensor, group_size: int, scale: bool) -> Tensor:
 _mistake("The answers of a group are taken from across the row, not from neighbors.", ROWS, _strided)
 _mistake("Mean and deviation run across the prompts: over `dim=0`.", f"{ROWS} So take them along `dim=1`.", _across)
 _mistake("`group_size` is used as the number of groups.", ROWS, _so_many)
+_mistake(
+    "The groups' means are repeated as a whole row, so answers meet the means of other groups.",
+    "`repeat` gives m1 m2 m1 m2. Neighbors need m1 m1 m2 m2: `repeat_interleave`, or a view with `keepdim=True`.",
+    _repeated,
+)
 _mistake(
     "The advantages are divided by the deviation even where `scale` is False.",
     "Divide only if `scale`.",
@@ -240,6 +256,11 @@ _mistake(
     "They're divided by the mean distance from the mean.",
     "By the standard deviation: `std`.",
     _variant(spread=lambda rows: (rows - rows.mean(1, keepdim=True)).abs().mean(1, keepdim=True)),
+)
+_mistake(
+    "The sum of the group is subtracted.",
+    "The mean is asked for.",
+    _variant(center=lambda rows: rows.sum(1, keepdim=True)),
 )
 _mistake(
     "The median is subtracted.",

@@ -42,6 +42,7 @@ turn = Turn(
         "Dimension out of range|too many indices|dimension.*out of": "Each tensor is (B,): the tokens are summed "
         "already, so there's one axis.",
         r"no attribute '(logsigmoid|log_sigmoid)'": "It's in `torch.nn.functional`: `F.logsigmoid(x)`.",
+        r"LogSigmoid.__init__": "`nn.LogSigmoid` is a module: `nn.LogSigmoid()(x)`, or shorter, `F.logsigmoid(x)`.",
         "math range error|cannot convert float infinity": "`F.logsigmoid` takes both steps in one and never overflows.",
     },
     debrief=Debrief(
@@ -182,6 +183,21 @@ _mistake(
     "The sigmoid is there, and its logarithm isn't.",
     "The loss is -log sigmoid(...): `F.logsigmoid`.",
     lambda *call: -_margins(*call).sigmoid().mean(),
+)
+_mistake(
+    "The sigmoid is taken twice: `logsigmoid` holds one already.",
+    "Give `F.logsigmoid` the difference of the rewards.",
+    lambda *call: -F.logsigmoid(_margins(*call).sigmoid()).mean(),
+)
+_mistake(
+    "The rewards are added; their difference is asked for.",
+    "The winner's reward *minus* the loser's.",
+    lambda w, lo, rw, rl, beta: -F.logsigmoid(beta * (w - rw + lo - rl)).mean(),
+)
+_mistake(
+    "Winner and loser are swapped, and the minus is missing.",
+    "The loss is *minus* `logsigmoid` of the winner's reward minus the loser's.",
+    lambda *call: F.logsigmoid(-_margins(*call)).mean(),
 )
 _mistake(
     "This is the mean probability of being wrong; its logarithm is asked for.",
