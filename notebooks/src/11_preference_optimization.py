@@ -229,8 +229,8 @@ for nll in (0.0, 1.0):
 # %% tags=["nbval-ignore-output"]
 pairs = preferring.own_pairs(seed=0)
 exams = {"chat model": preferring.exam()}
-print(f"{len(pairs.training)} pairs to learn from. The first three:")
-for question, winner, loser in pairs.texts[4:7]:
+print(f"{len(pairs.training)} pairs to learn from. Three of them:")
+for question, winner, loser in pairs.texts[:12:4]:
     print(f"{question}\n    {winner!r} over {loser!r}")
 
 # %% [markdown]

@@ -21,8 +21,8 @@ from minillm.viz.figures import grouped_bars, show
 # ## C that may crash
 #
 # A row of a matrix times a vector: that's nearly all a decode step does, 135 million weights long. The first loop is
-# yours to break: run it, then try a smaller step. `const float *w` is where the row begins in memory, `w[i]` its number
-# i, and nothing checks that i is inside.
+# yours to break: run it, then try 2L, since not every wrong index crashes. `const float *w` is where the row begins in
+# memory, `w[i]` its number i, and nothing checks that i is inside.
 
 # %% tags=["nbval-ignore-output"]
 broken = your_kernel(  # change me: the 100000000L
@@ -72,8 +72,8 @@ float dot(const float *w, const float *x, int n) {
 # </details>
 
 # %% [markdown]
-# The ladder multiplies 120 matrices in the shapes of SmolLM2's 30 layers: 106 million weights, without the head. (The
-# numbers in them are random; a product takes as long whatever they are.) Rung 1 and rung 2 are the same C. For rung 1
+# The ladder multiplies 120 matrices in the shapes of SmolLM2's 30 layers: 106 million weights, without the head. Their
+# numbers are random, which doesn't change the time. Rung 1 and rung 2 are the same C. For rung 1
 # the compiler does little, `-O1`. For rung 2 it may use the wide registers of your processor, which hold 4 to 16
 # numbers.
 # *Bound* is what a plain sum over the same bytes takes.
@@ -143,8 +143,8 @@ if verdict := kernel_lab.compared(second, FOUR, FAST):
     bytes_less.answer(verdict)
 
 # %% [markdown]
-# Cutting a byte in two, turning the halves into floats and placing them is work, for each weight and each token. So
-# much work that the memory has long delivered. What can a kernel do about it?
+# Cutting a byte in two, turning the halves into floats and placing them is work, for each weight and each token. What
+# can a kernel do about it?
 #
 # ### Your turn: whole numbers only
 #

@@ -33,7 +33,7 @@ print(inspect.getsource(plain))
 
 # %% [markdown]
 # Four passes go over the table: its scores are written, read for the softmax, written as weights, and read for the mix.
-# (`fused` saves two of them. That's the rival to beat.)
+# `fused` saves two of them: that's the rival to beat.
 
 # %% [markdown]
 # ### Your turn: one more tile
@@ -167,8 +167,8 @@ assert abs(saved) < 0.05
 # %% [markdown]
 # Why do only the rows count? A tile of R queries loads every earlier key and value once, on average T / 2 of them with
 # 2 D numbers. There are T / R such tiles: T² D / R numbers in all. The table's four passes move 4 T². So tiles save
-# from R > D / 4 on, which is 16 here, and the number of keys at a time drops out. (Wide tiles move a little *more*: on
-# the diagonal, they load keys that are hidden.)
+# from R > D / 4 on, which is 16 here, and the number of keys at a time drops out. Wide tiles move a little *more*: on
+# the diagonal, they load keys that are hidden.
 
 # %%
 heights = [16, 32, 64, 128, 256]

@@ -160,7 +160,7 @@ class PWhereNothingIsMissing:
         return out
 
 
-@wrong("12.outcome", "as if by a draw")
+@wrong("12.outcome", "The guess is always kept.")
 class ReallyDrawn:
     def outcome(p, q, guess):
         if random.random() < p[guess] / q[guess]:

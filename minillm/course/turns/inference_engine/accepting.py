@@ -241,7 +241,11 @@ special.mistake(
     "No guess is rejected then: its entry is 1, and all others are 0.",
     exactly(lambda p, q, guess: list(p) if p == q else outcome(p, q, guess)),
 )
-usual.mistake("The guess is always kept.", "Reject it at times: min(1, p / q).", rule(keep=lambda *_: Fraction(1)))
+usual.mistake(
+    "The guess is always kept.",
+    "Its share is min(1, p / q). And nothing is drawn: return the probabilities, not one outcome.",
+    rule(keep=lambda *_: Fraction(1)),
+)
 usual.mistake(
     "The guess is always replaced.",
     "Keep it with probability min(1, p / q).",
