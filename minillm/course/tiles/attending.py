@@ -39,6 +39,7 @@ def _loops(
     hidden: Callable = hide,
     divided: bool = True,
     fresh: bool = True,
+    anew: bool = False,
     place: Callable[[int, int], int] = lambda r, rows: r,
 ) -> Callable[..., None]:
     """The right function with one thing changed, or none."""
@@ -52,6 +53,7 @@ def _loops(
                 state = start(len(queries), D)
             for c in range(0, last(r, rows, T), cols):
                 scores = hidden(queries @ k.load(c, c + cols).T / scale(D), r, c)
+                state = start(len(queries), D) if anew else state
                 state = merge(state, scores, v.load(c, c + cols))
             out.store(place(r, rows), state[2] / state[1][:, None] if divided else state[2])
 
@@ -99,6 +101,7 @@ attending = Puzzle(
         "`queries @ keys.T`.",
         "'Memory'|subscript|has no attribute": "A memory gives its rows by `q.load(first, end)`, and takes some by "
         "`out.store(first, rows)`.",
+        "zero-size": "`load(first, end)` takes the end, not a count: `k.load(c, c + cols)`.",
         "loaded at once": "The fast memory has room for a tile, not for all keys: `k.load(c, c + cols)`.",
         "positional argument": "`merge(state, scores, values)`, `hide(scores, r, c)`, `start(R, D)`.",
         "name '.*' is not defined": "There are `q`, `k`, `v`, `out`, `rows` and `cols`, and from the page `math`, "
@@ -117,8 +120,13 @@ def _wrong(**change: Any) -> Answer:
 
 
 def _moves(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """Right numbers that took too much moving."""
+    """Nothing stored, NaN, or right numbers that took too much moving."""
     for index, ((due, count), (gave, moved)) in enumerate(zip(right, got, strict=True)):
+        if not gave.any():
+            return "Nothing is stored.", "`out.store(r, mixed / total[:, None])`, for each tile of queries.", index
+        if gave.isnan().any():
+            hint = "Does a tile come first in which all keys of a query are hidden? Begin at c = 0."
+            return "The result is NaN in places.", hint, index
         if difference(due, gave) is not None:
             return None
         if moved != count:
@@ -137,6 +145,16 @@ loops.mistake(
     "Only keys before the tile's first query are read.",
     "The tile's own keys count, too: up to `r + rows`.",
     _wrong(last=lambda r, rows, T: max(r, 1)),
+)
+loops.mistake(
+    "The inner loop ends at the tile's first query.",
+    "Its last query may see more: up to `min(r + rows, T)`.",
+    _wrong(last=lambda r, rows, T: r + 1),
+)
+loops.mistake(
+    "The state begins anew with each tile of keys.",
+    "`start(...)` once per tile of queries, before the inner loop.",
+    _wrong(anew=True),
 )
 loops.mistake("Nothing is hidden.", "`hide(scores, r, c)`, before `merge`.", _wrong(hidden=lambda s, r, c: s))
 loops.mistake(

@@ -89,11 +89,14 @@ def _triple(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
             if tensor is None or tensor.shape != wanted.shape:
                 shape = None if tensor is None else tuple(tensor.shape)
                 return f"`{name}` has shape {shape}; {tuple(wanted.shape)} is right.", "Keep the shapes.", index
+            if not tensor.isfinite().all():
+                hint = "At first, `largest` is minus infinity: e^(largest - new) is 0 then, e^(new - largest) infinite."
+                return f"`{name}` isn't finite.", hint, index
     return None
 
 
 def _changed(
-    shrink_total: float = 1, shrink_mixed: float = 1, keep: bool = True, old: Callable = np.maximum, axis: int = 1
+    shrink_total: float = 1, shrink_mixed: float = 1, keep: bool = True, old: Callable = np.maximum, own: bool = False
 ) -> Answer:
     """The right function with one thing changed; `shrink_...` are powers of the factor."""
 
@@ -101,7 +104,7 @@ def _changed(
         largest, total, mixed = state
         new = old(largest, scores.max(axis=1))
         shrink = np.exp(largest - new)
-        weights = np.exp(scores - new[:, None])
+        weights = np.exp(scores - (scores.max(axis=1) if own else new)[:, None])
         before = (total * shrink**shrink_total, mixed * shrink[:, None] ** shrink_mixed) if keep else (0, 0)
         return new, before[0] + weights.sum(axis=1), before[1] + weights @ values
 
@@ -149,7 +152,26 @@ one.mistake(
         )
     ),
 )
+
+
+def _new_shrunk(state: Any, scores: np.ndarray, values: np.ndarray) -> Any:
+    largest, total, mixed = state
+    new = np.maximum(largest, scores.max(axis=1))
+    shrink, weights = np.exp(largest - new), np.exp(scores - new[:, None])
+    return new, total + weights.sum(axis=1) * shrink, mixed + weights @ values * shrink[:, None]
+
+
+one.mistake(
+    "The factor shrinks the new tile, not the old sums.",
+    "The new weights are made with the new largest score already. It's the old sums that must shrink.",
+    _over_tiles(_new_shrunk),
+)
 several = merging.probe("several tiles", _several, _triple)
+several.mistake(
+    "A tile's weights are made with its own largest score.",
+    "Subtract the largest of all so far, `new`: else tiles can't be added.",
+    _changed(own=True),
+)
 several.mistake(
     "What was summed before isn't shrunk.",
     "If a larger score comes, old weights are too large: multiply both sums by `np.exp(largest - new)`.",

@@ -47,8 +47,8 @@ turn = Turn(
         "Dimension out of range|dimension.*out of": "`losses[mask]` is one long row, which has lost the answers. "
         "Multiply by `mask` instead: that keeps (B, T).",
         "size of tensor a|must match": "Of shape (B,) are the sums with `dim=1`; `losses` and `mask` are (B, T).",
-        "Got: Long": "Counts are whole numbers, of which torch takes no mean. First divide each answer's sum by its own "
-        "count; the mean comes last.",
+        "Got: Long": "Counts are whole numbers, of which torch takes no mean. First divide each sum by its own count; "
+        "the mean comes last.",
         "bitwise_and": "`&` is for True and False. `losses * mask` keeps a number where `mask` is True.",
         "could not infer output dtype|input dtype": "`mask` holds True and False: `mask.sum(dim=1)` counts them.",
         "raised (KeyError|ValueError|AssertionError)": "`how` is 'answer', 'token' or 'constant'.",
