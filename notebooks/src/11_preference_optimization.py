@@ -477,7 +477,7 @@ print(*(preference_runs.ahead("ppo", it) for it in ("dpo", "dpo-rounds")), sep="
 # %% [markdown]
 # One round of DPO is behind PPO on all three seeds. Still, the interval of the difference holds zero, and it's wide. So
 # is that of three rounds, each on fresh answers. Is it a matter of labels? PPO's reward model has learned from far more
-# comparisons. But where it labels DPO's pairs, in the last row, DPO comes no closer.
+# comparisons. But where it labels DPO's pairs, DPO comes no closer.
 
 # %% [markdown]
 # **Verdict: one half is a theorem, the other is open.** A policy and its reference *are* a reward model, and on the
