@@ -231,8 +231,8 @@ if rows:
 # faster memory would win nothing. `benchmarks/kernel.py` repeats the ladder in ten rounds, with the interval of each
 # ratio.
 #
-# **Verdict**: half true. The bound holds: no rung beats a plain sum. But it only decides where the arithmetic keeps up,
-# and that's a property of the kernel, not of the model. Bytes limit the speed; the rest is how you unpack them.
+# **Verdict**: half true. The bound holds: apart from noise, no rung beats a plain sum. But it only decides where the
+# arithmetic keeps up, and that's a property of the kernel, not of the model. Bytes limit the speed; the rest is how you unpack them.
 
 # %% [markdown]
 # ### Make it faster
