@@ -232,7 +232,8 @@ if rows:
 # ratio.
 #
 # **Verdict**: half true. The bound holds: apart from noise, no rung beats a plain sum. But it only decides where the
-# arithmetic keeps up, and that's a property of the kernel, not of the model. Bytes limit the speed; the rest is how you unpack them.
+# arithmetic keeps up, and that's a property of the kernel, not of the model. Bytes limit the speed; the rest is how you
+# unpack them.
 
 # %% [markdown]
 # ### Make it faster
