@@ -292,8 +292,9 @@ show(
 
 # %% [markdown]
 # A right answer counts 4 points, a courtesy 1. So bare DPO loses about 5 right answers in 100, and it loses some on
-# each seed. Careful DPO loses about half as many, and on each seed fewer. Is that due to beta, or to the winner's term? The control has the
-# larger beta alone, and loses about as much as bare DPO on every seed. So it's the term, or the two together.
+# each seed. Careful DPO loses about half as many, and on each seed fewer. Is that due to beta, or to the winner's term?
+# The control has the larger beta alone, and loses about as much as bare DPO on every seed. So it's the term, or the two
+# together.
 #
 # But look at the prefix. A program that writes "Certainly." in front of every plain answer gains more than any of these
 # runs, and loses no right answer. It has no weights at all.
