@@ -128,7 +128,8 @@ for pair in pairs[40:42]:
 # %%
 SHARES = {"all of them": 1.0, "95%": 0.95, "85%": 0.85, "75%": 0.75}
 best = predict(
-    "If you know how probable A is in each pair, how many choices can you predict?", [*SHARES]
+    "If you know how probable A is in each pair, how many choices can you predict?",
+    [*SHARES],
 )
 
 # %% [markdown]

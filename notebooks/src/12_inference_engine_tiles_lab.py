@@ -36,7 +36,7 @@ print(inspect.getsource(plain))
 # `fused` saves two of them: that's the rival to beat.
 
 # %% [markdown]
-# ### Your turn: one more tile
+# ## Your turn: one more tile
 #
 # A row of scores arrives in pieces, the *tiles*. Keep three things per row, the `state`: the largest score so far, the
 # sum of the weights e^(score - largest), and the values' sum with these weights. With each tile, a larger score may
@@ -78,7 +78,7 @@ whole = np.exp(row) @ column / np.exp(row).sum()
 print(f"in two tiles {(state[2] / state[1])[0, 0]:.6f}, at once {whole[0, 0]:.6f}")
 
 # %% [markdown]
-# ### Your turn: the loops
+# ## Your turn: the loops
 #
 # For each tile of `rows` queries: load them, begin with `start(R, D)`, and go over tiles of `cols` keys and values, up
 # to the last query of the tile. The scores are divided by sqrt(D), and `hide(scores, r, c)` hides later keys, where r
