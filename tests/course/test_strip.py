@@ -81,3 +81,10 @@ def test_outside_a_notebook_it_is_told(capsys):
     assert capsys.readouterr().out.startswith("Diagram: You are here: reasoning (lesson 11a). ")
     with pytest.raises(UserError, match="the map has no lesson '4'; give one of 00, 00a, 00b, 01, "):
         show_map(lesson="4")
+
+
+def test_the_maps_that_are_stored_in_pages_have_todays_stations():
+    stored = [path.read_text(encoding="utf-8") for path in LESSONS.glob("*.ipynb")]
+    numbers = re.findall(r"You are here: .*? Of (\d+) stations", "\n".join(stored))
+    assert len(numbers) >= 20
+    assert set(numbers) == {str(len(STATIONS))}
