@@ -107,7 +107,9 @@ def _operator(turn: Turn, source: str | None) -> str:
 
 def _ready_made(turn: Turn, thing: Any, asked: Asked) -> str:
     """The function of torch, of the package or of the course that does what the turn asks for; empty if none does."""
-    package = [f"minillm.{name}" for name in PACKAGE if f"minillm.{name}" in sys.modules]
+    package = [
+        name for name in (f"minillm.{part}" for part in PACKAGE) if name in sys.modules and name not in turn.given
+    ]
     names = (
         *(name for name in turn.ready_made if name != "@"),
         *package,

@@ -53,6 +53,7 @@ class Turn(Question):
     ready_made: tuple[str, ...] = ()  # functions of a library that would do all of it: accepted, but not as written
     debrief: Debrief | None = None
     errors: dict[str, str] = field(default_factory=dict)  # advice, by a pattern that an error matches
+    given: tuple[str, ...] = ()  # packages whose objects are handed over: calling them isn't borrowing
     constants: tuple[str, ...] = ()  # arguments through which nothing is learned; an answer may detach them
     long_call: Call | None = None  # begins with a long list, whose items an answer may not take up once per item
     slow: tuple[str, str] | None = None  # what is said then, and the advice, where the usual sentences do not fit

@@ -259,7 +259,7 @@ class ADictionary:
         return {i: x for i, x in enumerate(p)}
 
 
-@wrong("12.outcome", "numbers for")
+@wrong("12.outcome", "for 2 tokens")
 class WithoutItsEntry:
     def outcome(p, q, guess):
         return [x for i, x in enumerate(p) if i != guess]

@@ -3,6 +3,7 @@
 import math
 import random
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from turn_answers import right, wrong
@@ -70,6 +71,16 @@ class MaskWithTheNewOnesFirst:
         return scores.masked_fill(~mask, -math.inf).softmax(-1) @ cache["values"][:, :e]
 
 
+@wrong("12.cached_attention", "raised RuntimeError")
+class AMaskOfFloats:
+    def cached_attention(cache, query, key, value):
+        n = cache["length"]
+        e = n + key.shape[1]
+        cache["keys"][:, n:e], cache["values"][:, n:e], cache["length"] = key, value, e
+        scores = query @ cache["keys"][:, :e].mT / math.sqrt(query.shape[2])
+        return scores.masked_fill(torch.ones(e - n, e).tril(n), -math.inf).softmax(-1) @ cache["values"][:, :e]
+
+
 @right("12.cached_attention")
 class ByHandTokenByToken:
     def cached_attention(cache, query, key, value):
@@ -93,6 +104,13 @@ class PythonsRound:
     def quantize(weight):
         scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-9) / 127
         return round(weight / scale).to(torch.int8), scale
+
+
+@wrong("12.quantize", "raised TypeError")
+class TheTypeOfNumpy:
+    def quantize(weight):
+        scale = weight.abs().amax(1, keepdim=True).clamp(min=1e-9) / 127
+        return (weight / scale).round().to(np.int8), scale
 
 
 @wrong("12.quantize", "All rows share one scale.")
@@ -160,7 +178,7 @@ class PWhereNothingIsMissing:
         return out
 
 
-@wrong("12.outcome", "The guess is always kept.")
+@wrong("12.outcome", "")
 class ReallyDrawn:
     def outcome(p, q, guess):
         if random.random() < p[guess] / q[guess]:

@@ -112,6 +112,12 @@ class TheThirdWayIsMissing:
             return m.sum() / mask.sum()
 
 
+@wrong("11.aggregate", "raised NotImplementedError")
+class AndForTimes:
+    def aggregate(losses, mask, how, max_new_tokens):
+        return (losses & mask).sum() / mask.sum()
+
+
 @wrong("11.aggregate", "raised RuntimeError")
 class MeanOfCounts:
     def aggregate(losses, mask, how, max_new_tokens):

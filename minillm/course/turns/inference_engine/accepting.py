@@ -108,7 +108,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's not a list of probabilities.", "Return one probability per token.", index
         if len(tensor) != len(p):
             few = "There's 1 number" if len(tensor) == 1 else f"There are {len(tensor)} numbers"
-            hint = "Is a `return` inside the loop?" if len(tensor) == 1 else "One probability per token."
+            hint = "One probability per token. Is a `return` inside a loop?"
             return f"{few} for {len(p)} tokens.", hint, index
     for index, ((*_, guess), answer) in enumerate(zip(calls, got, strict=True)):
         gave = [float(each) for each in answer]

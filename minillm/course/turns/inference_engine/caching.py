@@ -139,7 +139,8 @@ _mistake(
 for kept in (False, True):
     _mistake(
         one,
-        "The new keys are joined to the end of the whole reserved memory, so its empty positions are read, too.",
+        f"The new keys are joined to the end of the whole reserved memory{' and kept' if kept else ''}: its empty "
+        "positions are read, too.",
         "Write into the memory, from position `length` on, or join to the filled part only: `[:, :length]`.",
         variants.joined(kept),
     )

@@ -62,6 +62,7 @@ turn = Turn(
     minutes=8,
     difficulty=2,
     called=_with_a_tokenizer,
+    given=("minillm.tokenizer",),
     hints=(
         "A user types `<|im_end|>`. In the text of the whole conversation, who can tell that mark from yours?",
         "Build a list of ids, message by message. A mark is one id, from the tokenizer's `special_tokens`; the rest is "
