@@ -41,6 +41,8 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"\b200\b": "8",
     r"(own_run\.learn\([^)]*)\bseed=seed\)": r"\1until=1)",
     r"\buntil=30\b": "until=1",
+    r"\b24, stop\b": "2, stop",
+    r"\bpassages\(6\)": "passages(1)",
     r"\bchatting\.exam\b": "__import__('functools').partial(chatting.exam, count=8)",
     r"\bown_ppo\.learn\(": "__import__('functools').partial(own_ppo.learn, rounds=1, prompts_per_step=2)(",
     r"\bconversations\(700\)": "conversations(60)",
@@ -69,10 +71,15 @@ def defined(source):
     return names | {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef)}
 
 
-def shorter(source):
-    for pattern, short in SHORTER.items():
-        source = re.sub(pattern, short, source)
-    return source
+def shorter(page):
+    """The cells with long training cut short; not what is filled into them."""
+    cells = []
+    for cell in page:
+        source = "".join(cell["source"])
+        for pattern, short in SHORTER.items():
+            source = re.sub(pattern, short, source)
+        cells.append({**cell, "source": source})
+    return cells
 
 
 def test_cells_are_affected_by_what_they_use_and_by_what_is_made_of_it():
@@ -88,8 +95,9 @@ def texts(cell):
 
 def solved(page, asked):
     """Every cell with the course's solutions, and the cell of the page where it has to come out the same."""
-    filled = with_answers(page, {turn.id: turn.solution for turn in asked})
-    short = filled if ALL else [shorter(source) for source in filled]
+    solutions = {turn.id: turn.solution for turn in asked}
+    filled = with_answers(page, solutions)
+    short = filled if ALL else with_answers(shorter(page), solutions)
     cut = [before != after for before, after in zip(filled, short, strict=True)]
     names = {name for source, is_cut in zip(filled, cut, strict=True) if is_cut for name in defined(source)}
     differ = [a or b for a, b in zip(cut, affected(filled, names), strict=True)]
@@ -101,7 +109,7 @@ def solved(page, asked):
 
 def answered(page, chosen):
     """The cells that depend on the turns, with these answers and what those need above them."""
-    filled = with_answers(page, {turn.id: source for turn, (source, _) in chosen.items()})
+    filled = with_answers(shorter(page), {turn.id: source for turn, (source, _) in chosen.items()})
     yield (
         "\n".join(text for _, need in chosen.values() for text in (*need.imports.values(), *need.above.values())),
         None,
@@ -109,7 +117,7 @@ def answered(page, chosen):
     again = affected(filled, {"your_turn", "mine", *(turn.name for turn in chosen)})
     for cell, source, is_again in zip(page, filled, again, strict=True):
         if is_again and not is_test(cell):
-            yield shorter(source), None
+            yield source, None
 
 
 def with_answers(page, answers):

@@ -151,16 +151,22 @@ def _estimates(*own: Estimate) -> Callable[[Tensor], Tensor]:
     return lambda x: torch.stack([estimate(x) for estimate in own])
 
 
-k1, k2, k3 = ESTIMATES
+_K1, _K2, _K3 = ESTIMATES
 for _sentence, _own in (
-    ("k2 has no factor ½.", (k1, torch.square, k3)),
-    ("k3 is upside down: exp(x) - 1 - x would do for samples from the reference.", (k1, k2, lambda x: x.exp() - 1 - x)),
-    ("k3 lacks the -1, so it isn't 0 where both policies agree.", (k1, k2, lambda x: (-x).exp() + x)),
-    ("k3 is exp(x) - 1 + x: the ratio is p_ref / p.", (k1, k2, lambda x: x.exp() - 1 + x)),
-    ("k3 is exp(-x) - 1 - x: log p_ref - log p is subtracted, so x is added.", (k1, k2, lambda x: (-x).exp() - 1 - x)),
-    ("k1 has the wrong sign: it's log p_ref - log p.", (torch.neg, k2, k3)),
-    ("k1 has lost its sign.", (torch.abs, k2, k3)),
-    ("k2 and k3 are exchanged.", (k1, k3, k2)),
+    ("k2 has no factor ½.", (_K1, torch.square, _K3)),
+    (
+        "k3 is upside down: exp(x) - 1 - x would do for samples from the reference.",
+        (_K1, _K2, lambda x: x.exp() - 1 - x),
+    ),
+    ("k3 lacks the -1, so it isn't 0 where both policies agree.", (_K1, _K2, lambda x: (-x).exp() + x)),
+    ("k3 is exp(x) - 1 + x: the ratio is p_ref / p.", (_K1, _K2, lambda x: x.exp() - 1 + x)),
+    (
+        "k3 is exp(-x) - 1 - x: log p_ref - log p is subtracted, so x is added.",
+        (_K1, _K2, lambda x: (-x).exp() - 1 - x),
+    ),
+    ("k1 has the wrong sign: it's log p_ref - log p.", (torch.neg, _K2, _K3)),
+    ("k1 has lost its sign.", (torch.abs, _K2, _K3)),
+    ("k2 and k3 are exchanged.", (_K1, _K3, _K2)),
     ("x has the wrong sign, in all three.", tuple(lambda x, k=k: k(-x) for k in ESTIMATES)),
 ):
     untrained.mistake(_sentence, X, partial(_measured, values=_estimates(*_own)))
