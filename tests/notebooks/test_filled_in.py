@@ -86,6 +86,11 @@ def test_cells_are_affected_by_what_they_use_and_by_what_is_made_of_it():
     assert affected(cells, {"f", "your_turn"}) == [True, False, True, True, False, True]
 
 
+@pytest.mark.parametrize("pattern", SHORTER)
+def test_what_is_cut_short_stands_in_a_page(pattern):
+    assert any(re.search(pattern, "".join(cell["source"])) for page in PAGES.values() for cell in page["cells"])
+
+
 def texts(cell):
     """What a cell printed and displayed, as nbval compares it."""
     outputs = [output.get("text") or output["data"]["text/plain"] for output in cell["outputs"]]
@@ -144,9 +149,9 @@ def test_a_lesson_with_its_turns_written_runs_and_comes_out_the_same(path: Path,
     said = [texts(cell)[0].split("\n")[0] for cell in notebook.cells if YOUR_TURN.search(cell.source)]
     assert [line for line in said if not line.endswith(": right")] == []
     assert len(said) >= 2 * len(ASKED[path])
+    assert any(stored)
     for cell, before in zip(notebook.cells, stored, strict=True):
         if before and not YOUR_TURN.search(cell.source):  # whose code ran may differ
-            assert [text.replace("the course's", "your") for text in texts(cell)] == [
-                text.replace("the course's", "your") for text in texts(before)
-            ], cell.source
+            now, then = ([text.replace("the course's", "your") for text in texts(each)] for each in (cell, before))
+            assert now == then, cell.source
     assert {file.stem for file in (tmp_path / "mine").glob("*.py")} >= {turn.topic for turn in ASKED[path]}

@@ -143,7 +143,7 @@ MISTAKES: Mistakes = (
         lambda score, log_p, log_p_ref, mask, beta: _rewards(score, log_p, log_p_ref, mask, 1 / beta),
     ),
     (
-        "There is no penalty: the score alone.",
+        "The penalty is missing: the score is all.",
         "Every token gets -beta (log_p - log_p_ref), the last one, too.",
         lambda score, log_p, log_p_ref, mask, beta: _rewards(score, log_p, log_p_ref, mask, 0.0),
     ),

@@ -7,7 +7,7 @@ from minillm.course.checks.plain import as_tensor, difference
 
 
 def divisor(sums: Sequence[float], got: Sequence[Any]) -> float | None:
-    """The number by which all these sums were divided; None if there is no such number, or if it is 1.
+    """The number by which all these sums were divided; None if they weren't divided by one number, or if it is 1.
 
     >>> divisor([8.0, 4.0], [0.02, 0.01])
     400.0
