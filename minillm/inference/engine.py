@@ -240,16 +240,12 @@ class Engine:
         return [(answer, self._cache.row(index)) for index, answer in enumerate(self._running)]
 
     def _settle(self, joined: list[tuple[Answer, KVCache]]) -> None:
-        """Remove requests that ended or must be read again, and put the others into one cache.
-
-        Where nobody joins, this is the cache that is there, without the columns that only the others needed.
-        """
+        """Remove requests that ended or must be read again, and put the others into one cache."""
         leaving = [answer for answer in self._running if answer.finished or answer._n_left() == 0]
         if not joined and not leaving:
             return
-        before, held = self._running, max((len(answer._ids) for answer in self._running), default=1) - 1
-        staying, places = [], []
-        for place, (answer, row) in enumerate([*self._rows(), *joined]):
+        staying = []
+        for answer, row in [*self._rows(), *joined]:
             if answer.finished:
                 self._prefixes.keep(answer._ids, row)
             elif answer._n_left() == 0:
@@ -257,13 +253,6 @@ class Engine:
                 self._waiting.appendleft(answer)
             else:
                 staying.append((answer, row))
-                places.append(place)
-        if self._cache is not None and staying and not joined:
-            self._cache.truncate(held)
-            order = self._cache.keep(torch.tensor(places, device=self.model.device))
-            self._running = [before[place] for place in order.tolist()]
-            self._cache.skip(held + 1 - max(len(answer._ids) for answer in self._running))
-            return
         self._running, self._cache = [answer for answer, _ in staying], None
         if staying:
             n_new = max(answer._n_left() for answer in self._running)

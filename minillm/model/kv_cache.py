@@ -133,21 +133,6 @@ class KVCache:
         self.segments = None if self.segments is None else self.segments[order]
         return order
 
-    def skip(self, n: int) -> None:
-        """Forget the first `n` positions, which must be padding in every row; a view, so nothing moves.
-
-        >>> cache = KVCache(n_layers=1, batch=1, n_kv_heads=1, max_seq_len=4, d_head=2)
-        >>> cache.advance(3, torch.tensor([[0, 1, 1]]))
-        >>> cache.skip(1)
-        >>> cache.length, cache.segments, cache.max_seq_len
-        (2, None, 3)
-        """
-        self.keys, self.values = (part[:, :, :, n:] for part in (self.keys, self.values))
-        self.length -= n
-        if self.segments is not None:
-            left = self.segments[:, n:]
-            self.segments = left if (left == 0).any() else None
-
     def row(self, index: int, length: int | None = None) -> "KVCache":
         """One row without the padding in front of it, or the first `length` tokens of that: a view, full as it is.
 

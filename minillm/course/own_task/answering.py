@@ -60,12 +60,9 @@ def ask(
     talks = [[{"role": "user", "content": each}] if isinstance(each, str) else [*each] for each in questions]
     requests = [Request(encode_chat(tokenizer, talk), longest, GREEDY, stop=[tokenizer.end_id]) for talk in talks]
     engine = Engine(quickly, tokenizer, max_batch=BATCH, kept_tokens=KEPT)
-    said = []
-    for begin in (0, *range(1, len(requests), BATCH)):  # the first one alone: the others share what it reads
-        # a wave: a request that joins the others would have all of their keys and values copied
-        wave = [engine.submit(request) for request in requests[begin : begin + BATCH if begin else 1]]
-        said += ["".join(event.text for event in answer) for answer in wave]
-    return said
+    first = ["".join(event.text for event in engine.submit(request)) for request in requests[:1]]
+    rest = [engine.submit(request) for request in requests[1:]]
+    return first + ["".join(event.text for event in answer) for answer in rest]
 
 
 def shown(
