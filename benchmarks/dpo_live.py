@@ -100,6 +100,7 @@ RUNS = {
     "grpo": Run("GRPO, form of 2024", "grpo"),
     "ppo": Run("PPO", "ppo"),
     "bare, beta 0.3": Run("DPO, beta 0.3", "dpo", {"beta": 0.3, "imitation": 0.0}),
+    "careful, beta 0.1": Run("DPO, beta 0.1 and NLL", "dpo", {"beta": 0.1, "imitation": 1.0}),
     "ipo": Run("IPO, beta 0.1", "dpo", {"beta": 0.1, "imitation": 0.0, "loss_type": "ipo"}),  # 5 nats per token
     "ipo, beta 1": Run("IPO, beta 1", "dpo", {"beta": 1.0, "imitation": 0.0, "loss_type": "ipo"}),  # 0.5 per token
     "grpo today": Run("GRPO, defaults of 2025", "grpo", TODAY),

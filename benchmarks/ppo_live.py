@@ -7,7 +7,7 @@
 Each run starts from the course's chat model and differs in one line of RUNS from `fresh`: 192 short questions, 16 of
 them with 4 answers each per round, 20 rounds. `fixed` is the earlier live run: the same 16 questions in all of 12
 rounds. `eos` gives every answer that does not end a fixed bad reward. The runs from `no clip` on are without one of
-PPO's five brakes, on one seed. Before and after, 200 held-out questions of all kinds and 200 short ones are answered
+PPO's five brakes. Before and after, 200 held-out questions of all kinds and 200 short ones are answered
 greedily and twice at temperature 1; beside them stand the chat model with a fixed prefix, the course's own PPO model
 (160 rounds), and of 64 answers of the chat model the one that the reward model likes best. In each round, the share of
 right and of polite answers is counted among the 64 that were sampled. Seconds are of the processor, for sampling,
@@ -91,16 +91,16 @@ RUNS = {
     "beta 0": Run("no KL penalty", {"kl_coef": 0.0}),
     "eos": Run("a bad reward without an end", end_counts=True, seeds=1),  # all answers end, so it changes nothing
     "no value": Run("values stay 0", {"value_coef": 1e-15}),  # so small that Adam's epsilon keeps the head where it is
-    "no clip": Run("no clipping", {"clip": 1e6}, seeds=1),
-    "no whitening": Run("advantages in points", method=Unwhitened, seeds=1),
-    "no value clip": Run("values may move freely", {"value_clip": 1e6}, seeds=1),
-    "no stop": Run("no stop_kl", {"stop_kl": 1e6}, seeds=1),
-    "rate x 5": Run("learning rate 1e-3", {"learning_rate": 1e-3}, seeds=1),
-    "rate x 2.5": Run("learning rate 5e-4", {"learning_rate": 5e-4}, seeds=1),
+    "no clip": Run("no clipping", {"clip": 1e6}),
+    "no whitening": Run("advantages in points", method=Unwhitened),
+    "no value clip": Run("values may move freely", {"value_clip": 1e6}),
+    "no stop": Run("no stop_kl", {"stop_kl": 1e6}),
+    "rate x 5": Run("learning rate 1e-3", {"learning_rate": 1e-3}),
+    "rate x 2.5": Run("learning rate 5e-4", {"learning_rate": 5e-4}),
     "rate x 5, eos": Run("1e-3, and an end counts", {"learning_rate": 1e-3}, end_counts=True, seeds=1),
-    "rate x 5, no stop": Run("1e-3 without stop_kl", {"learning_rate": 1e-3, "stop_kl": 1e6}, seeds=1),
-    "rate x 5, no clip": Run("1e-3 without clipping", {"learning_rate": 1e-3, "clip": 1e6}, seeds=1),
-    "rate x 5, beta 0": Run("1e-3 without a KL penalty", {"learning_rate": 1e-3, "kl_coef": 0.0}, seeds=1),
+    "rate x 5, no stop": Run("1e-3 without stop_kl", {"learning_rate": 1e-3, "stop_kl": 1e6}),
+    "rate x 5, no clip": Run("1e-3 without clipping", {"learning_rate": 1e-3, "clip": 1e6}),
+    "rate x 5, beta 0": Run("1e-3 without a KL penalty", {"learning_rate": 1e-3, "kl_coef": 0.0}),
 }
 
 
