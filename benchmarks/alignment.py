@@ -44,7 +44,7 @@ from minillm.data.chat import encode_chat
 from minillm.data.conversations import hold_out
 from minillm.data.pairs import PairBatches, PairData, encode_preferences
 from minillm.device import seed_everything
-from minillm.files import write_json
+from minillm.files import read_json, write_json
 from minillm.model.transformer import Transformer
 from minillm.posttraining.best_of_n import best_of_n, draw
 from minillm.posttraining.dpo import dpo
@@ -93,6 +93,14 @@ class Trained:
             self.train(name, folder)
             write_json(done, {"seconds": time.process_time() - start})
         return minillm.load(folder)[0]
+
+    def seconds(self, method: str) -> float:
+        """Of the processor, for training with all that it samples; of iterated DPO all rounds, the first included."""
+        names = (method,)
+        if method in ("dpo-rounds", "dpo-rounds-first"):
+            names = ("dpo", f"{method}/2", f"{method}/3")
+        folder = self.folder / f"seed{self.seed}" / "policies"
+        return sum(read_json(folder / name / "seconds.json")["seconds"] for name in names)
 
     def train(self, name: str, folder: Path) -> None:
         method, _, number = name.partition("/")
@@ -191,6 +199,8 @@ def run(seed: int, methods: Sequence[str], folder: Path, kept: bool = False) -> 
             row[name]["reward"] = stored(path, lambda said=draws: rewards(reward_model, tokenizer, asked, said))
         wins = win_rate(each(asked, temperatures["sampled"])["gold"], before["sampled"]["gold"])
         table[method] = row | {"win_rate": [wins.rate, wins.low, wins.high]}
+        if method in METHODS:
+            table[method]["seconds"] = trained.seconds(method)
     for n, found in best.items():
         row = {part: fmean(found[part]) for part in PARTS} | {"gain": gain(found, before["sampled"])}
         table[f"best-of-{n}"] = {"sampled": row | {"reward": found["reward"]}}

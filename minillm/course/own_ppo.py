@@ -10,7 +10,6 @@ Own          PPO with three functions of a page: rewards, advantages, loss
 long_run     the course's own PPO model; `best_of_64` picks among answers of the chat model
 learn        a run of it from the chat model, watched; `Run` is what it leaves
 greedy       what a model answers to a question
-brakes       what stored runs did without one of PPO's brakes
 stored       a file of benchmarks/results
 """
 
@@ -282,24 +281,3 @@ def best_of_64() -> Exam:
     """The gold points of best-of-64 by the reward model, from stored runs: its answers take some minutes."""
     row = stored("ppo_live")["baselines"]["best of 64"]["all"]["greedy"]
     return Exam((), tuple(row["points"]["gold"]), tuple(row["points"]["right"]), row["polite"])
-
-
-BRAKES = {
-    "fresh": "as it is",
-    "no clip": "no clip",
-    "beta 0": "no KL penalty",
-    "no stop": "no stop_kl",
-    "no value clip": "no clip of the values",
-    "no whitening": "no whitening",
-    "rate x 5": "learning rate x 5",
-}
-
-
-def brakes() -> dict[str, dict[str, Any]]:
-    """What stored runs did on seed 0, each without one brake of PPO: final KL, points, tokens clipped, rounds cut."""
-    rows = {row["name"]: row for row in stored("ppo_live")["runs"] if row["seed"] == 0}
-    return {
-        title: rows[name]["brakes"] | {"gold": rows[name]["after"]["all"]["greedy"]["gold"]}
-        for name, title in BRAKES.items()
-        if name in rows
-    }

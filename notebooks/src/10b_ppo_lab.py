@@ -67,7 +67,7 @@ for name, reward in pool.rewards.items():
 # %% tags=["nbval-ignore-output"]
 show(
     lines(curves, "n", "gain over one answer, points", x=NS, log_x=True),
-    title="Both rewards rise; gold utility rises with only one of them",
+    title="Both rewards rise to the end; gold utility does so with only one of them",
     alt=str({name: round(values[-1], 2) for name, values in curves.items()}),
 )
 
