@@ -7,6 +7,7 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from matplotlib.axes import Axes as Subplot
 from matplotlib.figure import Figure
@@ -75,6 +76,24 @@ class Panel:
             return f"{value:.0%}"
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
+    def side(self, level: float, last: int) -> tuple[bool, bool]:
+        """Whether the words of a level stand at its right end, and above it: where the fewest points of lines are.
+
+        >>> Panel("loss", {"a": ([1, 8, 9], [1.0, 2.1, 2.2])}, {"chance": 2.0}).side(2.0, last=9)
+        (True, False)
+        """
+        low, high = self.limits
+        tall = 0.14 * (high - low)
+        points = [point for line in self.lines.values() for point in zip(*line, strict=True)]
+
+        def crossed(right: bool, above: bool) -> float:
+            way = 1 if above else -1
+            if not low <= level + way * tall <= high:
+                return math.inf
+            return sum((2 * x >= last) == right and 0 <= way * (y - level) <= tall for x, y in points)
+
+        return min(((right, above) for right in (True, False) for above in (True, False)), key=lambda at: crossed(*at))
+
     @property
     def legend(self) -> list[tuple[str, str]]:
         """A color for each line, and its name with its last value."""
@@ -131,7 +150,10 @@ def _plot(panel: Panel, last: int, box: tuple[float, float, float, float]) -> li
     for name, level in panel.levels.items():
         y = axes.y(level)
         parts.append(f'<path d="M{left} {y:.1f}H{right}" stroke="{GRAY}" stroke-dasharray="5 4"/>')
-        parts.append(text(right, y - 4, f"{name} {panel.written(level)}", INK, "end", ' font-size="11"'))
+        at_right, above = panel.side(level, last)
+        end = (right, "end") if at_right else (left + 3, "start")
+        words = f"{name} {panel.written(level)}"
+        parts.append(text(end[0], y - 4 if above else y + 13, words, INK, end[1], ' font-size="11"'))
     for (colour, _), (name, curve) in zip(panel.legend, panel.lines.items(), strict=True):
         if curve[0]:
             x, y = axes.x(curve[0][-1]), axes.y(curve[1][-1])
@@ -160,8 +182,10 @@ def panels_figure(panels: Sequence[Panel], last: int) -> Figure:
             drawn.set_in_layout(False)  # an unclipped line without points has no place
         for name, level in panel.levels.items():
             axes.axhline(level, color=GRAY, lw=1, linestyle="--", zorder=1)
-            words = f"{name} {panel.written(level)}"
-            axes.annotate(words, (last, level), (0, 3), textcoords="offset points", ha="right", size=SMALL, color=GRAY)
+            words, (at_right, above) = f"{name} {panel.written(level)}", panel.side(level, last)
+            look: Any = {"ha": "right" if at_right else "left", "va": "bottom" if above else "top", "color": GRAY}
+            at = (last if at_right else 0, level), (0 if at_right else 3, 2 if above else -3)
+            axes.annotate(words, *at, textcoords="offset points", size=SMALL, **look)
         _gray(axes, panel)
     return figure
 
