@@ -75,13 +75,14 @@ def _laid_out_otherwise(calls: list[Call], got: list[Any]) -> tuple[str, str] | 
     right = [_filled([id for ids in row for id in ids], length) for row, length in zip(rows, lengths, strict=True)]
     if given == right:
         return None
+    fitting = []
     for sentence, layout in LAYOUTS.items():
-        made = [_filled(layout(row, length), length) for row, length in zip(rows, lengths, strict=True)]
-        if made == given:
-            return f"In `inputs`: {sentence[0].lower()}{sentence[1:]}", (
-                "The conversations follow one another from index 0 on, without gaps, and the rest is unused."
-            )
-    return None
+        if given == [_filled(layout(row, length), length) for row, length in zip(rows, lengths, strict=True)]:
+            fitting.append(f"{sentence[0].lower()}{sentence[1:-1]}")
+    if not fitting:
+        return None
+    hint = "The conversations follow one another from index 0 on, without gaps, and the rest is unused."
+    return f"In `inputs`: {', or '.join(fitting)}.", hint
 
 
 def _filled(ids: list[int], length: int) -> list[int]:
