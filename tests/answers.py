@@ -31,7 +31,7 @@ from minillm.course.checks.time_limit import time_limit
 
 FOLDER = Path(__file__).parent / "exercises" / "wrong"
 STRANGERS = FOLDER.with_name("strangers.zip")
-SETS = ("tuning", "scored", "fifth")
+SETS = ("tuning", "scored", "fifth", "sixth", "seventh")
 VERDICTS = "verdicts.json"  # {"tuning": {"04.1 no_scale": {"sentence": "...", "named": true}, ...}, ...}
 SEEDS = (0, 7)  # of several draws each
 

@@ -17,10 +17,8 @@ def same_dtype(right: Any, got: Any) -> str | None:
     if type(right) is torch.Tensor:
         kind = f"a tensor of {got.dtype}" if type(got) is torch.Tensor else f"of type {type(got).__name__}"
         return None if kind == f"a tensor of {right.dtype}" else f"is {kind} in place of {right.dtype}"
-    for name, tensor in right.items():
-        if type(got[name]) is not torch.Tensor or got[name].dtype != tensor.dtype:
-            return f"has no tensor of {tensor.dtype} at [{name!r}]"
-    return None
+    found = ((name, same_dtype(tensor, got[name])) for name, tensor in right.items())
+    return next((text.replace(" in place", f" at [{name!r}] in place", 1) for name, text in found if text), None)
 
 
 def same_kind(right: Any, got: Any) -> str | None:

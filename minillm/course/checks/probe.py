@@ -17,6 +17,10 @@ from minillm.course.checks.plain import MAX_WIDTH, SHAPE, as_tensor, difference,
 
 MAX_DRAWS = 1000  # attempts to draw inputs on which all mistakes differ
 MAX_KINDS = 4  # of input that a message lists
+DTYPE_HINT = (
+    "A new tensor is float32 unless you say `dtype=`, and an operation on two dtypes gives the wider one. At the end, "
+    "`.to(...)` converts."
+)
 DEFAULT_HINT = "Open the next hint of the question, and try your function on this very input."
 
 Answer = Callable[..., Any]  # a function like the one that a learner writes
@@ -120,7 +124,10 @@ class Probe:
             or _explanation(self.otherwise, calls, right, got)
             or _explanation(self._likeness, calls, right, got)
             or _explanation(self.at_last, calls, right, got)
-            or (f"The result {differences[wrong[0]]}.", DEFAULT_HINT)
+            or (
+                f"The result {differences[wrong[0]]}.",
+                DTYPE_HINT if " of torch." in differences[wrong[0]] else DEFAULT_HINT,
+            )
         )
         first = next((index for index in wrong if index >= shown_by[0]), wrong[0]) if shown_by else wrong[0]
         gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])

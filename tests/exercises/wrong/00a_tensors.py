@@ -680,3 +680,11 @@ def one_axis_inside_the_other(storage, shape, strides, offset):
 def true_means_a_target(logits, targets, k):
     real = targets > 0
     return (logits[real].topk(k).indices == targets[real][:, None]).any(-1).float().mean().item()
+
+
+@wrong("00a.3", "The axes are built in reverse order, and then reshaped.")
+def axes_from_the_back(storage, shape, strides, offset):
+    places = torch.tensor(offset)
+    for size, stride in zip(shape, strides, strict=True):
+        places = places[None] + (torch.arange(size) * stride).view(size, *[1] * places.dim())
+    return storage[places.reshape(tuple(shape))]

@@ -1195,3 +1195,20 @@ def forward_mode_again(values, steps):
             pairs[name] = out, 1.0 if name == wanted else change
         found[wanted] = pairs[steps[-1][0]][1]
     return found
+
+
+@wrong("00b.3", "became one of 0 keeps the size 0")
+def sums_only_what_is_larger(slopes, shape):
+    while slopes.dim() > len(shape):
+        slopes = slopes.sum(0)
+    for axis, size in enumerate(shape):
+        if slopes.shape[axis] > size == 1:
+            slopes = slopes.sum(axis, keepdim=True)
+    return slopes
+
+
+@wrong("00b.3", "Only the first axis of size 1 is summed.")
+def one_axis_by_index(slopes, shape):
+    while slopes.dim() > len(shape):
+        slopes = slopes.sum(0)
+    return slopes.sum(shape.index(1), keepdim=True) if 1 in shape else slopes

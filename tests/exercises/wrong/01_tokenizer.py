@@ -1161,3 +1161,14 @@ def gives_up_on_long_texts(text, log_probs):
             total, start = max(ways)
             best[end] = total, [*best[start][1], text[start:end]]
     return best[len(text)][1] if len(text) in best else None
+
+
+@wrong("01.3", "are taken for ones that can't be made up")
+def product_underflows(text, log_probs):
+    best = [(1.0, [])] + [(0.0, None)] * len(text)
+    for end in range(1, len(text) + 1):
+        for start in range(end):
+            p, pieces = best[start]
+            if text[start:end] in log_probs and p * math.exp(log_probs[text[start:end]]) > best[end][0]:
+                best[end] = p * math.exp(log_probs[text[start:end]]), [*pieces, text[start:end]]
+    return best[-1][1]

@@ -351,12 +351,12 @@ def biases_as_well(weights):
     return new
 
 
-@wrong("06.2", "The result has no tensor of torch.bfloat16 at ['embedding.weight'].")
+@wrong("06.2", "The result is a tensor of torch.float32 at ['embedding.weight'] in place of torch.bfloat16.")
 def promoted(weights):
     return folding({name: w.float() for name, w in weights.items()})
 
 
-@wrong("06.2", "The result has no tensor of torch.float32 at")
+@wrong("06.2", "] in place of torch.float32.")
 def all_of_one_dtype(weights):
     kind = weights["embedding.weight"].dtype
     return {name: w.to(kind) for name, w in folding(weights).items()}
@@ -764,7 +764,7 @@ def by_how_the_name_begins(weights, after):
     return grown_by(weights, after, lambda name, after: any(name.startswith(f"blocks.{n}") for n in after))
 
 
-@wrong("06.3", "The result has no tensor of torch.bfloat16")
+@wrong("06.3", "] in place of torch.bfloat16.")
 def zeros_of_the_usual_kind(weights, after):
     return grown_by(weights, after, by_number, lambda weight: torch.zeros(weight.shape))
 
@@ -1176,7 +1176,7 @@ def biases_folded_too(weights):
     return new
 
 
-@wrong("06.2", "The result has no tensor of torch.bfloat16 at ['blocks.0.attention.query.weight']. It")
+@wrong("06.2", "float32 at ['blocks.0.attention.query.weight'] in place of torch.bfloat16. It")
 def dtype_of_the_product(weights):
     new = folded_by(weights, own_norm)
     for name in weights:

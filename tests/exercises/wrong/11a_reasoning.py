@@ -986,3 +986,16 @@ def accuracies_are_kept(success, shares, learning_rate, updates, scale, kept=[])
     found, p = _run(success, shares, learning_rate, updates, scale, _exact)
     kept += found
     return list(kept), p
+
+
+@wrong("11a.2", "Step 0 is returned as None")
+def nothing_or_none(answer):
+    total = None
+    wrong = []
+    for n, (a, sign, b, c) in enumerate(re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", answer)):
+        if int(a) + int(sign + b) != int(c) or (total is not None and int(a) != total):
+            wrong.append(n)
+        total = int(c)
+    if int(re.search(r"Answer: (\d+)", answer)[1]) != total:
+        wrong.append(n + 1)
+    return (wrong or [None])[0] or None

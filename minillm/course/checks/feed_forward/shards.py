@@ -240,3 +240,15 @@ more_gpus.mistake(
     "Do the same for every GPU, for any number of them and of neurons on each.",
     partial(_joined, cut=_two_gpus),
 )
+
+
+@more_gpus.mistake(
+    "All GPUs are taken to hold the same number of neurons.",
+    "A GPU's own matrix says how many rows are its own: half of them are gate.",
+)
+def _equal_shards(x, gate_up, down):
+    def cut(both):
+        parts = both.tensor_split(2 * len(gate_up))
+        return torch.cat(parts[::2]), torch.cat(parts[1::2])
+
+    return _joined(x, gate_up, down, cut=cut)

@@ -64,6 +64,7 @@ BOTH: list[Case] = [
     ("the shape (1,)", (3, 2), (1,)),
     ("an axis in front of size 1", (1, 3), (3,)),
     ("an axis of 0", (2, 0, 3), (0, 1)),
+    ("an axis of 1 that became one of 0", (2, 0), (2, 1)),
 ]
 
 
@@ -159,6 +160,13 @@ def _first_axis_of_one(slopes, shape):
 
 
 stretched.mistake(
+    "Only the first axis of size 1 is summed.",
+    "Go through all axes of `shape`: `shape.index(1)` finds one.",
+    lambda slopes, shape: (
+        _only_in_front(slopes, shape).sum(shape.index(1), keepdim=True) if 1 in shape else _only_in_front(slopes, shape)
+    ),
+)
+stretched.mistake(
     "Along an axis of size 1 the slopes of the copies are averaged.",
     "The gradients of all copies add up. Take the sum.",
     lambda slopes, shape: _mean(_only_in_front(slopes, shape), shape),
@@ -183,6 +191,16 @@ def _axis_lost(slopes, shape):
 
 
 both = _probe("both at once, and a single number", BOTH, demand=same_kind)
+
+
+@both.mistake(
+    "An axis of 1 that became one of 0 keeps the size 0.",
+    "Sum along each axis where `shape` has a 1 and `slopes` another size. A sum over nothing is 0.",
+)
+def _not_from_nothing(slopes, shape):
+    slopes = _only_in_front(slopes, shape)
+    axes = [axis for axis, size in enumerate(shape) if size == 1 and slopes.shape[axis] > 1]
+    return slopes.sum(axes, keepdim=True) if axes else slopes
 
 
 @both.mistake(

@@ -87,6 +87,11 @@ sums.mistake(
     lambda answer: _first(answer) or 0,
 )
 sums.mistake(
+    "Step 0 is returned as None: 0 counts as false.",
+    "`found or None` throws the number 0 away. Compare with `is None`.",
+    lambda answer: _first(answer) or None,
+)
+sums.mistake(
     "An answer without a mistake gives -1.",
     "Return None for an answer that is right throughout.",
     lambda answer: -1 if _first(answer) is None else _first(answer),

@@ -213,6 +213,11 @@ for _sentence, _hint, _made in (
 ):
     noisy.mistake(_sentence, _hint, _solved(made=_made))
 noisy.mistake(
+    "The loss and H are means over the pairs: the prior counts N times as much.",
+    PULL,
+    _solved(pull=lambda prior, N: N * prior**-2, made=lambda w, e, N: (w, e * N**0.5)),
+)
+noisy.mistake(
     "The errors are the features' standard deviations.",
     INVERSE,
     lambda x, prior: (fitted(x, prior**-2), x.double().std(0)),

@@ -131,6 +131,13 @@ views.mistake(
     partial(_read, order=lambda strides: strides[::-1]),
 )
 views.mistake(
+    "The axes are built in reverse order, and then reshaped.",
+    f"A reshape moves numbers to other places; `permute` turns the axes round. {SHOWN}",
+    lambda storage, shape, strides, offset: (
+        read(storage, shape, strides, offset).permute(*reversed(range(len(shape)))).reshape(shape)
+    ),
+)
+views.mistake(
     "The strides are ignored: the storage is read column by column.",
     SHOWN,
     lambda storage, shape, strides, offset: _read(storage, shape, _packed(shape, rows_first=False), offset),

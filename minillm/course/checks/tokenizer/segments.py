@@ -12,6 +12,7 @@ from minillm.course.checks.plain import difference
 from minillm.course.checks.question import Question
 
 LogProbs = dict[str, float]
+UNDERFLOW = -745.0  # the logarithm of the smallest float64 above 0
 Pieces = list[str] | None
 
 
@@ -90,13 +91,14 @@ def _vocabulary(rng: random.Random, letters: str, n: int) -> LogProbs:
     return {piece: round(log_p, 4) for piece, log_p in log_probs.items()}
 
 
-def _call(rng: random.Random, letters: str, length: int, n: int, long_piece: int = 0) -> Call:
+def _call(rng: random.Random, letters: str, length: int, n: int, long_piece: int = 0, lower: float = 0.0) -> Call:
     """A text of this length and a vocabulary, with one best segmentation by a margin.
 
-    With `long_piece`, the best segmentation has a piece of so many characters.
+    With `long_piece`, the best segmentation has a piece of so many characters. `lower` comes off all log-probabilities.
     """
     while True:
         text, log_probs = "".join(rng.choices(letters, k=length)), _vocabulary(rng, letters, n)
+        log_probs = {piece: log_p - lower for piece, log_p in log_probs.items()}
         if long_piece:
             log_probs[text[3 : 3 + long_piece]] = -1.5
         ways = [_best(text, log_probs, better=lambda new, old, by=by: new > old + by) for by in (1e-4, -1e-4)]
@@ -113,6 +115,7 @@ def _short(rng: random.Random) -> list[Call]:
 
 def _long(rng: random.Random) -> list[Call]:
     words = [_call(rng, letters, length, 30) for letters in ("abcd", "aé 語") for length in (30, 60, 200)]
+    words += [_call(rng, "abcd", 200, 30, lower=8.0)]
     words += [_call(rng, "abcd", 100, 30, long_piece=n) for n in (8, 30, 90)]
     return [*words, ("a" * 60, {"a": -2.0, "aa": -3.1, "aaa": -4.6, "aaaa": -6.3})]
 
@@ -133,7 +136,12 @@ def _impossible(rng: random.Random) -> list[Call]:
 
 
 SHORT = ("the example", "a single character", "a letter outside the vocabulary", *["short texts"] * 10)
-LONG = (*["texts of up to 200 characters"] * 6, *["a long piece"] * 3, "a letter that repeats 60 times")
+LONG = (
+    *["texts of up to 200 characters"] * 6,
+    "improbable pieces",
+    *["a long piece"] * 3,
+    "a letter that repeats 60 times",
+)
 IMPOSSIBLE = (
     "an empty text",
     "an unknown character at the end",
@@ -154,13 +162,15 @@ def _limited(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, 
         if difference(limited, got) is None:
             hint = "A piece may be as long as the text. Try every start, or as far back as the longest piece."
             return f"Only pieces of up to {longest} characters are tried.", hint
-    for floor in (-10.0, -20.0, -50.0, -100.0, -200.0, -300.0):
+    for floor in (-10.0, -20.0, -50.0, -100.0, -200.0, -300.0, UNDERFLOW):
         if difference([_best(text, log_probs, floor=floor) for text, log_probs in calls], got) is None:
             missing = [call for call, wanted, gave in zip(calls, right, got, strict=True) if wanted and gave is None]
             total = max(
                 sum(log_probs[piece] for piece in segment(text, log_probs) or []) for text, log_probs in missing
             )
             hint = "Only minus infinity is below every total: a text of 200 characters may have -500."
+            if floor == UNDERFLOW:
+                hint = "A product of so many probabilities is 0 in a float. Add their logarithms."
             return f"Texts whose total is low ({total:.4g} and less) are taken for ones that can't be made up.", hint
     return None
 
