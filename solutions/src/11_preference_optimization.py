@@ -193,7 +193,7 @@ chances = broken_log_probs(
 print(f"{len(words)} answers, together {chances.sum():.0%}")
 
 # %% [markdown]
-# **In**: `logits` (B, T, V), which may lie hundreds apart, and `ids` (B, T): the logits at a place foretell the id at
+# **In**: `logits` (B, T, V), which may lie hundreds apart, and `ids` (B, T): the logits at a position predict the id at
 # the next one. A row is a prompt, then an answer. `prompt_lengths` (B,): how many tokens the prompt has, one at least.
 # `end`, the id that closes an answer; what stands behind it is padding, and padding is `end` as well. An answer that
 # was cut off has no `end`; it goes up to the end of its row. And a prompt may hold `end`, where it has several turns,
@@ -250,7 +250,7 @@ check("11.3", answer_log_probs).points
 #
 # Who makes pairs? What a product hears is a thumb up for one answer and a thumb down for another one, to different
 # questions. KTO (Ethayarajh et al. 2024) learns from that. It has no rival to compare an answer with, so it compares
-# the answer's log-ratio with z, the policy's KL from the reference: has this answer become likelier by more than
+# the answer's log-ratio with z, the policy's KL from the reference: has this answer become more likely by more than
 # answers have on the whole? z is estimated from answers that belong to *other* questions, the `strangers`.
 #
 # **In**: `log_ratios` (B,), log p − log p_ref of each answer, in nats; `liked` (B,), True for a thumb up; `strangers`

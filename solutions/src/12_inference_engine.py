@@ -92,7 +92,7 @@ check("12.1", int8_product).points
 #
 # *bug-hunt · difficulty 3 of 5 · 20 minutes · 2 points*
 #
-# **Goal**: find out why a text gets another answer in company than alone, and put texts together so that it does not.
+# **Goal**: find out why a text gets another answer batched than alone, and put texts together so that it does not.
 #
 # Texts of unequal length go into one rectangle with padding on the left, so that all of them end in the last column.
 # Each text of Ottermere begins with a token of its own, EDGE, here 0, and somebody thought that it would do for padding
@@ -150,8 +150,8 @@ for row, text in enumerate(texts):
 #
 # <details><summary>Hint 1</summary>
 #
-# There are two mistakes. The first text has no padding, and company does not move it; but how many of its tokens does
-# it see? Then print `positions`: at which position does "6" stand in company, and at which alone?
+# There are two mistakes. The first text has no padding, and batching does not move it; but how many of its tokens does
+# it see? Then print `positions`: at which position does "6" stand when batched, and at which alone?
 # </details>
 #
 # <details><summary>Hint 2</summary>
@@ -276,7 +276,7 @@ check("12.3", settle).points
 # - `("fork", "A", "B")`: a new text B is what A is, and holds the same pages;
 # - `("leave", "A")`: A no longer holds any page.
 #
-# A page that no text holds is free. Whoever takes one takes the free one with the smallest number; they are numbered
+# A page that no text holds is free. A text that needs one takes the free one with the smallest number; they are numbered
 # from 0, and there are always enough.
 #
 # **Out**: a list with one dictionary for each event: the tables of all texts present after it, as lists of page numbers

@@ -182,7 +182,7 @@ check("13.2", clip).points
 # **Goal**: find what it costs at least to reach a loss, if the model is trained once and then serves many tokens.
 #
 # `best_split` of the lesson spends a budget on training. But a model is trained to be used, and each token that it
-# serves costs 2 N. Whoever serves many will take a smaller model and let it read more, until it is as good (Sardana et
+# serves costs 2 N. If you serve many, you take a smaller model and let it read more, until it is as good (Sardana et
 # al. 2024). Llama 3 8B read nearly 2,000 tokens for each parameter.
 #
 # **In**: `law`, the five numbers (E, A, alpha, B, beta) of L = E + A / N^alpha + B / D^beta, with N and D in
@@ -216,7 +216,7 @@ check("13.2", clip).points
 # <details><summary>Hint 3</summary>
 #
 # Search over ln N, from just above that smallest one to some dozen more. Cut the interval into thirds, compare the
-# costs at the two inner points, throw away the third next to the dearer one, and repeat 200 times.
+# costs at the two inner points, throw away the third next to the more expensive one, and repeat 200 times.
 # </details>
 
 
