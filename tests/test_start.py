@@ -17,7 +17,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-import yaml
 from starting import ROOT, SOURCE, course_folder, load_start, make_toy_course, start_py
 
 from minillm.assets import REGISTRY
@@ -145,15 +144,6 @@ def test_help_names_every_command(start, capsys):
         start.main(["--help"])
     out = capsys.readouterr().out
     assert all(f"start.py {command} " in out for command in start.COMMANDS if command != "lab")
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda path: path.stem)
-def test_workflows_run_commands_that_there_are(start, path):
-    text = path.read_text(encoding="utf-8")
-    steps = [step for job in yaml.safe_load(text)["jobs"].values() for step in job["steps"]]
-    commands = [step["run"].split() for step in steps if "run" in step]
-    assert commands
-    assert all(command[1] == "start.py" and command[2] in start.COMMANDS for command in commands)
 
 
 @pytest.mark.parametrize("arguments", [["setup", "--here"], ["--here", "setup"]])
