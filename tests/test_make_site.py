@@ -1,13 +1,26 @@
 """The site: links between its pages are checked by Sphinx, whose warnings are errors."""
 
+import json
 import re
 import subprocess
 import sys
+import zipfile
 
 import pytest
 
-from minillm import api
-from tools.make_site import ROOT, for_sphinx, index, pages, reference, with_backlinks
+from minillm import api, assets
+from minillm.world.world import World
+from tools.make_site import (
+    PYODIDE,
+    ROOT,
+    for_sphinx,
+    index,
+    lay_out_world,
+    pages,
+    reference,
+    with_backlinks,
+    world_files,
+)
 
 LESSONS = [path.stem for path in pages("notebooks/*.ipynb")]
 
@@ -51,7 +64,7 @@ def test_the_glossary_tells_which_other_lessons_use_a_term():
 
 def test_the_reference_has_every_public_name():
     documented = set(re.findall(r"\.\. auto(?:class|function):: \S+\.(\w+)", reference()))
-    assert documented == set(api.__all__)
+    assert documented == {*api.__all__, "publish", "Another"}
 
 
 @pytest.mark.slow
@@ -69,3 +82,33 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     for page in (tmp_path / "site").rglob("*.html"):
         loaded = re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="(https?:[^"]+)"', page.read_text(encoding="utf-8"))
         assert not [address for address in loaded if "mathjax" not in address], page
+
+
+def test_the_world_for_browsers_needs_the_standard_library_only(tmp_path):
+    """The copy runs alone, in an empty folder without our packages, and gives the world's own probabilities."""
+    for path in world_files():
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text("" if path.name == "__init__.py" else path.read_text(encoding="utf-8"), encoding="utf-8")
+    code = "import json; from minillm.world.world import World; print(json.dumps(World(0).next_pieces('The King')))"
+    run = subprocess.run([sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, '.'); {code}"],
+                         cwd=tmp_path, capture_output=True, text=True, check=True)  # fmt: skip
+    assert json.loads(run.stdout) == World(0).next_pieces("The King")
+
+
+def test_without_pyodide_in_the_cache_the_toy_has_its_stored_truths(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MINILLM_HOME", str(tmp_path / "empty"))
+    assert not lay_out_world(tmp_path / "world")
+    assert not (tmp_path / "world").exists()
+    assert "for any other, run `minillm fetch pyodide` first" in capsys.readouterr().out
+
+
+def test_pyodide_and_the_world_are_laid_out_beside_the_worker(tmp_path):
+    if assets.cached("pyodide") is None:
+        pytest.skip("Pyodide is not in the cache (minillm fetch pyodide)")
+    assert lay_out_world(tmp_path / "world")
+    names = {path.name for path in (tmp_path / "world").iterdir()}
+    assert names == {*PYODIDE, "world.zip", "worker.mjs"}
+    with zipfile.ZipFile(tmp_path / "world" / "world.zip") as packed:
+        assert packed.testzip() is None
+        assert {"minillm/world/world.py", "minillm/world/text/words.toml"} <= set(packed.namelist())

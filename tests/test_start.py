@@ -193,8 +193,9 @@ MODELS = ["PYTHON", "-m", "minillm.course.models"]
 ALL_EXTRAS = ["grading", "lab", "site", "test"]
 
 
-def test_it_fetches_what_the_registry_has_but_for_the_large_corpora(start):
-    assert set(start.ASSETS) == set(REGISTRY) - set(FETCHED)
+def test_it_fetches_what_lessons_need_but_for_the_large_corpora(start):
+    needed = {name for name, asset in REGISTRY.items() if asset.for_lessons}
+    assert set(start.ASSETS) == needed - set(FETCHED)
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,18 @@
     python tools/make_site.py --out FOLDER
 
 Nothing is executed, and nothing is fetched. Each of Sphinx's warnings, such as a link that leads nowhere, is an error.
+After `minillm fetch pyodide` the toy also has the truth for beginnings that a visitor types.
 """
 
 import argparse
+import ast
 import inspect
 import json
 import re
 import shutil
 import sys
+import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,7 +23,7 @@ from urllib.parse import unquote
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # so that the lines below also work when this file is run as a script
 
-from minillm import api  # noqa: E402
+from minillm import api, assets, publish  # noqa: E402
 from minillm.cli import main as minillm  # noqa: E402
 
 # What pages link to; models and what a learner writes stay out.
@@ -43,6 +47,15 @@ TOY = [
     "--name=A model that this course trains",
     "--beginning=A rooster lives in",
 ]
+PYODIDE = (
+    "pyodide.mjs",
+    "pyodide.asm.js",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "pyodide-lock.json",
+    "package.json",
+)
+WORKER = "world/worker.mjs"
 CHATS = ["--with=course-sft", "--with=course-ppo", "--with=course-reasoning"]
 FRONT = """# minillm
 
@@ -51,7 +64,18 @@ FRONT = """# minillm
 *The course's base model runs in this page, beside the exact truth.
 <a href="more.html">Here it is with SFT, PPO and reasoning to switch to</a> (15 MB).*
 """
-SECTIONS = ("tokenizer", "data", "config", "model", "losses", "training", "pretrained", "inference", "posttraining")
+SECTIONS = (
+    "tokenizer",
+    "data",
+    "config",
+    "model",
+    "losses",
+    "training",
+    "pretrained",
+    "inference",
+    "posttraining",
+    "publish",
+)
 ENTRY = re.compile(r"^- \*\*(.+?)\*\*.*\n?(?:^  .*\n?)*", re.MULTILINE)  # of the glossary
 MANY = 10  # lessons that use a term; more are counted and not listed
 
@@ -99,8 +123,49 @@ def lay_out(stage: Path) -> None:
     (stage / "api.md").write_text(reference(), encoding="utf-8")
     extra = stage / "extra"  # pages of their own
     extra.mkdir()
-    minillm([*TOY, f"--out={extra / 'base.html'}"], standalone_mode=False)
-    minillm([*TOY, *CHATS, f"--out={extra / 'more.html'}"], standalone_mode=False)
+    exact = [f"--worker={WORKER}"] if lay_out_world(extra / Path(WORKER).parent) else []
+    minillm([*TOY, *exact, f"--out={extra / 'base.html'}"], standalone_mode=False)
+    minillm([*TOY, *CHATS, *exact, f"--out={extra / 'more.html'}"], standalone_mode=False)
+
+
+def lay_out_world(folder: Path) -> bool:
+    """Write what computes the truth in a browser: Pyodide, the world's modules and the worker that runs them.
+
+    Writes nothing, says so and returns False where Pyodide is not in the cache.
+    """
+    if (package := assets.cached("pyodide")) is None:
+        print("The toy has the stored truths only; for any other, run `minillm fetch pyodide` first.")
+        return False
+    folder.mkdir(parents=True)
+    with tarfile.open(package) as archive:
+        for name in PYODIDE:  # read by their names: no path from inside the archive reaches the disk
+            stream = archive.extractfile(f"package/{name}")
+            assert stream is not None
+            (folder / name).write_bytes(stream.read())
+    shutil.copy(ROOT / "site" / WORKER, folder)
+    with zipfile.ZipFile(folder / "world.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        for path in world_files():
+            text = "" if path.name == "__init__.py" else path.read_text(encoding="utf-8")
+            packed.writestr(zipfile.ZipInfo(path.relative_to(ROOT).as_posix()), text)  # with a fixed date
+    return True
+
+
+def world_files() -> list[Path]:
+    """The files that `minillm.world.world` needs, in order; none of them needs more than the standard library.
+
+    The world's own `__init__.py` also offers what needs torch, so the copy for browsers has empty ones.
+    """
+    start, package = ROOT / "minillm" / "world" / "world.py", ROOT / "minillm"
+    found, to_read = {package / "__init__.py", package / "world" / "__init__.py", start}, [start]
+    while to_read:
+        for node in ast.walk(ast.parse(to_read.pop().read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("minillm"):
+                parts = (ROOT.joinpath(*str(node.module).split(".")), *(alias.name for alias in node.names))
+                names = [parts[0].with_suffix(".py"), *(parts[0] / f"{name}.py" for name in parts[1:])]
+                new = {path for path in names if path.is_file()} - found
+                found |= new
+                to_read += sorted(new)
+    return sorted(found | set((package / "world" / "text").glob("*.toml")))
 
 
 def for_sphinx(text: str, notebook: bool) -> str:
@@ -181,18 +246,23 @@ def pages(pattern: str) -> list[Path]:
 
 
 def reference() -> str:
-    """The page of everything that `import minillm` offers, from the docstrings, in the order in which data flows."""
+    """The page of everything that `import minillm` offers, from the docstrings, in the order in which data flows.
+
+    `minillm.publish` is a folder, so its function of the same name stands in it and not in `api`.
+    """
+    public = {name: getattr(api, name) for name in api.__all__} | {n: getattr(publish, n) for n in publish.__all__}
     by_module: dict[str, list[str]] = {}
-    for name in api.__all__:
-        by_module.setdefault(getattr(api, name).__module__, []).append(name)
+    for name, value in public.items():
+        by_module.setdefault(value.__module__, []).append(name)
     parts = [
-        "# API\n\nEverything that `import minillm` offers. Shapes: B batch, T query position, S key position, "
-        "C d_model, H heads, K key/value heads, D head dim, F feed-forward dim, V vocabulary, L layers.\n"
+        "# API\n\nEverything that `import minillm` offers, and `minillm.publish`. Shapes: B batch, T query position, "
+        "S key position, C d_model, H heads, K key/value heads, D head dim, F feed-forward dim, V vocabulary, "
+        "L layers.\n"
     ]
     for module in sorted(by_module, key=lambda module: (SECTIONS.index(module.split(".")[1]), module)):
         parts.append(f"## {module}\n\n{inspect.getdoc(sys.modules[module]).splitlines()[0]}\n\n```{{eval-rst}}")
         for name in by_module[module]:
-            kind = "class" if inspect.isclass(getattr(api, name)) else "function"
+            kind = "class" if inspect.isclass(public[name]) else "function"
             members = "\n   :members:" if kind == "class" else ""
             parts.append(f".. auto{kind}:: {module}.{name}{members}\n")
         parts.append("```\n")

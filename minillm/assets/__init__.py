@@ -58,6 +58,7 @@ class Asset:
     about: str
     licence: str
     files: tuple[AssetFile, ...]
+    for_lessons: bool = True  # or only to build the site
 
     @property
     def size(self) -> int:
@@ -252,6 +253,11 @@ _ASSETS = (
                   (HubSource("HuggingFaceFW/fineweb-edu", "sample/10BT/013_00000.parquet",
                              "87f09149ef4734204d70ed1d046ddc9ca3f2b8f9", "dataset"),)),
     )),
+    Asset("pyodide", "Python for browsers: the site's toy computes exact probabilities with it", "MPL-2.0", (
+        AssetFile("pyodide-0.29.4.tgz", 5_598_329,
+                  "3ebbf05087d9a796c61b2163252e9049c7394a8f2b6f8dd4b00c5a373fb06efb",
+                  (UrlSource("https://registry.npmjs.org/pyodide/-/pyodide-0.29.4.tgz"),)),
+    ), for_lessons=False),
 )
 # fmt: on
 REGISTRY: dict[str, Asset] = {asset.name: asset for asset in _ASSETS}

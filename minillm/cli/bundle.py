@@ -135,7 +135,7 @@ def gather_cache(target: Path) -> list[str]:
     from minillm.course import models
     from minillm.data.corpora import FETCHED
 
-    names = [name for name in assets.REGISTRY if name not in FETCHED]
+    names = [name for name, asset in assets.REGISTRY.items() if asset.for_lessons and name not in FETCHED]
     cached = {name: assets.REGISTRY[name] for name in names if assets.cached(name)}
     files = {
         name: [cached[name].folder / file.name for file in cached[name].files] if name in cached else []

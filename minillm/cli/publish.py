@@ -30,6 +30,7 @@ MAX_NAME, MAX_BEGINNING = 100, 300  # characters
 @click.option("--date", help="When, as YYYY-MM-DD; without it the day when the run's weights were written.")
 @click.option("--with", "others", multiple=True, help="Another model to switch to; may be repeated.")
 @click.option("--compare", is_flag=True, help="Show the true next words of the course's world, and a game.")
+@click.option("--worker", help="With --compare: where a web server has the script for any other beginning's truth.")
 @click.option("--beginning", "beginnings", multiple=True, help="A text to start with; may be repeated.")
 @click.option("--force", is_flag=True, help="Replace the file if it is there already.")
 @json_option
@@ -41,6 +42,7 @@ def publish(
     date: str | None,
     others: tuple[str, ...],
     compare: bool,
+    worker: str | None,
     beginnings: tuple[str, ...],
     force: bool,
     as_json: bool,
@@ -56,6 +58,9 @@ def publish(
         check_text(what, text, most)
     for text in beginnings:
         check_text("--beginning", text, MAX_BEGINNING)
+    check_text("--worker", worker, MAX_NAME)
+    if worker and not compare:
+        raise UserError(f"--worker is {worker!r}, which serves the comparison only; give --compare, too")
     out = out or Path(file_name(name))
     if out.exists() and not force:
         raise UserError(f"{out} is there already; replace it with --force, or choose another --out")
@@ -64,7 +69,9 @@ def publish(
     day = check_date(date) if date else None if registered_folder(run) else day_of(folder)
     first, *more = map(read, (run, *others))
     truth = true_words(folder) if compare else None
-    size = write_page(first.model, first.tokenizer, out, name, author, day, first.metrics, beginnings, more, truth)
+    size = write_page(
+        first.model, first.tokenizer, out, name, author, day, first.metrics, beginnings, more, truth, worker
+    )
     click.echo(f"Wrote {out}, {size / 1e6:.1f} MB. Open it with a double click.", err=as_json)
     if as_json:
         print_json({"run": run, "out": str(out), "bytes": size, "name": name, "author": author, "date": day})

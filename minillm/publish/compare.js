@@ -70,6 +70,98 @@ function compareNext() {
     `${(entropy + lost).toFixed(3)}: the difference, the KL divergence, is ${lost.toFixed(3)} nats.`;
 }
 
+// -- The truth after any beginning ------------------------------------------------------------------------------------
+
+let calculator = null; // the worker that runs the world's program, once somebody has asked it
+
+/** Compare after the text that was typed: one of the list, or one whose truth the worker computes. */
+function compareTyped() {
+  if ($("exact-ask").disabled) return;
+  const text = $("exact-text").value.replace(/ +$/, ""); // a space belongs to the next word
+  const listed = data.truth.beginnings.findIndex((row) => row.text === text);
+  if (listed >= 0) {
+    chooseBeginning(listed);
+    return;
+  }
+  try {
+    const length = tokenizer.encode(text).length + 1;
+    if (length > about.max_tokens) {
+      tellExact(`This beginning has ${length} tokens; the context holds ${about.max_tokens}. Shorten it.`);
+      return;
+    }
+  } catch (error) {
+    tellExact(`${error.message}; take that character out.`);
+    return;
+  }
+  tellExact(calculator === null ? "Python is starting in this page (12 MB to load, once)." : "Computing.");
+  $("exact-ask").disabled = true;
+  try {
+    calculator ??= startCalculator();
+    calculator.postMessage(text);
+  } catch (error) {
+    exactFailed(error.message); // such as in a page that was opened as a file
+  }
+}
+
+/** The worker; it answers each text with { text, next }, { text, agreed } or { text, error }. */
+function startCalculator() {
+  const worker = new Worker(data.worker, { type: "module" });
+  worker.addEventListener("message", ({ data: answer }) => exactAnswered(answer));
+  worker.addEventListener("error", (event) => exactFailed(event.message ?? "its script did not load"));
+  return worker;
+}
+
+function exactAnswered({ text, next, agreed, error }) {
+  if (error !== undefined) {
+    exactFailed(error);
+    return;
+  }
+  $("exact-ask").disabled = false;
+  if (next.length === 0) {
+    const fits = agreed === "" ? "" : ` One does begin with \u201c${agreed}\u201d.`;
+    tellExact(`No document of this world begins like that, so no next word has a probability.${fits}`);
+    return;
+  }
+  data.truth.beginnings.push({ text, next });
+  listBeginning(data.truth.beginnings.length - 1);
+  chooseBeginning(data.truth.beginnings.length - 1);
+}
+
+function exactFailed(why) {
+  calculator?.terminate();
+  calculator = null;
+  $("exact-ask").disabled = false;
+  tellExact(`Python did not start here, so only the beginnings of the list have a truth (${why}).`);
+}
+
+function tellExact(text) {
+  $("exact-says").textContent = text;
+}
+
+/** Select a beginning of the list and show it. */
+function chooseBeginning(index) {
+  $("compare-beginning").value = index;
+  tellExact("");
+  compareNext();
+}
+
+/** Let Enter act in a text area; with Shift it begins a new line. */
+function onEnter(id, act) {
+  $(id).addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      act();
+    }
+  });
+}
+
+/** Put a beginning into the list. */
+function listBeginning(value) {
+  const { text } = data.truth.beginnings[value];
+  const short = text.length > 40 ? `\u2026${text.slice(-40)}` : text;
+  $("compare-beginning").append(make("option", { value, text: short || "(the beginning of a document)" }));
+}
+
 // -- The game ---------------------------------------------------------------------------------------------------------
 
 const game = { questions: [], at: 0, nats: [0, 0, 0, 0], answered: false };
@@ -142,9 +234,10 @@ function ranking() {
 
 /** Fill both sections, once. */
 function showTruth() {
-  for (const [value, { text }] of data.truth.beginnings.entries()) {
-    const short = text.length > 40 ? `\u2026${text.slice(-40)}` : text;
-    $("compare-beginning").append(make("option", { value, text: short || "(the beginning of a document)" }));
+  for (const value of data.truth.beginnings.keys()) listBeginning(value);
+  if (data.worker !== null) {
+    $("exact-ask").addEventListener("click", compareTyped);
+    onEnter("exact-text", compareTyped);
   }
   $("compare-beginning").addEventListener("change", compareNext);
   $("game-next").addEventListener("click", () => (game.at === game.questions.length ? startGame() : ask()));

@@ -452,12 +452,7 @@ function listen() {
     $("temperature-value").textContent = temperature().toFixed(1);
     drawBars();
   });
-  $("beginning").addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-      event.preventDefault();
-      write(Infinity);
-    }
-  });
+  onEnter("beginning", () => write(Infinity));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") state.busy = false;
   });

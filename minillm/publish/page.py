@@ -1,8 +1,9 @@
 """The HTML file: page.html with styles, scripts and data inline, and nothing that a browser would have to fetch.
 
 The content security policy lists the hash of each script and of the stylesheet and forbids everything else: no network,
-no other script, no `eval`. Data cannot become code: weights are base64, the rest is JSON in which "<" is escaped, and
-page.js shows it as text.
+no other script, no `eval`. Where the page is given the address of a worker that computes a truth, scripts of its own
+server may run as workers, too. Data cannot become code: weights are base64, the rest is JSON in which "<" is escaped,
+and page.js shows it as text.
 """
 
 import base64
@@ -53,14 +54,17 @@ def publish(
     beginnings: Sequence[str] = (),
     more: Sequence[Another] = (),
     truth: Mapping[str, Any] | None = None,
+    worker: str | None = None,
 ) -> int:
     """Write the page of a model to `path`, whole or not at all; returns its size in bytes.
 
     `name`, `author` and `date` are shown as they are; `beginnings` are texts that a visitor can start with, and `more`
     further models, to put the same text to. `truth` is for models of text whose next word is known exactly (as
-    `minillm.course.truth.stored` gives it): the page then shows the true bars beside the model's, and a game. The same
-    arguments give the same bytes. Raises `UserError` for a model that the page cannot run (another shape than Llama's
-    or Qwen3's, too large, not finite, another tokenizer than byte-level BPE), `OSError` where the disk refuses.
+    `minillm.course.truth.stored` gives it): the page then shows the true bars beside the model's, and a game. `worker`
+    is the address of a script that computes the truth after any beginning (site/world/worker.mjs), on the page's own
+    web server; it is loaded when a visitor asks for one. The same arguments give the same bytes. Raises `UserError` for
+    a model that the page cannot run (another shape than Llama's or Qwen3's, too large, not finite, another tokenizer
+    than byte-level BPE), `OSError` where the disk refuses.
 
     >>> import tempfile
     >>> from minillm.config import ModelConfig
@@ -73,7 +77,7 @@ def publish(
     """
     entries = [Another(name, model, tokenizer, metrics), *more]
     data = {"name": name, "author": author, "date": date, "beginnings": list(beginnings)}
-    data["truth"] = truth
+    data["truth"], data["worker"] = truth, worker
     data["models"] = [entry.contents() for entry in entries]
     if (total := sum(entry["parameters"] for entry in data["models"])) > MAX_PARAMETERS:
         raise UserError(
@@ -96,6 +100,7 @@ def render(data: dict[str, Any], weights: Sequence[str]) -> str:
         f"style-src {_hash(style)}",
         "base-uri 'none'",
         "form-action 'none'",
+        *(["worker-src 'self'"] if data.get("worker") else []),
     ])  # fmt: skip
     template = Environment(autoescape=True, keep_trailing_newline=True).from_string(_read("page.html"))
     return template.render(
@@ -105,6 +110,7 @@ def render(data: dict[str, Any], weights: Sequence[str]) -> str:
         scripts=list(map(Markup, scripts)),
         data=Markup(json_in_html(data)),
         weights=weights,
+        worker=data.get("worker"),
     )
 
 

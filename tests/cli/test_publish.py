@@ -85,6 +85,11 @@ def test_the_truth_comes_along_on_request(folder, monkeypatch):
     assert about(folder / "toy.html")["truth"] == truth.stored()
     assert run("course-base", "--out", "plain.html").exit_code == 0
     assert about(folder / "plain.html")["truth"] is None
+    assert about(folder / "toy.html")["worker"] is None
+    assert run("course-base", "--out", "site.html", "--compare", "--worker", "world/worker.mjs").exit_code == 0
+    assert about(folder / "site.html")["worker"] == "world/worker.mjs"
+    refusal = refused("course-base", "--out", "plain.html", "--worker", "a.mjs", "--force")
+    assert "--worker is 'a.mjs', which serves the comparison only; give --compare, too" in refusal
     assert "has no token that begins a text" in refused("runs/mine", "--compare")
     (folder / "runs" / "mine" / "run.json").write_text('{"corpus": "mine.txt"}', encoding="utf-8")
     assert "this run learned from 'mine.txt'; leave it out" in refused("runs/mine", "--compare")

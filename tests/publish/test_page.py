@@ -71,10 +71,21 @@ def test_the_policy_allows_the_pages_own_scripts_and_style_only(model, tmp_path)
         "base-uri": "'none'",
         "form-action": "'none'",
     }
+    assert "except for a script of this site" not in text
+    assert "exact-text" not in text.split('id="data">')[0]
     before, after = text.split('<script type="application/json" id="data">')
     assert not re.findall(r"""\b(?:src|href|style|on\w+)=""", before), "what the policy would forbid"
     addresses = set(re.findall(r"https?://[^\s\"']+", before + after))
     assert addresses == {"http://www.w3.org/2000/svg"}, "the name of SVG, which nothing is loaded from"
+
+
+def test_a_worker_is_what_the_policy_allows_beside_them(model, tmp_path):
+    publish(model, small_tokenizer(), tmp_path / "page.html", worker="world/worker.mjs")
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    policy = html.unescape(re.search(r'http-equiv="Content-Security-Policy" content="(.*?)"', text)[1])
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert policy.endswith("; base-uri 'none'; form-action 'none'; worker-src 'self'")
+    assert "forbids every request, except for a script of this site that loads" in " ".join(text.split())
 
 
 def test_the_same_model_gives_the_same_bytes_and_the_base_model_about_4_megabytes(tmp_path):
