@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from publish.asking import node
@@ -34,6 +35,17 @@ def test_a_script_is_clean(path):
     assert len(lines) <= MOST_LINES
     assert "</script" not in text.lower()
     assert "<!--" not in text, "in a page, this changes how the script ends"
+
+
+def test_the_sites_worker_asks_for_what_lies_beside_it_only():
+    path = Path(__file__).parents[2] / "site" / "world" / "worker.mjs"
+    run = subprocess.run([node(), "--check", str(path)], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    code = code_of(path.read_text(encoding="utf-8"))
+    assert "http" not in code
+    assert re.findall(r"\bfetch\((.*?)\)", code) == ["`${here}world.zip`"]
+    assert re.findall(r"\bimport .* from (.*);", code) == ['"./pyodide.mjs"']
+    assert not re.findall(r"\b(?:eval|Function|importScripts|XMLHttpRequest|WebSocket|console|debugger|TODO)\b", code)
 
 
 def test_the_model_documents_every_function_and_class():
