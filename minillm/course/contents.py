@@ -31,6 +31,7 @@ ASSIGNMENTS = {  # number: topic, and package in `minillm.course.checks`
     "11a": "reasoning",
     "12": "inference_engine",
     "13": "scaling",
+    "14": "your_assistant",
 }
 TOPICS = {
     "00": "the_map",

@@ -176,7 +176,7 @@ def test_every_lesson_has_a_row_and_a_fresh_workbook_begins_with_the_first(book)
     result = run()
     assert rows(result)[0] == "00 The map not begun"
     assert "14 Your assistant not begun" in rows(result)
-    assert f"0 of 169 points. Next: lesson 00: The map, in {book / '00_the_map.ipynb'}" in rows(result)
+    assert f"0 of 175 points. Next: lesson 00: The map, in {book / '00_the_map.ipynb'}" in rows(result)
 
 
 def test_what_was_run_and_written_and_what_is_next(book):

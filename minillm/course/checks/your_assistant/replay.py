@@ -1,0 +1,159 @@
+"""14.2: a model learns new answers within a limit of what it may forget, judged by both on fresh prompts.
+
+Rehearsal of a network's own old answers is in Robins 1995 ("Catastrophic forgetting, rehearsal and pseudorehearsal").
+Any other way is right, too, if enough is kept, and nearly as much is learned as rehearsal allows.
+"""
+
+import random
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from minillm.course.checks.asking import Call
+from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import as_tensor
+from minillm.course.checks.question import Question
+from minillm.course.checks.your_assistant.shop import (
+    ANSWERS,
+    COMMON,
+    EVERYDAY,
+    N_NEW,
+    RARE,
+    SCALE,
+    WORDS,
+    learn_and_keep,
+    task,
+)
+
+FORGIVEN = 0.04  # of the share that must be kept
+SOME, MOST = 0.7, 0.9  # of the orders that the best mixture gets right
+LIMITS = (0.65, 0.85)  # shares of the old answers to keep; each draw has both
+FORGETS = 0.55  # at most so much is kept by a training on orders alone, in the tasks that are drawn
+AGREES = 0.03  # at most so far from the limit is what the best mixture keeps of prompts that were left out
+LOST = 0.4  # of the old answers: a table that keeps fewer isn't the old weights, changed a little
+SHAPE = f"a table of {WORDS} x {ANSWERS} finite numbers"
+
+
+def table_of(got: Any) -> np.ndarray | None:
+    """The weights that were returned, if they are a table of finite numbers and of the right shape."""
+    table = as_tensor(got)
+    if table is None or table.shape != (WORDS, ANSWERS) or not table.isfinite().all():
+        return None
+    return table.double().numpy()
+
+
+def shares(call: Call, weights: np.ndarray) -> tuple[float, float]:
+    """What is kept of the old answers, and learned of what the best mixture learns; both on fresh prompts."""
+    here, keep = task(call[0]), call[4]
+    kept, right = here.measured(weights)
+    return kept, right / here.measured(here.best(len(call[1]), keep)[1])[1]
+
+
+def given(call: Call, weights: np.ndarray) -> tuple[float, float]:
+    """The shares of old answers that are kept, and of orders that are right, among the prompts that were given."""
+    start, old, new, labels = (each.numpy() for each in call[:4])
+    kept = (old @ weights).argmax(1) == (old @ start).argmax(1)
+    return float(kept.mean()), float(((new @ weights).argmax(1) == labels).mean())
+
+
+def fault(call: Call, got: Any, needed: float) -> str | None:
+    """What is wrong with new weights: their form, what they have forgotten, or what they haven't learned."""
+    weights = table_of(got)
+    if weights is None:
+        return f"isn't {SHAPE}"
+    kept, learned = shares(call, weights)
+    if kept < call[4] - FORGIVEN:
+        return f"keeps {kept:.0%} of the old answers on fresh prompts, and {call[4]:.0%} are asked for"
+    if learned < needed:
+        return f"keeps {kept:.0%} of the old answers, but gets {learned:.0%} of the fresh orders that the best one gets"
+    return None
+
+
+def _draw(rng: random.Random, n_old: int) -> list[Call]:
+    """Two tasks in which training on orders forgets, and prompts that were left out tell what is kept of others."""
+    calls: list[Call] = []
+    while len(calls) < len(LIMITS):
+        weights = SCALE * numbers(rng, WORDS, ANSWERS).double()
+        weights[COMMON + EVERYDAY :] *= RARE
+        here, keep = task(weights), LIMITS[len(calls)]
+        if here.alone[0] < FORGETS and abs(here.left_out(n_old, here.best(n_old, keep)[0]) - keep) < AGREES:
+            prompts = (here.everyday("old", n_old), *here.orders("new", N_NEW))
+            calls.append((weights, *(torch.from_numpy(each.copy()) for each in prompts), keep))
+    return calls
+
+
+REHEARSE = "Mix the model's own old answers in: `(old @ weights).softmax(1)`, with the weights before training."
+BALANCE = "Give the orders more weight in the loss, or more updates."
+FOLLOW = "Train with several mixtures, measure what each keeps, and return the one that keeps just enough."
+
+
+def explain(calls: list[Call], right: list[Any], got: list[Any], needed: float) -> tuple[str, str, int] | None:
+    """What the weights have in common: their form, or what they have forgotten or not learned, and of which prompts."""
+    pairs = list(zip(calls, got, strict=True))
+    first = next(index for index, pair in enumerate(pairs) if fault(*pair, needed))
+    tables = [table_of(each) for each in got]
+    for index, table in enumerate(tables):
+        if table is None:
+            tensor = as_tensor(got[index])
+            if tensor is not None and tensor.shape == (ANSWERS, WORDS):
+                return "The table is transposed.", "A row for each word, a column for each answer.", index
+            return f"The result isn't {SHAPE}.", "Return the new weights alone.", index
+    weights = [table for table in tables if table is not None]
+    starts = [call[0].numpy() for call in calls]
+    if all(np.allclose(table, start) for table, start in zip(weights, starts, strict=True)):
+        return "These are the old weights: nothing has been learned.", "Does the loop change them?", first
+    if all((table >= 0).all() and np.allclose(table.sum(1), 1) for table in weights):
+        return "These are probabilities, not weights.", "Return the table that a prompt is multiplied by.", first
+    moved = [torch.from_numpy(start + table) for start, table in zip(starts, weights, strict=True)]
+    lost = all(shares(*pair)[0] < LOST for pair in zip(calls, weights, strict=True))
+    if lost and not any(fault(*pair, needed) for pair in zip(calls, moved, strict=True)):
+        return "The difference from the old weights is returned, not the weights.", "Add the old weights.", first
+    return (*_measured(calls, weights, first, needed), first)
+
+
+def _measured(calls: list[Call], weights: list[np.ndarray], first: int, needed: float) -> tuple[str, str]:
+    """What is forgotten or not learned: on the prompts that were given, on others, with one limit or with both."""
+    call, table = calls[first], weights[first]
+    (kept, learned), (kept_given, right_given) = shares(call, table), given(call, table)
+    before, keep = given(call, call[0].numpy())[1], call[4]
+    if right_given < before:
+        sentence = f"Of the orders that were given, {right_given:.0%} are right, and {before:.0%} were before training."
+        return sentence, "Subtract the gradient of the orders' loss. Are the labels those of the same rows?"
+    both = [shares(*pair) for pair in zip(calls, weights, strict=True)]
+    if all(share > limit + 0.06 and gained < needed for (share, gained), limit in zip(both, LIMITS, strict=True)):
+        return f"Too little is learned: it keeps {kept:.0%}, and {keep:.0%} would do.", BALANCE
+    if both[0][0] > LIMITS[0] + 0.05 and (first == 0 or both[1][0] < LIMITS[1] - FORGIVEN):
+        low, high = (
+            f"{share:.0%} where {limit:.0%} are asked for" for (share, _), limit in zip(both, LIMITS, strict=True)
+        )
+        return f"One mixture doesn't fit both: it keeps {low}, and {high}.", FOLLOW
+    if kept < keep - FORGIVEN and kept_given >= keep - 0.01:
+        fresh = f"on fresh ones only {kept:.0%}, and {keep:.0%} are asked for."
+        hint = "Rehearse some of the prompts, and measure on the others. Then choose the mixture."
+        return f"On the prompts that it rehearsed, it keeps {kept_given:.0%} of the answers, {fresh}", hint
+    if kept < keep - FORGIVEN:
+        return f"Too much is forgotten: of the prompts that were given, {kept_given:.0%} keep their answers.", REHEARSE
+    if kept > keep + 0.06:
+        return f"Too little is learned: it keeps {kept:.0%}, and {keep:.0%} would do.", BALANCE
+    sentence = f"It keeps just enough ({kept:.0%}) and gets {learned:.0%} of the orders that the best mixture gets."
+    return sentence, (
+        "An early stop limits what is forgotten, and so does going back toward the old weights. Neither asks which "
+        "change costs old answers. Rehearse them."
+    )
+
+
+question = Question("14.2", "Learn the new, keep the old", learn_and_keep)
+for _name, _n_old, _needed in (
+    ("enough is kept, and 70% of what is possible learned", 400, SOME),
+    ("90% of what is possible learned", 400, MOST),
+    ("the same, with 100 everyday prompts", 100, MOST),
+):
+    question.probe(
+        _name,
+        partial(_draw, n_old=_n_old),
+        partial(explain, needed=_needed),
+        kinds=("65% to keep", "85% to keep"),
+        judge=partial(fault, needed=_needed),
+    )
