@@ -253,7 +253,7 @@ def softmax(logits):
     return powers / powers.sum(1, keepdims=True)
 
 
-def descent(call, share=0.5, updates=300, rate=0.8, pull=0.0, start=None, sign=1.0, part=slice(None)):
+def descent(call, share=0.5, updates=200, rate=0.8, pull=0.0, start=None, sign=1.0, part=slice(None)):
     """Gradient descent on orders and, with a share of the loss, on everyday prompts."""
     weights, old, new, labels = (each.numpy() for each in call[:4])
     old, kept = old[part], softmax(old[part] @ weights)
@@ -273,7 +273,7 @@ def kept_by(tuned, call, part=slice(None)):
 def smallest_share(call, kept, **settings):
     """Halve the interval of the share, and train once more with all prompts."""
     low, high = 0.0, 0.98
-    for _ in range(6):
+    for _ in range(5):
         share = (low + high) / 2
         low, high = (low, share) if kept(share) >= call[4] else (share, high)
     return descent(call, high, **settings)
@@ -298,7 +298,7 @@ def orders_alone(*call):
 def targets_that_move(weights, old, new, labels, keep):
     """The old answers are asked of the model that is being trained, so they pull at nothing."""
     tuned = weights
-    for _ in range(300):
+    for _ in range(200):
         to_new = new.T @ ((new @ tuned).softmax(1) - F.one_hot(labels, 6)) / len(new)
         to_old = old.T @ ((old @ tuned).softmax(1) - (old @ tuned).softmax(1)) / len(old)
         tuned = tuned - 0.8 * (to_new + to_old) / 2
@@ -320,7 +320,7 @@ def as_many_as_there_are(weights, old, new, labels, keep):
     """One cross-entropy over all rows, so that 400 everyday prompts have ten times the weight of 40 orders."""
     rows, tuned = torch.cat((new, old)), weights.clone().requires_grad_()
     targets = torch.cat((F.one_hot(labels, 6).double(), (old @ weights).softmax(1)))
-    for _ in range(300):
+    for _ in range(200):
         (gradient,) = torch.autograd.grad(F.cross_entropy(rows @ tuned, targets), tuned)
         tuned = (tuned - 0.8 * gradient).detach().requires_grad_()
     return tuned.detach()
@@ -439,7 +439,7 @@ def a_weight_that_follows(weights, old, new, labels, keep):
     rehearsed, answers = invented(old), (old @ weights).argmax(1)
     targets = (rehearsed @ weights).softmax(1)
     tuned, share = weights, 0.5
-    for _ in range(600):
+    for _ in range(400):
         tuned = tuned.detach().requires_grad_()
         loss = (1 - share) * F.cross_entropy(new @ tuned, labels)
         loss = loss + share * F.cross_entropy(rehearsed @ tuned, targets)

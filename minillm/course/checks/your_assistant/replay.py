@@ -31,7 +31,7 @@ FORGIVEN = 0.04  # of the share that must be kept
 SOME, MOST = 0.7, 0.9  # of the orders that the best mixture gets right
 LIMITS = (0.65, 0.85)  # shares of the old answers to keep; each draw has both
 FORGETS = 0.55  # at most so much is kept by a training on orders alone, in the tasks that are drawn
-AGREES = 0.03  # at most so far from the limit is what the best mixture keeps of prompts that were left out
+AGREES = 0.02  # at most so far from the limit is what the best mixture keeps of prompts that were left out
 LOST = 0.4  # of the old answers: a table that keeps fewer isn't the old weights, changed a little
 SHAPE = f"a table of {WORDS} x {ANSWERS} finite numbers"
 
