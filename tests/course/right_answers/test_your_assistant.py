@@ -68,7 +68,7 @@ def test_what_is_kept_and_learned_holds_on_other_prompts_too(n_old):
     for call in tasks(n_old):
         here, weights = shop.task(call[0]), shop.learn_and_keep(*call).numpy()
         kept, right = here.measured(weights)
-        old, (new, labels) = here.everyday("others", 4000), here.orders("other orders", 4000)
+        old, (new, labels) = here.everyday("still others", 4000), here.orders("other orders", 4000)
         assert abs(((old @ weights).argmax(1) == (old @ here.old_weights).argmax(1)).mean() - kept) < 0.06
         assert abs(((new @ weights).argmax(1) == labels).mean() - right) < 0.06
         assert fault(call, shop.learn_and_keep(*call), MOST) is None

@@ -84,6 +84,13 @@ class Task:
             self.found[n_old, keep] = high, found
         return self.found[n_old, keep]
 
+    def gap(self, n_old: int, share: float) -> float:
+        """How far what is kept of the given prompts is from what is kept of fresh ones, if others are rehearsed."""
+        others, old = self.everyday("others", n_old), self.everyday("old", n_old)
+        weights = trained(self.old_weights, others, *self.orders("new", N_NEW), share)
+        kept = ((old @ weights).argmax(1) == (old @ self.old_weights).argmax(1)).mean()
+        return abs(float(kept) - self.measured(weights)[0])
+
     def left_out(self, n_old: int, share: float) -> float:
         """What is kept of prompts that weren't rehearsed: each of `FOLDS` parts is left out once."""
         old, new = self.everyday("old", n_old), self.orders("new", N_NEW)
