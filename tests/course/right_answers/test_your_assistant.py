@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from functools import cache
 
 import numpy as np
 import pytest
@@ -48,6 +49,7 @@ def test_equal_models_are_called_different_as_rarely_as_the_level_says():
     assert lesson > 2 * 0.05
 
 
+@cache
 def tasks(n_old):
     """What a learner is given in the tasks of a draw with so many everyday prompts."""
     return next(calls for probe in find("14.2").probes if len((calls := probe.draw(random.Random(5)))[0][1]) == n_old)

@@ -30,6 +30,7 @@ from minillm.course.checks.your_assistant.shop import (
 FORGIVEN = 0.04  # of the share that must be kept
 SOME, MOST = 0.7, 0.9  # of the orders that the best mixture gets right
 LIMITS = (0.65, 0.85)  # shares of the old answers to keep; each draw has both
+USUAL = (0.15, 0.75)  # shares of the loss that old answers need for these limits, about
 FORGETS = 0.55  # at most so much is kept by a training on orders alone, in the tasks that are drawn
 AGREES = 0.02  # at most so far apart is what is kept of given prompts that weren't rehearsed, and of fresh ones
 LOST = 0.4  # of the old answers: a table that keeps fewer isn't the old weights, changed a little
@@ -78,9 +79,9 @@ def _draw(rng: random.Random, n_old: int) -> list[Call]:
         weights = SCALE * numbers(rng, WORDS, ANSWERS).double()
         weights[COMMON + EVERYDAY :] *= RARE
         here, keep = task(weights), LIMITS[len(calls)]
-        share, _ = here.best(n_old, keep)
-        agrees = here.gap(n_old, share) < AGREES and abs(here.left_out(n_old, share) - keep) < AGREES
-        if here.alone[0] < FORGETS and agrees:
+        if here.alone[0] > FORGETS or here.gap(n_old, USUAL[len(calls)]) > AGREES:
+            continue
+        if abs(here.left_out(n_old, here.best(n_old, keep)[0]) - keep) < AGREES:
             prompts = (here.everyday("old", n_old), *here.orders("new", N_NEW))
             calls.append((weights, *(torch.from_numpy(each.copy()) for each in prompts), keep))
     return calls
