@@ -188,8 +188,9 @@ print("orders alone:", measure(tuned))
 #
 # **Out**: the new weights, (22, 6). On 1,500 fresh everyday prompts, at least the share `keep` must get the answer that
 # the old model gives (4 points are forgiven, so 0.61 or 0.81). On fresh orders, you need 70% as many right answers as
-# the best mixture for the first point, and 90% for the other two. The best mixture trains with the smallest share of
-# the loss on old answers that keeps enough. It was found on the fresh prompts, which you don't have.
+# the best mixture for the first point, 90% for the second, and 70% for the third, where M is 100. The best mixture
+# trains with the smallest share of the loss on old answers that keeps enough. It was found on the fresh prompts, which
+# you don't have.
 #
 # How you do it is your choice. Each point has six tasks and 30 seconds.
 #

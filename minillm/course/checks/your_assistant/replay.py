@@ -151,7 +151,7 @@ question = Question("14.2", "Learn the new, keep the old", learn_and_keep)
 for _name, _n_old, _needed in (
     ("enough is kept, and 70% of what is possible learned", 400, SOME),
     ("90% of what is possible learned", 400, MOST),
-    ("the same, with 100 everyday prompts", 100, MOST),
+    ("100 everyday prompts to rehearse, and 70% learned", 100, SOME),
 ):
     question.probe(
         _name,
