@@ -1,10 +1,6 @@
-"""Stored runs that lesson 11 shows: live runs and full recipes, over three seeds.
+"""Stored live runs that lesson 11 shows, over three seeds: gains in points, with intervals, beside a fixed prefix."""
 
-live_runs   gains over the chat model in points, with intervals, beside a fixed prefix
-closed      the share of best-of-64's gain that each full recipe reaches, and `recipes`, a line about each
-ahead       how far one full recipe is ahead of another, paired by seed, with an interval
-"""
-
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
@@ -12,8 +8,7 @@ from minillm.course.choices import stored
 from minillm.course.learner.by_data import T975
 
 NAMES = {"bare": "bare DPO", "careful": "careful DPO", "grpo": "GRPO", "ppo": "PPO"}
-CONTROL = "bare, beta 0.3"
-TITLES = {"dpo-judge": "dpo, the reward model's labels"}  # of full recipes whose key says too little
+CONTROLS = {"beta 0.3 alone": "bare, beta 0.3", "NLL alone": "careful, beta 0.1"}  # between bare and careful DPO
 PARTS = ("right", "manners")
 
 
@@ -26,6 +21,17 @@ class Gain:
     high: float
     values: tuple[float, ...]
 
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Gain":
+        """Of one value per seed.
+
+        >>> print(Gain.of([0.3, 0.4, 0.2]))
+        +0.30 (+0.05 to +0.55)
+        """
+        mean, n = fmean(values), len(values)
+        half = T975[n - 1] * stdev(values) / n**0.5
+        return cls(mean, mean - half, mean + half, tuple(values))
+
     def __str__(self) -> str:
         return f"{self.mean:+.2f} ({self.low:+.2f} to {self.high:+.2f})"
 
@@ -36,7 +42,7 @@ class LiveRuns:
 
     gains: dict[str, dict[str, Gain]]
     prefix: float  # in manners; it changes no right answer
-    control: tuple[float, ...]  # gains in right answers of DPO with the beta of careful DPO and without its NLL term
+    controls: dict[str, tuple[float, ...]]  # gains in right answers of DPO with half of what makes it careful
 
     def means(self, name: str) -> list[float]:
         """The mean gains of a method in right answers and in manners."""
@@ -56,42 +62,8 @@ def live_runs() -> LiveRuns:
     found, gains = stored("dpo_live"), {}
     for key, name in NAMES.items():
         rows = {part: found["summary"][key]["short, sampled"][f"gain_{part}"] for part in PARTS}
-        gains[name] = {
-            part: Gain(row["mean"], row["low"], row["high"], tuple(row["values"])) for part, row in rows.items()
-        }
-    control = found["summary"][CONTROL]["short, sampled"]["gain_right"]["values"]
-    return LiveRuns(gains, found["baselines"]["prefix"]["short"]["sampled"]["gain"]["manners"][0], tuple(control))
-
-
-def closed(*methods: str) -> dict[str, list[float]]:
-    """For each full recipe, the share of best-of-64's gain in gold utility that it reaches, on each seed."""
-    rows = {method: [run[method]["closed"] for run in stored("alignment")["runs"]] for method in methods}
-    return {
-        method: [share["gold"] if isinstance(share, dict) else share for share in shares]
-        for method, shares in rows.items()
+        gains[name] = {part: Gain.of(row["values"]) for part, row in rows.items()}
+    controls = {
+        name: tuple(found["summary"][key]["short, sampled"]["gain_right"]["values"]) for name, key in CONTROLS.items()
     }
-
-
-def recipes(*methods: str) -> list[str]:
-    """Lines about the full recipes (benchmarks/alignment.py): gold utility, KL, and the shares of best-of-64's gain."""
-    lines = []
-    for method, shares in closed(*methods).items():
-        rows = [run[method] for run in stored("alignment")["runs"]]
-        sampled = [row.get("sampled", row) for row in rows]  # a newer form tells greedy from sampled answers
-        utility = fmean(row.get("gold", row.get("utility")) for row in sampled)
-        kl, of = fmean(row["kl"] for row in sampled), ", ".join(f"{share:.0%}" for share in shares)
-        lines.append(f"{TITLES.get(method, method):10} {utility:.2f} points, KL {kl:.2f}; of the gain {of}")
-    return lines
-
-
-def ahead(first: str, second: str) -> str:
-    """How far one full recipe is ahead of another in shares of best-of-64's gain: paired by seed, with a 95% interval.
-
-    >>> ahead("ppo", "dpo").startswith("ppo minus dpo: +")
-    True
-    """
-    shares = closed(first, second)
-    differences = [a - b for a, b in zip(shares[first], shares[second], strict=True)]
-    mean, n = fmean(differences), len(differences)
-    half = T975[n - 1] * stdev(differences) / n**0.5
-    return f"{first} minus {second}: {mean:+.0%} of the gain (95%: {mean - half:+.0%} to {mean + half:+.0%})"
+    return LiveRuns(gains, found["baselines"]["prefix"]["short"]["sampled"]["gain"]["manners"][0], controls)

@@ -276,8 +276,8 @@ check("12.3", settle).points
 # - `("fork", "A", "B")`: a new text B is what A is, and holds the same pages;
 # - `("leave", "A")`: A no longer holds any page.
 #
-# A page that no text holds is free. A text that needs one takes the free one with the smallest number; they are numbered
-# from 0, and there are always enough.
+# A page that no text holds is free. A text that needs one takes the free one with the smallest number; they are
+# numbered from 0, and there are always enough.
 #
 # **Out**: a list with one dictionary for each event: the tables of all texts present after it, as lists of page numbers
 # in the order of the text.

@@ -75,23 +75,9 @@ def test_a_shared_weight_moves_a_third_answer():
     assert small_policies.one_pair(features, dpo_loss, nll=1.0)[0][-1, 0] > 0.9
 
 
-def test_both_forms_of_a_contest_are_read(monkeypatch):
-    old = {"utility": 4.5, "kl": 1.0, "closed": 0.8}
-    new = {"sampled": {"gold": 4.5, "kl": 1.0}, "closed": {"gold": 0.8, "right": 0.1, "manners": 1.0}}
-    for row in (old, new):
-        monkeypatch.setattr(preference_runs, "stored", lambda name, row=row: {"runs": [{"ppo": row}] * 2})
-        assert preference_runs.recipes("ppo") == ["ppo        4.50 points, KL 1.00; of the gain 80%, 80%"]
-
-
-def test_two_recipes_are_compared_by_seed(monkeypatch):
-    runs = [{"ppo": {"closed": a}, "dpo": {"closed": b}} for a, b in ((0.8, 0.5), (0.9, 0.5), (0.7, 0.5))]
-    monkeypatch.setattr(preference_runs, "stored", lambda name: {"runs": runs})
-    told = preference_runs.ahead("ppo", "dpo")  # half of the interval is 4.30 * 0.1 / sqrt(3)
-    assert told == "ppo minus dpo: +30% of the gain (95%: +5% to +55%)"
-
-
 def test_live_runs_are_those_on_file():
     runs = preference_runs.live_runs()
     assert list(runs.gains) == ["bare DPO", "careful DPO", "GRPO", "PPO"]
     for row in runs.gains.values():
         assert all(gain.low < gain.mean < gain.high and len(gain.values) == 3 for gain in row.values())
+    assert [len(values) for values in runs.controls.values()] == [3, 3]

@@ -312,7 +312,7 @@ def a_weak_pull(*call):
 
 @wrong("14.2", "One mixture doesn't fit both")
 def nearly_half(*call):
-    return descent(call, share=0.45)
+    return descent(call, share=0.6)
 
 
 @wrong("14.2", "One mixture doesn't fit both")
@@ -324,11 +324,6 @@ def as_many_as_there_are(weights, old, new, labels, keep):
         (gradient,) = torch.autograd.grad(F.cross_entropy(rows @ tuned, targets), tuned)
         tuned = (tuned - 0.8 * gradient).detach().requires_grad_()
     return tuned.detach()
-
-
-@wrong("14.2", "are right, and")
-def uphill(*call):
-    return descent(call, sign=-1.0, updates=20)
 
 
 @wrong("14.2", "are right, and")

@@ -27,7 +27,7 @@ from minillm.course.checks.your_assistant.shop import (
     task,
 )
 
-FORGIVEN = 0.04  # of the share that must be kept
+FORGIVEN = 0.06  # of the share that must be kept
 SOME, MOST = 0.7, 0.9  # of the orders that the best mixture gets right
 LIMITS = (0.65, 0.85)  # shares of the old answers to keep; each draw has both
 USUAL = (0.15, 0.75)  # shares of the loss that old answers need for these limits, about

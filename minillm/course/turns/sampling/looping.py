@@ -30,7 +30,7 @@ def generate(step, ids, n, temperature, p, seed, stop):
 
 
 class Model:
-    """What the probes give as `step`: the logits depend on every token of the text."""
+    """What the probes give as `step`: the logits depend on every token of the text, and no two of them are equal."""
 
     def __init__(self, name: str):
         self.name, self.V = name, int(re.findall(r"\d+", name)[0])
@@ -43,7 +43,7 @@ class Model:
             kind = next(type(id).__name__ for id in ids if type(id) is not int)
             raise TypeError(f"`step` takes a list of ids; it got one with a {kind} in it")
         rng = random.Random(f"{self.name}/{list(ids)}")
-        return torch.tensor([round(rng.gauss(0, 1.5), 1) for _ in range(self.V)])
+        return torch.tensor([round(rng.gauss(0, 1.5), 1) + 0.01 * id for id in range(self.V)])
 
 
 def _with_a_model(thing: Any) -> Answer:
