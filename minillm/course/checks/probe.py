@@ -124,10 +124,7 @@ class Probe:
             or _explanation(self.otherwise, calls, right, got)
             or _explanation(self._likeness, calls, right, got)
             or _explanation(self.at_last, calls, right, got)
-            or (
-                f"The result {differences[wrong[0]]}.",
-                DTYPE_HINT if " of torch." in differences[wrong[0]] else DEFAULT_HINT,
-            )
+            or _plainly(str(differences[wrong[0]]))
         )
         first = next((index for index in wrong if index >= shown_by[0]), wrong[0]) if shown_by else wrong[0]
         gave, wanted, call = show(got[first]), show(right[first]), _typed_call(function, calls[first])
@@ -226,6 +223,11 @@ def _kept(replies: Sequence[Reply], indices: Sequence[int]) -> tuple[str, str, i
             hint = f"A default value is made once, with the function: write `{name}=None`, and make a new one inside."
             return sentence, hint, index
     return None
+
+
+def _plainly(fault: str) -> tuple[str, str]:
+    """What is said where nothing explains a fault."""
+    return f"The result {fault}.", DTYPE_HINT if " of torch." in fault else DEFAULT_HINT
 
 
 def _call_failure(function: str, call: Call, reply: Reply) -> Failure:

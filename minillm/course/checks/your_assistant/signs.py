@@ -28,9 +28,9 @@ def differences(
     a: Answers, b: Answers, texts: Sequence[Hashable], value: Callable[[bool | None], float] = right_or_not
 ) -> list[Any]:
     """For each text, how many more of its questions `a` has right than `b`."""
-    found: Counter[Hashable] = Counter()
+    found: dict[Hashable, float] = dict.fromkeys(texts, 0)
     for x, y, text in zip(a, b, texts, strict=True):
-        found[text] += value(x) - value(y)  # type: ignore[assignment]
+        found[text] += value(x) - value(y)
     return list(found.values())
 
 
@@ -97,7 +97,8 @@ def from_differences(form: Callable[[Differences], float]) -> Callable[..., floa
 
 def on_kept(a: Answers, b: Answers, texts: Sequence[Hashable], keep: Callable[[Any, Any, Any], bool]) -> float:
     rows = [row for row in zip(a, b, texts, strict=True) if keep(*row)]
-    return flipped(differences(*zip(*rows, strict=True))) if rows else 1.0
+    found = differences([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
+    return flipped(found) if rows else 1.0
 
 
 def by_runs(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
