@@ -197,7 +197,12 @@ ONES = torch.ones(2)
     [
         (same_dtype, ONES, ONES.double(), "is a tensor of torch.float64 in place of torch.float32"),
         (same_dtype, ONES, [1.0, 1.0], "is of type list in place of torch.float32"),
-        (same_dtype, {"a": ONES}, {"a": ONES.bfloat16()}, "has no tensor of torch.float32 at ['a']"),
+        (
+            same_dtype,
+            {"a": ONES},
+            {"a": ONES.bfloat16()},
+            "is a tensor of torch.bfloat16 at ['a'] in place of torch.float32",
+        ),
         (same_dtype, {"a": ONES}, {"a": ONES}, None),
         (same_kind, ONES, ONES.double(), None),
         (same_kind, ONES, ONES.int(), "is a tensor of torch.int32, and torch.float32 is asked for"),

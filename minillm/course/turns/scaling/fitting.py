@@ -105,7 +105,8 @@ def _other(x: list[float], y: list[float], base: Any = np.log) -> tuple[float, f
 
 def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Which of the two numbers is right, or that both nearly are."""
-    pairs = [as_tensor(answer).double().flatten().tolist() for answer in got]  # type: ignore[union-attr]
+    tensors = [tensor for answer in got if (tensor := as_tensor(answer)) is not None]
+    pairs = [tensor.double().flatten().tolist() for tensor in tensors]
     factors = [abs(a / due - 1) for (a, _), (due, _) in zip(pairs, right, strict=True)]
     powers = [abs(b / due - 1) for (_, b), (_, due) in zip(pairs, right, strict=True)]
     if max(powers) < 1e-6:

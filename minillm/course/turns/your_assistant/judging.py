@@ -79,7 +79,9 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
 
 def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     for index, (due, answer) in enumerate(zip(right, got, strict=True)):
-        low, high = as_tensor(answer).flatten().tolist()  # type: ignore[union-attr]
+        if (tensor := as_tensor(answer)) is None:
+            return None
+        low, high = tensor.flatten().tolist()
         wrong = [name for name, x, y in (("lower", due[0], low), ("upper", due[1], high)) if abs(x - y) > 1e-6]
         if len(wrong) == 1:
             hint = "Compare the two lines of your code: only one sign differs."
