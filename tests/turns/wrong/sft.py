@@ -100,6 +100,18 @@ class ATensorOfIds:
 # --- 09.answer_mask
 
 
+@wrong("09.answer_mask", "opens the conversation is missed")
+class NeverAtTheBeginning:
+    def answer_mask(ids, opening, end):
+        mask, n, inside = [], len(opening), False
+        for t in range(len(ids)):
+            inside = inside or (t > n and ids[t - n : t] == opening)
+            mask.append(inside)
+            if ids[t] == end:
+                inside = False
+        return mask
+
+
 @wrong("09.answer_mask", "raised IndexError")
 class LooksBeyondTheEnd:
     def answer_mask(ids, opening, end):

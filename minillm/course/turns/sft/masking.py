@@ -132,6 +132,7 @@ def _several(rng: random.Random) -> list[Call]:
         (_talk(rng, ("system", *("user", "assistant") * 3), 4), [*OPENING], END),
         ([*_talk(rng, ("user",)), *OPENING, END, NEWLINE, *_talk(rng, ("user", "assistant"))], [*OPENING], END),
         (_talk(rng, ("user",)), [*OPENING], END),
+        (_talk(rng, ("assistant", "user", "assistant")), [*OPENING], END),
     ]
     names = {START: 40, END: 41, NEWLINE: 42}
     other = _talk(rng, ("user", "assistant") * 2)
@@ -295,6 +296,11 @@ several.mistake(
     "From the first answer to the last, all counts, the user's turns between them as well.",
     "Each answer ends with the next `end`.",
     _marked(which=lambda spans: [(spans[0][0], spans[-1][1])] if spans else []),
+)
+several.mistake(
+    "An answer that opens the conversation is missed.",
+    "Its opening stands at index 0, so its first token has the index `len(opening)`: is that compared with >, not >=?",
+    _marked(which=lambda spans: [span for span in spans if span[0] > len(OPENING)]),
 )
 several.mistake(
     "The marks have the ids 1 and 2, as on the page.",
