@@ -98,7 +98,7 @@ show(
         "points ahead of the prefix, sampled; 95% over three seeds",
         intervals=[(gain.low, gain.high) for gain in ahead.values()],
     ),
-    title="Against one fixed word, seven trainings",
+    title="Against one fixed word, none of seven trainings is clearly ahead",
     alt=str({title: round(gain.mean, 2) for title, gain in ahead.items()}),
 )
 
