@@ -675,7 +675,7 @@ def test(python: str, rest: list[str]) -> int:
         checks["lessons"] = ["pytest", "--nbval", *parallel, "notebooks/"]
     if "--all" in rest:
         pair = ["-n", "auto", "--maxprocesses=2", "--dist=worksteal"]
-        checks["browser"] = ["pytest", *pair, "-m", "browser", "tests/notebooks"]
+        checks["browser"] = ["pytest", *pair, "-m", "browser", "tests/notebooks", "tests/publish"]
     failed = []
     for name, arguments in checks.items():
         print(f"\n== {name}: {' '.join(arguments)}", flush=True)
