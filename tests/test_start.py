@@ -188,7 +188,7 @@ TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser and not slow"]
 ALL_TESTS = ["PYTHON", "-m", "pytest", *PARALLEL, "-m", "not browser"]
 LESSONS = ["PYTHON", "-m", "pytest", "--nbval", *PARALLEL, "notebooks/"]
 PAIR = ["-n", "auto", "--maxprocesses=2", "--dist=worksteal"]
-BROWSER = ["PYTHON", "-m", "pytest", *PAIR, "-m", "browser", "tests/notebooks"]
+BROWSER = ["PYTHON", "-m", "pytest", *PAIR, "-m", "browser", "tests/notebooks", "tests/publish"]
 MODELS = ["PYTHON", "-m", "minillm.course.models"]
 ALL_EXTRAS = ["grading", "lab", "site", "test"]
 
