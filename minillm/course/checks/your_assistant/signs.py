@@ -47,6 +47,7 @@ def ways(values: Sequence[float]) -> Counter[float]:
 
 
 def at_least(total: float, seen: float) -> bool:
+    """Whether a sum is at least as far from 0 as the one seen, rounding aside."""
     return abs(total) >= abs(seen) - 1e-9
 
 
@@ -68,6 +69,7 @@ def sign_test(values: Sequence[float]) -> float:
 
 
 def normal_test(values: Sequence[float]) -> float:
+    """As if the sum of all choices of signs had a normal distribution."""
     squares = sum(value**2 for value in values)
     return math.erfc(abs(sum(values)) / math.sqrt(2 * squares)) if squares else 1.0
 
@@ -81,6 +83,7 @@ def unpaired_test(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
 
 
 def per_question(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
+    """The sign test of the lesson: each question is a coin."""
     return sign_test(differences(a, b, range(len(a))))
 
 
@@ -92,10 +95,12 @@ def mean_differences(a: Answers, b: Answers, texts: Sequence[Hashable]) -> list[
 
 
 def from_differences(form: Callable[[Differences], float]) -> Callable[..., float]:
+    """A test that is a function of the texts' differences."""
     return lambda a, b, texts: form(differences(a, b, texts))
 
 
 def on_kept(a: Answers, b: Answers, texts: Sequence[Hashable], keep: Callable[[Any, Any, Any], bool]) -> float:
+    """The right test, on a part of the questions."""
     rows = [row for row in zip(a, b, texts, strict=True) if keep(*row)]
     found = differences([row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
     return flipped(found) if rows else 1.0
