@@ -81,7 +81,7 @@ def winners() -> Counter[str]:
 
 
 def table(temperature: str) -> Iterator[str]:
-    """A line about each baseline and entrant: gold utility, its gain in two parts, KL, minutes of the processor.
+    """A line about each baseline and entrant: gold utility, its gain in two parts, minutes of the processor.
 
     >>> next(table("greedy"))
     'chat model                      gold ...
@@ -99,11 +99,11 @@ def table(temperature: str) -> Iterator[str]:
         yield line
 
 
-def ahead(first: str, second: str, temperature: str = "sampled", measure: str = "gold") -> Gain:
+def ahead(first: str, second: str, temperature: str = "sampled") -> Gain:
     """By how many points one title is ahead of another: paired by seed, with a 95% interval by Student's t."""
-    runs, read = stored("alignment")["runs"], MEASURES[measure]
     one, other = (KEYS[title] for title in (first, second))
-    return Gain.of([read(run[one][temperature]) - read(run[other][temperature]) for run in runs])
+    runs = stored("alignment")["runs"]
+    return Gain.of([run[one][temperature]["gold"] - run[other][temperature]["gold"] for run in runs])
 
 
 def gains(over: str = "chat model", temperature: str = "sampled") -> dict[str, Gain]:

@@ -155,7 +155,7 @@ stretched.mistake(
 )
 def _first_axis_of_one(slopes, shape):
     slopes = _only_in_front(slopes, shape)
-    axes = [axis for axis, size in enumerate(shape) if size == 1 and slopes.shape[axis] > 1]
+    axes = _stretched(slopes, shape)
     return slopes.sum(axes[0], keepdim=True) if axes else slopes
 
 
@@ -199,7 +199,7 @@ both = _probe("both at once, and a single number", BOTH, demand=same_kind)
 )
 def _not_from_nothing(slopes, shape):
     slopes = _only_in_front(slopes, shape)
-    axes = [axis for axis, size in enumerate(shape) if size == 1 and slopes.shape[axis] > 1]
+    axes = _stretched(slopes, shape)
     return slopes.sum(axes, keepdim=True) if axes else slopes
 
 
