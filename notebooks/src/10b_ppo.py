@@ -361,14 +361,14 @@ brake = predict(
 )
 
 # %%
-rows = ppo_runs.brakes()
+brakes = ppo_runs.brakes()
 print(f"{'':24} gold by seed          KL  clipped  rounds cut")
-for name, each in rows.items():
+for name, each in brakes.items():
     gold = " ".join(f"{value:5.2f}" for value in each["gold"])
     cut = f"{each['clip_fraction']:8.1%} {each['stopped']:10.1f}"
     print(f"{name:24} {gold} {each['kl']:7.2f} {cut}")
 lost = {"no clip": 0, "no KL penalty": 1, "rate x 5": 2}
-missed = [place for name, place in lost.items() if name in ppo_runs.needed(rows)]
+missed = [place for name, place in lost.items() if name in ppo_runs.needed(brakes)]
 brake.answer(brake.choices[missed[0] if missed else 3])
 
 # %% [markdown]

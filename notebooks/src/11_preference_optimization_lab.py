@@ -69,8 +69,8 @@ for title, count in wins.most_common():
 # **Method**. The difference of two entrants, in points of gold utility, question by question on the same 300 questions,
 # then paired by seed, with a 95% interval by Student's t. With three seeds, t is 4.30, not 1.96.
 #
-# **Baselines first**. The chat model. The same with "Certainly." in front of each answer that isn't polite yet. And the
-# best of 4 or 64 answers by the reward model, which costs no training, and 4 or 64 times the sampling.
+# **Controls**, before any method: the chat model; the same with "Certainly." in front of each answer that isn't polite
+# yet; and the best of 4 or 64 answers by the reward model, which costs no training, and 4 or 64 times the sampling.
 
 # %%
 PREFIX = contest.BASELINES["prefix"]

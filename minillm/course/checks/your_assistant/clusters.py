@@ -134,17 +134,17 @@ for _sentence, _hint, _answer in (
     (
         "Only sums farther from 0 than the one seen are counted.",
         "At least as far: the sum that was seen counts, too.",
-        from_differences(partial(flipped, counts=lambda total, seen: abs(total) > abs(seen) + 1e-9)),
+        from_differences(partial(flipped, counts=lambda total, seen: abs(total) > abs(seen))),
     ),
     (
         "One side only: sums as far from 0 on the other side aren't counted.",
         "Before looking, you didn't know which of the two would be ahead. Compare absolute values.",
-        from_differences(partial(flipped, counts=lambda total, seen: total >= abs(seen) - 1e-9)),
+        from_differences(partial(flipped, counts=lambda total, seen: total >= abs(seen))),
     ),
     (
         "Only the very sum that was seen is counted, not those farther from 0.",
         "At least as far: `abs(total) >= abs(seen)`.",
-        from_differences(partial(flipped, counts=lambda total, seen: abs(abs(total) - abs(seen)) < 1e-9)),
+        from_differences(partial(flipped, counts=lambda total, seen: abs(total) == abs(seen))),
     ),
     (
         "The differences lose their signs before they are added: the sum seen is too large.",

@@ -3,11 +3,13 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
 Answers = Sequence[bool | None]
 Differences = list[int]
+Number = float | Fraction  # a half is exact, too
 
 
 def cluster_test(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
@@ -34,24 +36,24 @@ def differences(
     return list(found.values())
 
 
-def ways(values: Sequence[float]) -> Counter[float]:
+def ways(values: Sequence[Number]) -> Counter[Number]:
     """How many choices of signs lead to each sum."""
-    found: Counter[float] = Counter({0: 1})
+    found: Counter[Number] = Counter({0: 1})
     for value in values:
-        following: Counter[float] = Counter()
+        following: Counter[Number] = Counter()
         for total, n in found.items():
-            following[round(total + value, 9)] += n
-            following[round(total - value, 9)] += n
+            following[total + value] += n
+            following[total - value] += n
         found = following
     return found
 
 
-def at_least(total: float, seen: float) -> bool:
-    """Whether a sum is at least as far from 0 as the one seen, rounding aside."""
-    return abs(total) >= abs(seen) - 1e-9
+def at_least(total: Number, seen: Number) -> bool:
+    """Whether a sum is at least as far from 0 as the one seen."""
+    return abs(total) >= abs(seen)
 
 
-def flipped(values: Sequence[float], counts: Callable[[float, float], bool] = at_least) -> float:
+def flipped(values: Sequence[Number], counts: Callable[[Number, Number], bool] = at_least) -> float:
     """The share of all choices of signs whose sum counts, by default one at least as far from 0 as the one seen."""
     seen = sum(values)
     return sum(n for total, n in ways(values).items() if counts(total, seen)) / 2 ** len(values)
@@ -87,11 +89,11 @@ def per_question(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
     return sign_test(differences(a, b, range(len(a))))
 
 
-def mean_differences(a: Answers, b: Answers, texts: Sequence[Hashable]) -> list[float]:
-    """The difference of each text as a share of its questions."""
+def mean_differences(a: Answers, b: Answers, texts: Sequence[Hashable]) -> list[Fraction]:
+    """The difference of each text as a share of its questions, exact: sums of signs are compared for equality."""
     sizes = Counter(texts)
     names = list(dict.fromkeys(texts))
-    return [each / sizes[name] for name, each in zip(names, differences(a, b, texts), strict=True)]
+    return [Fraction(each, sizes[name]) for name, each in zip(names, differences(a, b, texts), strict=True)]
 
 
 def from_differences(form: Callable[[Differences], float]) -> Callable[..., float]:
