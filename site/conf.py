@@ -23,6 +23,7 @@ autodoc_preserve_defaults = True
 add_module_names = False
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # the theme's own underlines the names of modules
 html_title = "minillm"
 html_copy_source = False
 html_show_sourcelink = False

@@ -45,7 +45,9 @@ TOY = [
     "course-base",
     "--compare",
     "--name=A model that this course trains",
-    "--beginning=A rooster lives in",
+    "--beginning=The King likes",
+    "--beginning=Nobody was looking when",
+    "--beginning=In the cellar Tilda kept 14 lanterns. Then Pru brought 8 more. 14 + 8 =",
 ]
 PYODIDE = (
     "pyodide.mjs",
