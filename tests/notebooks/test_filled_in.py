@@ -2,7 +2,7 @@
 
 And with each unusual right answer on file: after "right", the cells below must run on it. Long training is cut short;
 the notebooks themselves are tested with all of it. MINILLM_SLOW=1 cuts nothing with the course's solutions, and tries
-all right answers, not only the first two of each turn, also those that were written to be scored.
+all right answers, not only the first of each turn, also those that were written to be scored.
 """
 
 import ast
@@ -27,7 +27,7 @@ ASKED = {path: [find(id) for id in turns_in(page)] for path, page in PAGES.items
 
 
 ALL = "MINILLM_SLOW" in os.environ  # otherwise some of those in turns/right, which were written to be unusual
-ROUNDS = 1_000 if ALL else 2
+ROUNDS = 1_000 if ALL else 1
 RIGHT = {}  # turn: the sources of its right answers, with what they need
 for answer in load_all():
     if answer.sentence is None and (ALL or answer.holder.__module__.startswith("turns_right_")):
