@@ -45,8 +45,8 @@ TOY = [
     "course-base",
     "--compare",
     "--name=A model that this course trains",
-    "--beginning=The King likes",
     "--beginning=Nobody was looking when",
+    "--beginning=The King likes",
     "--beginning=In the cellar Tilda kept 14 lanterns. Then Pru brought 8 more. 14 + 8 =",
 ]
 PYODIDE = (
@@ -61,9 +61,12 @@ WORKER = "world/worker.mjs"
 CHATS = ["--with=course-sft", "--with=course-ppo", "--with=course-reasoning"]
 FRONT = """# minillm
 
+**Write a language model on a laptop, part by part, and talk to it**, in a course of notebooks:
+[start with lesson 00](notebooks/00_the_map.ipynb). Here is the model that you train in lesson 08, on your device:
+
 <iframe class="toy" src="base.html" title="A language model that runs in this page" loading="lazy"></iframe>
 
-*The course's base model runs in this page, beside the exact truth.
+*What it predicts stands beside the exact truth, further down in the frame.
 <a href="more.html">Here it is with SFT, PPO and reasoning to switch to</a> (15 MB).*
 """
 SECTIONS = (

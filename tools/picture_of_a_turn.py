@@ -28,7 +28,7 @@ def attention(query, key, value, visible):
 STEPS = {
     "wrong": "You write the causal mask, and a mistake gets its name.",
     "right": "You mend it. Then you write the attention, five lines.",
-    "payoff": "SmolLM2 writes, on both.",
+    "payoff": "SmolLM2 writes, with your mask and your attention.",
 }
 
 
