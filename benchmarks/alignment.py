@@ -8,7 +8,8 @@ All methods start from the course's chat model and are asked the same held-out q
 PPO and GRPO train on the same reward model. DPO trains on pairs of the chat model's own answers, labeled by the same
 raters. `dpo-rounds` is iterated DPO: three rounds, each on new answers of the model so far, which is its reference.
 `dpo-rounds-first` keeps the chat model as the reference in all rounds. `dpo-judge` is DPO on the pairs of `dpo`,
-labeled by the reward model. `distilled` is SFT on the best of 16 answers to each of 1,000 training instructions.
+labeled by the reward model. `distilled` is SFT on the best of 16 answers to each of 1,000 training instructions, and
+`distilled-any`, its control, on any one answer to each.
 
 Three baselines cost no training: greedy answers of the chat model; a fixed "Certainly." in front of every answer that
 is not polite yet (`prefix`); and the best of 4 or 64 answers by the reward model. A gain over the chat model at the
@@ -63,13 +64,14 @@ NS = (1, 2, 4, 8, 16, 32, 64)  # of best-of-n; all of them pick among the same 6
 DISTILLED, DISTILLED_N, DISTILLATION_BATCH = 1000, 16, 8
 DISTILLATION = replace(REASONING_REJECTION.training, steps=150)
 ROUND = 1000  # how far apart the seeds of two rounds are
-METHODS = ("ppo", "grpo", "dpo", "dpo-rounds", "dpo-rounds-first", "dpo-judge", "distilled")
+METHODS = ("ppo", "grpo", "dpo", "dpo-rounds", "dpo-rounds-first", "dpo-judge", "distilled", "distilled-any")
 COMPARED = (  # at both temperatures: the first minus the second
     ("ppo", "grpo"),
     ("ppo", "dpo"),
     ("ppo", "dpo-rounds"),
     ("dpo-rounds", "dpo"),
     ("dpo-rounds", "dpo-rounds-first"),
+    ("distilled", "distilled-any"),
     *((method, "prefix") for method in METHODS),
 )
 COLUMNS = "{:18} {:8} {:>16} {:>16} {:>16} {:>7} {:>7} {:>7} {:>6} {:>6}"
@@ -106,8 +108,8 @@ class Trained:
         method, _, number = name.partition("/")
         if method in ("ppo", "grpo"):
             return self.online(method, folder)
-        if method == "distilled":
-            return self.distilled(folder)
+        if method in ("distilled", "distilled-any"):
+            return self.distilled(folder, DISTILLED_N if method == "distilled" else 1)
         if not number:  # one round
             return self.dpo(models.sft()[0], self.seed, folder, judged=method == "dpo-judge")
         before = self("dpo" if number == "2" else f"{method}/{int(number) - 1}")  # the first round of both is `dpo`
@@ -135,13 +137,13 @@ class Trained:
         data = PairData(PairBatches(train, DPO.batch_size, self.seed), held_out)
         dpo(model, data, DPO.training, folder, tokenizer, show, reference)
 
-    def distilled(self, folder: Path) -> None:
+    def distilled(self, folder: Path, n: int) -> None:
         """SFT on what best-of-n picks among the chat model's own answers to instructions that SFT has not seen."""
         model, tokenizer = models.sft()
         asked = askable(model, tokenizer, Instructions(PROMPT_STREAM + self.seed).stream(), DISTILLED)
         prompts = [encode_chat(tokenizer, one.messages[:-1]) for one in asked]
         score, stop = models.reward()[0].eval().score, [tokenizer.eos_id]
-        picked, _ = best_of_n(model, prompts, DISTILLED_N, score, LONGEST, stop, self.seed)
+        picked, _ = best_of_n(model, prompts, n, score, LONGEST, stop, self.seed)
         texts = [tokenizer.decode(ids[:-1] if ids[-1] == tokenizer.eos_id else ids) for ids in picked]
         chats = [
             [*one.messages[:-1], {"role": "assistant", "content": text}] for one, text in zip(asked, texts, strict=True)

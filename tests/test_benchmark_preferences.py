@@ -117,6 +117,41 @@ def test_the_first_round_is_shared_and_only_the_control_keeps_the_first_referenc
     ]
 
 
+def test_rounds_take_what_all_their_rounds_take(alignment, monkeypatch, tmp_path):
+    """The first round of both iterated forms is the policy of `dpo`, so its seconds count in all three."""
+    spent = {
+        "dpo": 1.0,
+        "dpo-rounds/2": 2.0,
+        "dpo-rounds/3": 4.0,
+        "dpo-rounds-first/2": 8.0,
+        "dpo-rounds-first/3": 16.0,
+    }
+    now = 0.0
+    policies = alignment.Trained(0, tmp_path)
+
+    def train(self, name, folder):
+        nonlocal now
+        folder.mkdir(parents=True)
+        now += spent[name]
+
+    monkeypatch.setattr(alignment.Trained, "train", train)
+    monkeypatch.setattr(alignment.minillm, "load", lambda folder: (None, None))
+    monkeypatch.setattr(alignment.time, "process_time", lambda: now)
+    for name in spent:
+        policies(name)
+    assert policies.seconds("dpo") == 1
+    assert policies.seconds("dpo-rounds") == 1 + 2 + 4
+    assert policies.seconds("dpo-rounds-first") == 1 + 8 + 16
+
+
+@pytest.mark.parametrize(("method", "n"), [("distilled", 16), ("distilled-any", 1)])
+def test_the_control_of_distillation_picks_nothing(alignment, monkeypatch, tmp_path, method, n):
+    asked = []
+    monkeypatch.setattr(alignment.Trained, "distilled", lambda self, folder, n: asked.append(n))
+    alignment.Trained(0, tmp_path).train(method, tmp_path)
+    assert asked == [n]
+
+
 def test_the_parts_of_what_is_closed_add_up_and_differences_are_paired(alignment):
     def row(points, right):
         gains = {"gold": [points, 0.1], "right": [right, 0.1], "manners": [points - right, 0.1]}
