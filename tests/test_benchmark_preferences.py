@@ -126,7 +126,7 @@ def test_rounds_take_what_all_their_rounds_take(alignment, monkeypatch, tmp_path
         "dpo-rounds-first/2": 8.0,
         "dpo-rounds-first/3": 16.0,
     }
-    now = 0.0
+    now = 0
     policies = alignment.Trained(0, tmp_path)
 
     def train(self, name, folder):
