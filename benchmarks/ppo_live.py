@@ -95,6 +95,7 @@ RUNS = {
     "no whitening": Run("advantages in points", method=Unwhitened),
     "no value clip": Run("values may move freely", {"value_clip": 1e6}),
     "no stop": Run("no stop_kl", {"stop_kl": 1e6}),
+    "rate alone": Run("none of the other four", {"clip": 1e6, "kl_coef": 0.0, "stop_kl": 1e6, "value_clip": 1e6}),
     "rate x 5": Run("learning rate 1e-3", {"learning_rate": 1e-3}),
     "rate x 2.5": Run("learning rate 5e-4", {"learning_rate": 5e-4}),
     "rate x 5, eos": Run("1e-3, and an end counts", {"learning_rate": 1e-3}, end_counts=True, seeds=1),

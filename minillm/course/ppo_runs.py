@@ -16,6 +16,7 @@ BRAKES = {  # stored runs by what is different in them
     "no KL penalty": "beta 0",
     "no stop_kl": "no stop",
     "no clip of the values": "no value clip",
+    "none of these four": "rate alone",
     "rate x 2.5": "rate x 2.5",
     "rate x 5": "rate x 5",
     "rate x 5, no clip": "rate x 5, no clip",

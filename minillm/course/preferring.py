@@ -99,8 +99,13 @@ def learn_dpo(
 ) -> tuple[Transformer, dict[str, Any]]:
     """Train a chat model with a DPO loss on its own pairs, watched; returns it and what became of the pairs.
 
-    `nll` adds that much of -log p of the preferred answers, in nats per token. The rest is the course's recipe.
+    `nll` adds that much of -log p of the preferred answers, in nats per token. The rest is the course's recipe. Raises
+    `UserError` for a loss that cannot be trained with, and where the training diverges.
     """
+    if not callable(loss):
+        raise UserError(f"loss is {loss!r}; give a function without calling it, such as mine.dpo_loss")
+    if not isinstance(nll, int | float) or nll < 0:
+        raise UserError(f"nll is {nll!r}; give a number, 0 or more")
     model, (reference, _), pairs = models.sft()[0], models.sft(), own_pairs(seed)
     config: Any = replace(DPO.training, steps=updates, warmup_steps=min(4, updates), log_every=updates, beta=beta)
 
@@ -121,17 +126,22 @@ def learn_dpo(
             steps.next()
             rows = [pairs.training[number] for number in batch[0].tolist()]
             logp_w, logp_l = log_probs(module, rows)
-            value = compute(logp_w, logp_l, *before[batch[0]].unbind(1), beta)
+            value = _trainable(loss, compute(logp_w, logp_l, *before[batch[0]].unbind(1), beta))
             if steps.now % EVERY == 0:
                 log_moved()
                 module.train()
             return value - nll * logp_w.sum() / sum(len(row.chosen) for row in rows)
 
-        fit(Task(model, PairBatches(pairs.training, DPO.batch_size, seed), of_pairs), config)
+        try:
+            fit(Task(model, PairBatches(pairs.training, DPO.batch_size, seed), of_pairs), config)
+        except FloatingPointError as error:
+            raise UserError(f"`{_name(loss)}` diverged at update {steps.now} (beta {beta:g}); lower beta or nll, or "
+                            "divide the loss by the number of pairs") from error  # fmt: skip
         log_moved()
         steps.end()
     model.eval()
-    print(f"Trained on {len(pairs.training)} pairs by {by_owner({'dpo_loss': origin(loss)})}.")
+    done = "Trained" if watch.done == updates else f"Interrupted after {watch.done} of {updates} updates, trained"
+    print(f"{done} on {len(pairs.training)} pairs by {by_owner({'dpo_loss': origin(loss)})}.")
     return model, {
         name: {"right": moved[:, 0] > moved[:, 1], "preferred fell": moved[:, 0] < 0}
         for name, moved in (
@@ -139,6 +149,26 @@ def learn_dpo(
             ("held out", read(model, pairs.held_out) - read(reference, pairs.held_out)),
         )
     }
+
+
+def _name(function: Any) -> str:
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def _trainable(loss: Loss, value: Any) -> Tensor:
+    """What a loss of the page returned; raises `UserError` if nothing can be learned from it."""
+    returned = f"`{_name(loss)}` returned"
+    if not isinstance(value, Tensor):
+        raise UserError(f"{returned} {value!r}; return a tensor, the mean loss of the pairs")
+    if value.numel() != 1:
+        raise UserError(f"{returned} {value.numel()} numbers, of shape {tuple(value.shape)}; return their mean")
+    if not value.requires_grad:
+        raise UserError(
+            f"{returned} {value.item():.3g}, without a gradient; compute it from logp_w and logp_l in torch"
+        )
+    if not value.isfinite().all():
+        raise UserError(f"{returned} {value.item()}; compute it with F.logsigmoid, or lower beta")
+    return value
 
 
 class _Advancing:
@@ -256,9 +286,9 @@ class Exam:
 
 
 def exam(model: Transformer | None = None, draws: int = 2, seed: int = 0, count: int = ASKED) -> Exam:
-    """Sample a model's answers, or the chat model's, to 200 short held-out questions at temperature 1."""
+    """Sample a model's answers, or the chat model's, to 200 short held-out questions of a seed, at temperature 1."""
     model = model or models.sft()[0]
-    tokenizer, asked = models.sft()[1], short_questions(EXAM, count, "held-out")
+    tokenizer, asked = models.sft()[1], short_questions(EXAM + APART * seed, count, "held-out")
     said = [answer(model, tokenizer, asked, 1.0, None, seed + 100_000 * n, LONGEST) for n in range(draws)]
     of = [[each.text for each in row] for row in zip(*said, strict=True)]  # per question
     return Exam(

@@ -478,17 +478,18 @@ for rival in ("DPO, one round", "DPO, three rounds"):
     print(f"the same, greedily: {contest.ahead('PPO', rival, 'greedy')}")
 
 # %% [markdown]
-# Sampled, one round of DPO is behind PPO on all three seeds. Three rounds, each on fresh answers, aren't; greedily,
-# neither is. Is it a matter of labels? PPO's reward model has learned from far more comparisons. But where it labels
-# DPO's pairs, DPO gains no more that three seeds could show.
+# Sampled, one round of DPO is behind PPO on all three seeds. Three rounds, each on fresh answers, aren't. Greedily,
+# three seeds can't tell PPO from either. Is it a matter of labels? PPO's reward model has learned from far more
+# comparisons. But with its labels on the same pairs, one round doesn't clearly gain more.
 #
-# The [lab](11_preference_optimization_lab.ipynb) holds the contest with all its baselines, and shows how to rig it.
+# In the [lab](11_preference_optimization_lab.ipynb) you rig this contest, and then run it fairly, with all its
+# baselines.
 
 # %% [markdown]
 # **Verdict: one half is a theorem, the other takes rounds.** A policy and its reference *are* a reward model, and on
 # the table, your loss found the best policy to six digits. "Simpler" is true, too: two models, no sampling, one loss.
 # But the loss sees only a difference. Bare DPO ranked most of its pairs correctly, and lost right answers on all three
-# seeds. "As good as PPO" holds after three rounds, and not after one. And a fixed prefix beat every live run.
+# seeds. Sampled, "as good as PPO" holds after three rounds, not after one. And a fixed prefix beat every live run.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Our raters follow Bradley-Terry, as DPO assumes. Real ones contradict themselves.

@@ -1,5 +1,6 @@
 """Lesson 11's runs with the course's functions are those of the package; small policies do what the page says."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from minillm.course import models, preference_runs, preferring, small_policies
 from minillm.course.recipes.preferences import DPO
 from minillm.course.turns.preference_optimization import aggregate, dpo_loss, group_advantages
 from minillm.data.pairs import PairBatches, PairData
+from minillm.errors import UserError
 from minillm.posttraining.dpo import dpo
 from minillm.posttraining.grpo import GRPOConfig, grpo
 from minillm.posttraining.online import PromptData
@@ -51,6 +53,43 @@ def test_grpo_with_the_courses_functions_is_the_packages(few_questions):
     config = GRPOConfig(steps=1, warmup_steps=1, learning_rate=2e-4, max_new_tokens=preferring.LONGEST)
     theirs, _ = grpo(models.sft()[0], data, config)
     torch.testing.assert_close(weights(mine), weights(theirs), rtol=1e-4, atol=1e-5)
+
+
+WRONG = {
+    "`loss` returned None; return a tensor": lambda w, lost, ref_w, ref_l, beta: None,
+    "`loss` returned 0.5; return a tensor": lambda w, lost, ref_w, ref_l, beta: 0.5,
+    "numbers, of shape": lambda w, lost, ref_w, ref_l, beta: w - lost,
+    "without a gradient": lambda w, lost, ref_w, ref_l, beta: (ref_w - ref_l).mean(),
+    "`loss` returned nan; compute it with F.logsigmoid": lambda w, lost, ref_w, ref_l, beta: (
+        (w - lost).mean() * torch.nan
+    ),
+    "`loss` diverged at update 0 (beta 0.1)": lambda w, lost, ref_w, ref_l, beta: 1e30 * (w - lost).mean(),
+}
+
+
+@pytest.mark.parametrize("sentence", WRONG)
+def test_a_loss_that_cannot_be_trained_with_is_told_in_one_sentence(few_questions, sentence):
+    def loss(*given):
+        return WRONG[sentence](*given)
+
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        preferring.learn_dpo(loss, updates=1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "nll", "sentence"), [("dpo", 0, "loss is 'dpo'; give"), (dpo_loss, "1", "nll is '1'")]
+)
+def test_what_is_no_loss_or_no_weight_is_named(loss, nll, sentence):
+    with pytest.raises(UserError, match=sentence):
+        preferring.learn_dpo(loss, nll=nll)
+
+
+def test_each_seed_of_the_exam_has_other_questions():
+    asked = [
+        {one.prompt for one in preferring.short_questions(preferring.EXAM + preferring.APART * seed, 200, "held-out")}
+        for seed in (0, 1)
+    ]
+    assert len(asked[0] & asked[1]) < 10
 
 
 def test_an_exam_of_few_questions():
