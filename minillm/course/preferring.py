@@ -27,6 +27,7 @@ from minillm.course.recipes.preferences import DPO, own_answers
 from minillm.course.versions import origin
 from minillm.data.chat import encode_chat
 from minillm.data.pairs import Pair, PairBatches, encode_preferences
+from minillm.errors import UserError
 from minillm.inference.generate import generate
 from minillm.model.transformer import Transformer
 from minillm.posttraining.dpo import log_probs, pair_log_probs
