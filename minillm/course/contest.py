@@ -57,11 +57,11 @@ def seeds() -> range:
 
 
 def _one_of(known: Iterable[str], what: str, name: Any) -> Any:
-    """The name, if it is known. Raises `UserError` with all that are, and where only capitals differ with that one."""
+    """The name, if it is known. Raises `UserError` with those that contain it in any capitals, or else with all."""
     known = [*known]
     if name in known:
         return name
-    meant = [each for each in known if each.lower() == str(name).lower()] or known
+    meant = [each for each in known if str(name).lower() in each.lower()] or known
     raise UserError(f"there is no {what} {name!r}; take {', '.join(map(repr, meant))}")
 
 

@@ -75,7 +75,7 @@ for title, count in wins.most_common():
 # three differences, with a 95% interval by Student's t. With three seeds, t is 4.30, not 1.96.
 #
 # **Controls**: the chat model; the same with "Certainly." in front of each answer that isn't polite yet; and the best
-# of 4 or 64 sampled answers by the reward model. Those train no policy, and need 4 or 64 times the sampling.
+# of 4 or 64 sampled answers by the reward model, which trains no policy, but needs 4 or 64 times the sampling.
 
 # %%
 PREFIX = contest.BASELINES["prefix"]
@@ -146,18 +146,19 @@ print(f"gold utility: best of 64 minus the word before a greedy answer {rest}")
 # lead could hide here, too. Greedily, four of the seven are behind the word, and nobody is ahead. What all seven
 # gain is manners: no gain in right answers has an interval without zero, and greedily, two entrants lose some.
 #
-# The best of 64 does beat the word, sampled, by 0.17 (0.06 to 0.29), and by right answers alone. But greedy decoding
+# The best of 64 does beat the word, sampled, by 0.17 (0.06 to 0.29), all of it in right answers. But greedy decoding
 # finds as many. With the word in front, one greedy answer is 0.10 points (0.01 to 0.20) ahead of the best of 64.
 #
 # **Verdict**: true for one round, sampled; not for three. What one round lacks may be fresh answers or more pairs,
-# since both changed together. And in this world, where one courtesy fits every question, no training clearly beats a
-# word. Where raters want more than a word can give, that may be different; we haven't measured it.
+# since both changed together. And in this world, where one courtesy fits every question, no training clearly beats
+# one word. Where raters want more than a word can give, that may be different; we haven't measured it.
 
 # %% [markdown]
 # ### Your own entrant
 #
 # Now you're the author again, with your own loss and a minute per run. You count right answers, sampled, on 200
-# held-out questions, against the chat model on the same ones.
+# held-out questions, against the chat model on the same ones. First, it answers two such sets, which takes half a
+# minute.
 
 # %%
 tried, before = {}, {seed: preferring.exam(seed=seed) for seed in (0, 1)}
@@ -165,23 +166,17 @@ tried, before = {}, {seed: preferring.exam(seed=seed) for seed in (0, 1)}
 
 def gained(model, seed):
     """Right answers per 100 won over the chat model, on the 200 questions of a seed."""
-    pairs = zip(
-        preferring.exam(model, seed=seed).right, before[seed].right, strict=True
-    )
-    return Estimate.of([100 * (after - right) for after, right in pairs])
+    after = preferring.exam(model, seed=seed)
+    changes = [a - b for a, b in zip(after.right, before[seed].right, strict=True)]
+    return Estimate.of([100 * change for change in changes])
 
 
 # %% tags=["nbval-ignore-output"]
-setting = {
-    "beta": 0.1,
-    "nll": 1.0,
-}  # change them, and run this cell three times or more
-model, _ = preferring.learn_dpo(mine.dpo_loss, **setting)
-tried[str(setting)] = gained(model, seed=0), model
+beta, nll = 0.1, 1.0  # change them, and run this cell three times or more
+model, _ = preferring.learn_dpo(mine.dpo_loss, beta, nll)
+tried[f"run {len(tried) + 1}, beta {beta}, nll {nll}"] = gained(model, seed=0), model
 for name, (change, _) in tried.items():
-    print(
-        f"{name}: {change.mean:+.1f} ± {change.stderr:.1f} (one standard error) in 100"
-    )
+    print(f"{name}: {change.mean:+.1f} ± {change.stderr:.1f} (standard error) in 100")
 
 # %% [markdown]
 # Your paper reports the best of these settings. How much of its result is left on 200 fresh questions? Guess before you
