@@ -372,13 +372,12 @@ missed = [place for name, place in lost.items() if name in ppo_runs.needed(brake
 brake.answer(brake.choices[missed[0] if missed else 3])
 
 # %% [markdown]
-# Two brakes had nothing to do: no round is cut short, and without `stop_kl` or the clip of the values, the run is the
-# same to the last digit. Without the clip or the KL penalty, gold utility stays within 0.14 points on each seed, and
-# without all four at once, within 0.08. The rate is another matter. At 2.5 times the rate, 0.23 points are lost (0.08
-# to 0.38), and at five times all of it, with all other brakes in place. In the last three rows, there's nothing left to
-# lose, so they can't show what a brake is good for.
+# Two brakes had nothing to do: without `stop_kl` or the clip of the values, the run is the same to the last digit.
+# Without the clip or the KL penalty, gold utility stays within 0.14 points on each seed, and without all four at once,
+# within 0.08. At 2.5 times the rate, 0.23 points are lost (0.08 to 0.38), and at five times all of it, with the other
+# brakes in place. The last three rows have nothing left to lose, so they can't show what a brake is good for.
 #
-# So in this run, the low rate is what holds, and it's enough. Elsewhere it may be another one. Now you drive:
+# So in this run, the low rate is what holds. Elsewhere it may be another one. Now you drive:
 
 # %% tags=["nbval-ignore-output"]
 wild = own_ppo.learn(token_rewards, gae, ppo_loss, learning_rate=1e-3, rounds=10)

@@ -4,7 +4,7 @@
 # Nearly every paper about a method has a table in which that method comes first. Nobody has to lie for that. In this
 # lab, you make such a table for a method of your choice. Then you run the same contest fairly, and see what's left.
 #
-# **Time**: 25 minutes. **Before you start**: lesson 11.
+# **Time**: 20 minutes. **Before you start**: lesson 11.
 #
 # The full recipes are stored: `python benchmarks/alignment.py` makes them again, in about an hour and a half per seed.
 
