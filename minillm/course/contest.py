@@ -1,6 +1,6 @@
 """A stored contest of full recipes (benchmarks/alignment.py): who comes first depends on what is counted, and on seeds.
 
-ENTRANTS   what learned from the preferences, by title; BASELINES what didn't train
+ENTRANTS   what learned from the preferences, by title; BASELINES what didn't
 podium     all entrants in the order of one measure, at one temperature, on some seeds; `standings` prints it
 contests   everything that `podium` can be asked; `winners` says who is first in how many of them
 table      lines about all: gold utility, its gain in two parts, and what the training took
@@ -31,6 +31,7 @@ BASELINES = {
     "prefix": '"Certainly." in front',
     "best-of-4": "best of 4",
     "best-of-64": "best of 64",
+    "distilled-any": "any one answer, distilled",
 }
 KEYS = {title: key for key, title in (BASELINES | ENTRANTS).items()}
 MEASURES = {  # of a row; more is better
