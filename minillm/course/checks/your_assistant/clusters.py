@@ -13,17 +13,25 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.plain import as_tensor
 from minillm.course.checks.question import Question
 from minillm.course.checks.your_assistant.signs import (
+    added_or_not,
     by_runs,
     cluster_test,
+    clustered_errors,
     differences,
+    distinct,
     flipped,
     from_differences,
+    in_64_bits,
     mean_differences,
+    none_differs,
     normal_test,
     on_kept,
     per_question,
+    replaced,
     sign_test,
+    ties_half,
     unpaired_test,
+    without_texts,
 )
 
 
@@ -59,7 +67,7 @@ def _unreadable(rng: random.Random, call: Call, n: int) -> Call:
 def _few(rng: random.Random) -> list[Call]:
     """Texts of different lengths; one model is ahead in most of them."""
     first = _answers(rng, [(2, 0, 0), (2, 0, 0), (0, 1, 0)], ["x", "y", "z"])
-    second = _answers(rng, [(3, 0, 1), (2, 1, 0), (0, 1, 2), (1 + rng.randrange(2), 0, 4)], range(4))
+    second = _answers(rng, [(3, 0, 1), (2, 1, 0), (0, 3, 2), (1 + rng.randrange(2), 0, 4)], range(4))
     third = _answers(
         rng,
         [(0, 4 + rng.randrange(3), 1), (0, 3, rng.randrange(3)), (1, 2, 0), (2, 0, 1), (0, 1, 3), (0, 2, 2), (1, 1, 1)],
@@ -85,14 +93,16 @@ def _many(rng: random.Random) -> list[Call]:
 
     even = _answers(rng, [(2, 0, 1), (0, 2, 1), (1, 1, 0)], ["x", "y", "z"])
     nothing = _answers(rng, [(0, 0, 2), (0, 0, 1)], ["x", "y"])
-    return [nothing, even, crowd(60, 8), crowd(200, -20)]
+    return [crowd(60, 8), crowd(200, -20), nothing, even]  # what never ends shows the first one
 
 
 FEW = ("three texts", "four texts", "seven texts")
 ORDER = ("three texts", "texts in order", "texts in any order")
-MANY = ("no difference", "an even split", "60 texts", "200 texts")
+MANY = ("60 texts", "200 texts", "no difference", "an even split")
 P = "p is one number from 0 to 1: the probability of a sum at least as far from 0 as the one seen."
 COIN = "The coin belongs to the text: flip the sign of a text's whole difference."
+REACHED = "Two sums can lead to the same one. Add to its number of ways; begin with 0."
+CURVE = "With few texts it's off. Count in how many ways each sum comes out."
 UNREAD = "None is an answer that couldn't be read, so it's wrong. It still counts as a question."
 
 
@@ -115,7 +125,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str
 
 
 def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    if all(abs(float(gave) - due) < 0.05 for due, gave in zip(right, got, strict=True)):
+    off = [abs(float(gave) - due) for due, gave in zip(right, got, strict=True)]
+    if max(off) < 0.05 and sum(each > 1e-9 for each in off) > 1:  # one that is right elsewhere isn't a simulation
         return "This is nearly p.", "A simulation, or a curve, only comes close. Count the signs exactly."
     return None
 
@@ -137,10 +148,56 @@ for _sentence, _hint, _answer in (
         from_differences(partial(flipped, counts=lambda total, seen: abs(total) > abs(seen))),
     ),
     (
-        "One side only: sums as far from 0 on the other side aren't counted.",
-        "Before looking, you didn't know which of the two would be ahead. Compare absolute values.",
+        "This is half of p: of a choice of signs and its mirror image, only one is counted.",
+        "You didn't know which of the two would be ahead. Compare absolute values, and flip all texts.",
         from_differences(partial(flipped, counts=lambda total, seen: total >= abs(seen))),
     ),
+    (
+        "Sums above the one seen are counted, so where b is ahead, nearly all of them.",
+        "Either model may be ahead. Compare absolute values: `abs(total) >= abs(seen)`.",
+        from_differences(partial(flipped, counts=lambda total, seen: total >= seen)),
+    ),
+    (
+        "Where b is ahead, p is 1: the sum that was seen keeps its sign.",
+        "Either model may be ahead. Take the absolute value of both: `abs(total) >= abs(seen)`.",
+        from_differences(partial(flipped, counts=lambda total, seen: abs(total) >= seen)),
+    ),
+    (
+        "Sums exactly as far from 0 as the one seen count half.",
+        "At least as far: the sum that was seen counts in full.",
+        from_differences(ties_half),
+    ),
+    (
+        "1 is added to both counts, as after a simulation.",
+        "Here all choices of signs are counted, and the one seen is among them already.",
+        from_differences(lambda values: (1 + flipped(values) * 2 ** len(values)) / (1 + 2 ** len(values))),
+    ),
+    (
+        "Each different sum is counted once, however many choices of signs lead to it.",
+        "Count choices: keep for each sum in how many ways it can be reached.",
+        from_differences(distinct),
+    ),
+    (
+        "A sum that is reached again forgets how it was reached before.",
+        REACHED,
+        from_differences(partial(replaced, both=True)),
+    ),
+    (
+        "A sum that is reached by subtracting forgets how it was reached by adding.",
+        REACHED,
+        from_differences(partial(replaced, both=False)),
+    ),
+    (
+        "Each text adds its difference or nothing.",
+        "The coin chooses the sign: add the difference to every sum, or subtract it.",
+        from_differences(added_or_not),
+    ),
+    (
+        "Only the first text has been flipped.",
+        "Is `return` inside the loop over texts? Count when all have been flipped.",
+        from_differences(lambda values: (abs(values[0]) >= abs(sum(values))) * 2 / 2 ** len(values)),
+    ),
+    ("This is a normal approximation with clustered standard errors, which isn't exact.", CURVE, clustered_errors),
     (
         "Only the very sum that was seen is counted, not those farther from 0.",
         "At least as far: `abs(total) >= abs(seen)`.",
@@ -156,11 +213,7 @@ for _sentence, _hint, _answer in (
         "A text with more questions has more to say. Add numbers of questions, not shares.",
         lambda a, b, texts: flipped(mean_differences(a, b, texts)),
     ),
-    (
-        "This is the normal approximation, which isn't exact.",
-        "With few texts it's off. Count in how many ways each sum comes out.",
-        from_differences(normal_test),
-    ),
+    ("This is the normal approximation, which isn't exact.", CURVE, from_differences(normal_test)),
     (
         "Two shares are compared as if the models had answered different questions.",
         "Both answered the same ones, about the same texts. Take the difference text by text.",
@@ -192,6 +245,10 @@ for _sentence, _hint, _answer in (
         UNREAD,
         partial(on_kept, keep=lambda x, y, text: x is not None and y is not None),
     ),
+    ("Questions that a couldn't answer are left out.", UNREAD, partial(on_kept, keep=lambda x, y, text: x is not None)),
+    ("Questions that b couldn't answer are left out.", UNREAD, partial(on_kept, keep=lambda x, y, text: y is not None)),
+    ("A text is left out if any answer about it couldn't be read.", UNREAD, without_texts),
+    ("None and False count as a difference, but both are wrong.", UNREAD, none_differs),
     (
         "An answer that couldn't be read counts as right.",
         UNREAD,
@@ -223,6 +280,11 @@ for _sentence, _hint, _answer in (
         "Where the sum is 0, p isn't 1.",
         "Every sum is at least as far from 0 as 0 is.",
         from_differences(lambda values: flipped(values) if sum(values) else 0.0),
+    ),
+    (
+        "With 200 texts, the ways don't fit into 64 bits: the numbers overflow.",
+        "Python's own whole numbers have no limit. Or keep probabilities: halve them with each text.",
+        from_differences(in_64_bits),
     ),
     (
         "The normal approximation is taken.",

@@ -64,6 +64,54 @@ def coins(n: int, k: int) -> float:
     return min(1.0, 2 * sum(math.comb(n, i) for i in range(k + 1)) / 2**n)
 
 
+def ties_half(values: Sequence[Number]) -> float:
+    """The "mid-p": sums exactly as far as the one seen count half."""
+    ties = flipped(values, counts=lambda total, seen: abs(total) == abs(seen))
+    return flipped(values) - ties / 2
+
+
+def distinct(values: Differences) -> float:
+    """The share of different sums, however many choices of signs lead to each."""
+    sums = ways(values).keys()
+    return sum(at_least(total, sum(values)) for total in sums) / len(sums)
+
+
+def replaced(values: Differences, both: bool) -> float:
+    """As if a later way to a sum replaced the earlier ones: in both assignments of the loop, or in its second one."""
+    found: dict[int, int] = {0: 1}
+    for value in values:
+        following: dict[int, int] = {}
+        for total, n in found.items():
+            following[total + value] = n if both else following.get(total + value, 0) + n
+            following[total - value] = n
+        found = following
+    return sum(n for total, n in found.items() if at_least(total, sum(values))) / 2 ** len(values)
+
+
+def added_or_not(values: Differences) -> float:
+    """As if the coin said whether a text's difference counts, and not which sign it has."""
+    doubles = ways(values)  # the sum of those that count is half of (this sum + that of all differences)
+    seen = sum(values)
+    return sum(n for total, n in doubles.items() if abs(total + seen) >= 2 * abs(seen)) / 2 ** len(values)
+
+
+def in_64_bits(values: Differences) -> float:
+    """As if ways were counted in whole numbers of 64 bits, which begin again at -2^63."""
+    n = sum(n for total, n in ways(values).items() if at_least(total, sum(values)))
+    return ((n + 2**63) % 2**64 - 2**63) / 2 ** len(values)
+
+
+def clustered_errors(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
+    """The normal test with clustered standard errors of the paired differences (Miller 2024)."""
+    n = len(a)
+    each = differences(a, b, range(n))
+    around: dict[Hashable, float] = dict.fromkeys(texts, 0.0)
+    for value, text in zip(each, texts, strict=True):
+        around[text] += value - sum(each) / n
+    spread = math.sqrt(2 * sum(value**2 for value in around.values()))
+    return math.erfc(abs(sum(each)) / spread) if spread else 1.0
+
+
 def sign_test(values: Sequence[float]) -> float:
     """The sign test: each value is a coin."""
     ahead, behind = sum(value > 0 for value in values), sum(value < 0 for value in values)
@@ -112,3 +160,17 @@ def by_runs(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
     """As if a text ended where its neighbor is of another one."""
     runs = [n for n, (_, run) in enumerate(groupby(texts)) for _ in run]
     return cluster_test(a, b, runs)
+
+
+def without_texts(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
+    """The right test, on the texts of which every answer could be read."""
+    unread = {text for x, y, text in zip(a, b, texts, strict=True) if None in (x, y)}
+    return on_kept(a, b, texts, keep=lambda x, y, text: text not in unread)
+
+
+def none_differs(a: Answers, b: Answers, texts: Sequence[Hashable]) -> float:
+    """As if None were another answer than False: one that differs from a's, and isn't a's to have right, is b's."""
+    found = dict.fromkeys(texts, 0)
+    for x, y, text in zip(a, b, texts, strict=True):
+        found[text] += 0 if x == y else 1 if x else -1
+    return flipped(list(found.values()))
