@@ -53,9 +53,8 @@ for name, writer, cache in (
 # %% [markdown]
 # ## One token, one read
 #
-# Each weight takes part in one multiplication and one addition per token. And each must *be* there: it comes from
-# memory, is used for two operations, and is thrown out again, since the processor's own cache is far smaller than the
-# model.
+# For each token, a weight takes part in one multiplication and one addition. Before that, it has to come from memory,
+# and afterwards it's dropped again, since the whole model doesn't fit in the processor's own cache.
 
 # %%
 WEIGHTS = sum(parameter.nbytes for parameter in model.parameters())
@@ -63,8 +62,8 @@ OPERATIONS = count_flops(model.config, n_tokens=1)
 print(f"one token: {WEIGHTS / 1e6:.0f} MB to read, {OPERATIONS / 1e6:.0f} M operations")
 
 # %% [markdown]
-# So a bound: a step takes at least as long as your memory needs to hand over these bytes. How fast is that? Read one
-# large array.
+# That gives a bound: a step takes at least as long as your memory needs to deliver these bytes. How long is that? Time
+# one product with a matrix of 134 MB, more than most caches hold. Like a step, it reads each number once.
 
 # %%
 share = predict(
@@ -97,10 +96,11 @@ print(f"a step {1000 * step:.0f} ms, the products of its 30 blocks {1000 * own:.
 print(f"30 times those of the first block {1000 * same:.0f} ms")
 
 # %% [markdown]
-# The last line is the control: the same arithmetic, on matrices that stay in the processor's cache. What goes away is
-# what the memory costs; what stays is the library's loop. In the [lab](12_inference_engine_lab.ipynb), you write your
-# own. And what the step takes beyond its products is everything else: the head, norms, rotations, attention, Python. So
-# the bound says how fast a step can't be. It doesn't say how fast it is.
+# The last line is the control: the same arithmetic, on 14 MB that stay in the cache. If the last two times agree, your
+# cache is smaller than that. Otherwise their difference is what the memory costs, and the last one is the library's
+# loop. In the [lab](12_inference_engine_lab.ipynb), you write your own. The rest of the step goes to the head, norms,
+# rotations, attention, and Python. So the bound tells you which speed is out of reach. It doesn't tell you which speed
+# you get.
 
 # %% [markdown]
 # ## Two kinds of pass

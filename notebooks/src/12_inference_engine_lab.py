@@ -1,9 +1,9 @@
 # %% [markdown]
 # # 12 lab · Write the kernel
 #
-# "A step reads its weights once, so speed is bandwidth over bytes." Lesson 12 begins with that bound. If it were all,
-# fewer bytes would always be faster, and a clever program would have nothing to gain. Here you write the innermost loop
-# yourself, in C, and find out what else there is.
+# "A step reads its weights once, so speed is bandwidth over bytes." Lesson 12 begins with that bound. If nothing else
+# counted, fewer bytes would always be faster, and a clever program would have nothing to gain. Here you write the
+# innermost loop yourself, in C, and find out what else counts.
 #
 # **Time**: 35 minutes. **Before you start**: lesson 12. No C needed: each loop is four to ten lines, and the first one
 # is given.
@@ -188,8 +188,8 @@ int dot8(const int8_t *w, const int8_t *x, int n) {
 # keeps the 4 bits but lays 16 rows side by side, so that one instruction works on all 16; it's given.
 #
 # **Controls**. *One layer again and again*: the same products, but with the matrices of layer 0 in all 30 places. They
-# stay in the processor's cache, so the memory has nothing to do, and the arithmetic stays. *A plain sum* over the same
-# bytes. Each kernel's result is compared with the readable form first.
+# stay in the processor's cache if it holds 14 MB, so the memory has nothing to do, and the arithmetic is the same. *A
+# plain sum* over the same bytes. Each kernel's result is compared with the readable form first.
 
 # %%
 cached = predict(
