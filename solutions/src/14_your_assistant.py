@@ -72,7 +72,7 @@ print(f"a has 30 of 60 right, b the same 30 and 10 more: p = {p:.3f}")
 # (it couldn't be read). `texts`, a list as long: the text of each question, as a number or a string. Questions about
 # one text needn't be neighbors.
 #
-# **Out**: p, one number. An answer that couldn't be read is wrong. The difference of a text is how many of its
+# **Out**: p, a float. An answer that couldn't be read is wrong. The difference of a text is how many of its
 # questions a has right, minus how many b has. If the models are equally good, that difference could as well have come
 # out with the other sign. So flip a fair coin for each text, and let it choose the sign. p is the probability that the
 # sum of all differences is then at least as far from 0 as the one that was seen, to either side.
@@ -84,7 +84,8 @@ print(f"a has 30 of 60 right, b the same 30 and 10 more: p = {p:.3f}")
 # ```
 #
 # The differences are 2, 2 and -1, their sum is 3, and 4 of 8 choices of signs give a sum of 3 or more, or of -3 or
-# less. With a text per question, it's the test of the lesson. There may be hundreds of texts.
+# less. With a text per question, it's the test of the lesson. There may be hundreds of texts. Put yours into the
+# simulation above, too: it should call equal models different in less than 5% of comparisons.
 #
 # **Without**: `minillm`.
 #
@@ -137,13 +138,13 @@ check("14.1", cluster_test).points
 # **Goal**: teach a model new answers, and let it forget just as much as is allowed.
 #
 # In the lesson, learning orders cost all everyday questions, and sixteen of the model's own old answers, mixed in,
-# brought some of them back. How many should you mix in? The more of the loss they have, the more is kept, and the less
-# is learned.
+# brought some of them back. How many should you mix in? The larger their share of the loss, the more is kept, and the
+# less is learned.
 #
 # Here's a model so small that you can measure both. A prompt says which of 22 words it has (1 or 0), the logits are
-# `prompts @ weights`, and the answer is the largest of six. Six words are frequent everywhere, eight in everyday
-# prompts, and eight in the orders of a shop. The cell below draws a task like those of the check, and trains on the 40
-# orders alone. Predict first: what share of its answers to everyday prompts will the model keep?
+# `prompts @ weights`, and the answer is the column of the largest, 0 to 5. Six words are frequent everywhere, eight in
+# everyday prompts, and eight in the orders of a shop. The cell below draws a task like those of the check, and trains
+# on the 40 orders alone. Predict first: what share of its answers to everyday prompts will the model keep?
 
 
 # %%
@@ -159,7 +160,7 @@ def mean_gradient(weights, prompts, targets):
     return prompts.T @ ((prompts @ weights).softmax(1) - targets) / len(prompts)
 
 
-torch.manual_seed(0)
+torch.manual_seed(2)
 large, small = [1.5], [0.45]  # standard deviations of weights
 weights = torch.tensor(large * 14 + small * 8)[:, None] * torch.randn(22, 6).double()
 truth = torch.tensor(small * 14 + large * 8)[:, None] * torch.randn(22, 3).double()
@@ -187,12 +188,13 @@ print("orders alone:", measure(tuned))
 # and their right answers 3, 4 or 5. `keep`: a share, 0.65 or 0.85.
 #
 # **Out**: the new weights, (22, 6). On 1,500 fresh everyday prompts, at least the share `keep` must get the answer that
-# the old model gives (6 points are forgiven, so 0.59 or 0.79). On fresh orders, you need 70% as many right answers as
-# the best mixture for the first point, 90% for the second, and 70% for the third, where M is 100. The best mixture
+# the old model gives (4 points are forgiven, and 6 where M is 100). On fresh orders, you need 70% as many right answers
+# as the best mixture for the first point, 90% for the second, and 70% for the third, where M is 100. The best mixture
 # trains with the smallest share of the loss on old answers that keeps enough. It was found on the fresh prompts, which
 # you don't have.
 #
-# How you do it is your choice. Each point has six tasks and 30 seconds.
+# How you do it is your choice. Each point has six tasks, and your function has 30 seconds for all six. Before it's
+# called, the check draws the tasks and finds the best mixtures, which takes about six seconds.
 #
 # **Without**: `minillm`.
 #

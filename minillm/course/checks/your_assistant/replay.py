@@ -27,7 +27,7 @@ from minillm.course.checks.your_assistant.shop import (
     task,
 )
 
-FORGIVEN = 0.06  # of the share that must be kept
+FORGIVEN = {400: 0.04, 100: 0.06}  # of the share that must be kept, by the number of everyday prompts
 SOME, MOST = 0.7, 0.9  # of the orders that the best mixture gets right
 LIMITS = (0.65, 0.85)  # shares of the old answers to keep; each draw has both
 USUAL = (0.15, 0.75)  # shares of the loss that old answers need for these limits, about
@@ -59,27 +59,40 @@ def given(call: Call, weights: np.ndarray) -> tuple[float, float]:
     return float(kept.mean()), float(((new @ weights).argmax(1) == labels).mean())
 
 
+def least(call: Call) -> float:
+    """The share of old answers that must be kept, less what is forgiven."""
+    return call[4] - FORGIVEN[len(call[1])]
+
+
 def fault(call: Call, got: Any, needed: float) -> str | None:
     """What is wrong with new weights: their form, what they have forgotten, or what they haven't learned."""
     weights = table_of(got)
     if weights is None:
         return f"isn't {SHAPE}"
     kept, learned = shares(call, weights)
-    if kept < call[4] - FORGIVEN:
+    if kept < least(call):
         return f"keeps {kept:.0%} of the old answers on fresh prompts, and {call[4]:.0%} are asked for"
     if learned < needed:
         return f"keeps {kept:.0%} of the old answers, but gets {learned:.0%} of the fresh orders that the best one gets"
     return None
 
 
-def _draw(rng: random.Random, n_old: int) -> list[Call]:
-    """Two tasks in which training on orders forgets, and prompts that were left out tell what is kept of others."""
+def _draw(rng: random.Random, n_old: int, unusual: bool = False) -> list[Call]:
+    """Two tasks in which training on orders forgets, and prompts that were left out tell what is kept of others.
+
+    If `unusual`, the usual mixture keeps too little in one of them, so that no mixture can be known beforehand.
+    """
     calls: list[Call] = []
+    needs_more = rng.randrange(len(LIMITS)) if unusual else None
     while len(calls) < len(LIMITS):
         weights = SCALE * numbers(rng, WORDS, ANSWERS).double()
         weights[COMMON + EVERYDAY :] *= RARE
-        here, keep = task(weights), LIMITS[len(calls)]
-        if here.alone[0] > FORGETS or here.gap(n_old, USUAL[len(calls)]) > AGREES:
+        here, keep, usual = task(weights), LIMITS[len(calls)], USUAL[len(calls)]
+        if here.alone[0] > FORGETS:
+            continue
+        if len(calls) == needs_more and here.kept_by(n_old, usual) > keep - FORGIVEN[n_old] - 0.005:
+            continue
+        if here.gap(n_old, usual) > AGREES:
             continue
         if abs(here.left_out(n_old, here.best(n_old, keep)[0]) - keep) < AGREES:
             prompts = (here.everyday("old", n_old), *here.orders("new", N_NEW))
@@ -89,6 +102,7 @@ def _draw(rng: random.Random, n_old: int) -> list[Call]:
 
 REHEARSE = "Mix the model's own old answers in: `(old @ weights).softmax(1)`, with the weights before training."
 BALANCE = "Give the orders more weight in the loss, or more updates."
+MANY = "Measure what each mixture keeps, on as many prompts as you can, none of which it has rehearsed."
 FOLLOW = "Train with several mixtures, measure what each keeps, and return the one that keeps just enough."
 
 
@@ -127,17 +141,20 @@ def _measured(calls: list[Call], weights: list[np.ndarray], first: int, needed: 
     both = [shares(*pair) for pair in zip(calls, weights, strict=True)]
     if all(share > limit + 0.06 and gained < needed for (share, gained), limit in zip(both, LIMITS, strict=True)):
         return f"Too little is learned: it keeps {kept:.0%}, and {keep:.0%} would do.", BALANCE
-    if both[0][0] > LIMITS[0] + 0.05 and (first == 0 or both[1][0] < LIMITS[1] - FORGIVEN):
+    if both[0][0] > LIMITS[0] + 0.05 and (first == 0 or both[1][0] < least(calls[1])):
         low, high = (
             f"{share:.0%} where {limit:.0%} are asked for" for (share, _), limit in zip(both, LIMITS, strict=True)
         )
-        return f"One mixture doesn't fit both: it keeps {low}, and {high}.", FOLLOW
-    if kept < keep - FORGIVEN and kept_given >= keep - 0.01:
+        if both[1][0] < both[0][0] + 0.03:
+            return f"One mixture doesn't fit both: it keeps {low}, and {high}.", FOLLOW
+        return f"It keeps {low}, and {high}.", MANY
+    if kept < least(call) and kept_given >= keep - 0.01:
         fresh = f"on fresh ones only {kept:.0%}, and {keep:.0%} are asked for."
         hint = "Rehearse some of the prompts, and measure on the others. Then choose the mixture."
         return f"On the prompts that it rehearsed, it keeps {kept_given:.0%} of the answers, {fresh}", hint
-    if kept < keep - FORGIVEN:
-        return f"Too much is forgotten: of the prompts that were given, {kept_given:.0%} keep their answers.", REHEARSE
+    if kept < least(call):
+        hint = FOLLOW if kept > (task(call[0]).alone[0] + keep) / 2 else REHEARSE  # as after training on orders alone
+        return f"Too much is forgotten: of the prompts that were given, {kept_given:.0%} keep their answers.", hint
     if kept > keep + 0.06:
         return f"Too little is learned: it keeps {kept:.0%}, and {keep:.0%} would do.", BALANCE
     sentence = f"It keeps just enough ({kept:.0%}) and gets {learned:.0%} of the orders that the best mixture gets."
@@ -148,14 +165,14 @@ def _measured(calls: list[Call], weights: list[np.ndarray], first: int, needed: 
 
 
 question = Question("14.2", "Learn the new, keep the old", learn_and_keep)
-for _name, _n_old, _needed in (
-    ("enough is kept, and 70% of what is possible learned", 400, SOME),
-    ("90% of what is possible learned", 400, MOST),
-    ("100 everyday prompts to rehearse, and 70% learned", 100, SOME),
+for _name, _n_old, _needed, _unusual in (
+    ("enough is kept, and 70% of what is possible learned", 400, SOME, False),
+    ("90% of what is possible learned", 400, MOST, True),
+    ("100 everyday prompts to rehearse, and 70% learned", 100, SOME, False),
 ):
     question.probe(
         _name,
-        partial(_draw, n_old=_n_old),
+        partial(_draw, n_old=_n_old, unusual=_unusual),
         partial(explain, needed=_needed),
         kinds=("65% to keep", "85% to keep"),
         judge=partial(fault, needed=_needed),

@@ -75,14 +75,19 @@ class Task:
         """The smallest share of rehearsal that keeps enough on the fresh prompts, found by halving, and its weights."""
         if (n_old, keep) not in self.found:
             given = self.everyday("old", n_old), *self.orders("new", N_NEW)
-            low, high, found = 0.0, HIGHEST, trained(self.old_weights, *given, HIGHEST)
+            low, high, found = 0.0, HIGHEST, None
             for _ in range(HALVINGS):
                 share = (low + high) / 2
                 weights = trained(self.old_weights, *given, share)
                 enough = self.measured(weights)[0] >= keep
                 low, high, found = (low, share, weights) if enough else (share, high, found)
-            self.found[n_old, keep] = high, found
+            self.found[n_old, keep] = high, trained(self.old_weights, *given, HIGHEST) if found is None else found
         return self.found[n_old, keep]
+
+    def kept_by(self, n_old: int, share: float) -> float:
+        """What is kept of fresh prompts after training with a share of rehearsal."""
+        given = self.everyday("old", n_old), *self.orders("new", N_NEW)
+        return self.measured(trained(self.old_weights, *given, share))[0]
 
     def gap(self, n_old: int, share: float) -> float:
         """How far what is kept of the given prompts is from what is kept of fresh ones, if others are rehearsed."""
