@@ -470,12 +470,12 @@ def a_weak_pull(*call):
     return descent(call, share=0.0, pull=0.001)
 
 
-@wrong("14.2", "One mixture doesn't fit both")
+@wrong("14.2", "where 65% are asked for, and")
 def nearly_half(*call):
     return descent(call, share=0.6)
 
 
-@wrong("14.2", "One mixture doesn't fit both")
+@wrong("14.2", "where 65% are asked for, and")
 def as_many_as_there_are(weights, old, new, labels, keep):
     """One cross-entropy over all rows, so that 400 everyday prompts have ten times the weight of 40 orders."""
     rows, tuned = torch.cat((new, old)), weights.clone().requires_grad_()
@@ -486,7 +486,7 @@ def as_many_as_there_are(weights, old, new, labels, keep):
     return tuned.detach()
 
 
-@wrong("14.2", "where 65% are asked for")
+@wrong("14.2", "keeps")
 def the_share_is_what_to_keep(*call):
     """Two mixtures, so that nobody may say it is one."""
     return descent(call, share=call[4])

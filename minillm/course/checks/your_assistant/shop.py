@@ -84,10 +84,10 @@ class Task:
             self.found[n_old, keep] = high, trained(self.old_weights, *given, HIGHEST) if found is None else found
         return self.found[n_old, keep]
 
-    def kept_by(self, n_old: int, share: float) -> float:
-        """What is kept of fresh prompts after training with a share of rehearsal."""
+    def after(self, n_old: int, share: float) -> tuple[float, float]:
+        """What is kept and what is right, on fresh prompts, after training with a share of rehearsal."""
         given = self.everyday("old", n_old), *self.orders("new", N_NEW)
-        return self.measured(trained(self.old_weights, *given, share))[0]
+        return self.measured(trained(self.old_weights, *given, share))
 
     def gap(self, n_old: int, share: float) -> float:
         """How far what is kept of the given prompts is from what is kept of fresh ones, if others are rehearsed."""
@@ -121,9 +121,10 @@ def trained(weights: np.ndarray, old: np.ndarray, new: np.ndarray, labels: np.nd
     """Weights after `UPDATES` on orders and, with a `share` of the loss, on the model's own old answers."""
     tuned, kept, right = weights, softmax(old @ weights), np.eye(ANSWERS)[labels]
     for _ in range(UPDATES):
-        to_new = new.T @ (softmax(new @ tuned) - right) / len(new)
-        to_old = old.T @ (softmax(old @ tuned) - kept) / len(old)
-        tuned = tuned - RATE * ((1 - share) * to_new + share * to_old)
+        gradient = (1 - share) * new.T @ (softmax(new @ tuned) - right) / len(new)
+        if share:
+            gradient += share * old.T @ (softmax(old @ tuned) - kept) / len(old)
+        tuned = tuned - RATE * gradient
     return tuned
 
 
