@@ -79,8 +79,7 @@ class CachedModel:
         """Read new tokens; the logits after each of them."""
         model, attend, c = self.model, with_its_name(self.attend), self.model.config
         new = torch.tensor([list(ids)])
-        positions = torch.arange(self._length, self._length + len(ids))
-        angles = rotary_angles(positions, c.d_head, c.rope_theta, c.rope_scaling)
+        angles = rotary_angles(self.positions(len(ids)), c.d_head, c.rope_theta, c.rope_scaling)
         x = model.embedding(new)
         for block, cache in zip(model.blocks, self.caches, strict=True):
             query, key, value = block.attention.project(block.attention_norm(x), angles)
@@ -92,6 +91,10 @@ class CachedModel:
         self._length += len(ids)
         self.reads.append(len(ids))
         return model.head(model.final_norm(x))[0]
+
+    def positions(self, n: int) -> Tensor:
+        """The positions of the next `n` tokens, (n,)."""
+        return torch.arange(self._length, self._length + n)
 
     def forget(self, length: int) -> None:
         """Take back all but the first tokens: the memory stays as it is, only the length changes."""
@@ -166,13 +169,14 @@ def speculate(
     n_match: int = 3,
     n_draft: int = 8,
     model: Transformer | None = None,
+    engine: type[CachedModel] = CachedModel,
 ) -> tuple[list[int], int]:
     """The new tokens at temperature 0, with guesses from `look_up`; and how many passes it took.
 
     SmolLM2 writes, or another model. `outcome` decides about each guess: at temperature 0, p has its whole probability
     on one token, and a guess that was looked up has q = 1. What comes out is certain then, so nothing is drawn.
     """
-    cached, text, passes = CachedModel(model or smollm2()[0], attend), list(ids), 0
+    cached, text, passes = engine(model or smollm2()[0], attend), list(ids), 0
     find, rule = (
         with_its_name(version(_turn(name)) if given is None else given)
         for name, given in (("look_up", look_up), ("outcome", outcome))

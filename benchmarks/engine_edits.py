@@ -1,0 +1,72 @@
+"""What SmolLM2 writes on lesson 12's engine with one line changed: texts, and nats added.
+
+    python benchmarks/engine_edits.py     # about three minutes on a free core; minillm fetch smollm2-135m-instruct
+
+Each edit of `own_engine_edits.EDITS` writes 24 tokens, greedily, after a story's beginning, after an order to repeat a
+list, and after a question. `same` says whether the text is that of the unchanged engine. Nats: passages of 48 tokens
+from documentation, the first 24 read in one pass and the others one by one; the mean over these 24, minus that of the
+unchanged engine, with its standard error over the passages. An edit that changes only which guesses stay has none.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from common import write_result
+
+from minillm.course import own_engine, own_engine_edits
+from minillm.course.own_model import smollm2
+from minillm.course.turns.inference_engine import cached_attention
+from minillm.data.chat import encode_chat
+
+NEW, READ, PASSAGES = 24, 24, 6
+STORY, CHAT = "The river was high, so the ferryman", ("quote a list", "why salty")
+
+
+def losses(edit: str | None, texts: Sequence[Sequence[int]], read: int = READ) -> list[float]:
+    """The mean loss of each text after its first `read` tokens, in nats per token, with an edit or none."""
+    change = own_engine_edits.Edit() if edit is None else own_engine_edits.EDITS[edit]
+    found = []
+    for ids in texts:
+        cached = change.engine(smollm2()[0], change.attention(cached_attention))
+        rows = [cached(ids[:read])[-1:], *(cached([token]) for token in ids[read:-1])]
+        targets = torch.tensor(list(ids[read:]))
+        found.append(torch.nn.functional.cross_entropy(torch.cat(rows), targets).item())
+    return found
+
+
+def measure(new: int, passages: int) -> dict[str, Any]:
+    tokenizer = smollm2()[1]
+    asked = {"a story": tokenizer.encode(STORY)}
+    for name in CHAT:
+        asked[name] = encode_chat(tokenizer, [{"role": "user", "content": own_engine.TASKS[name]}])
+    texts = own_engine.passages(passages, 2 * READ)
+    unchanged, rows = losses(None, texts), {}
+    for edit in (None, *own_engine_edits.EDITS):
+        change = own_engine_edits.Edit() if edit is None else own_engine_edits.EDITS[edit]
+        written = {
+            name: tokenizer.decode(own_engine_edits.write(ids, new, edit, cached_attention, stop=[tokenizer.eos_id]))
+            for name, ids in asked.items()
+        }
+        row: dict[str, Any] = {"texts": written}
+        if edit is not None:
+            row["same"] = {name: text == rows["right"]["texts"][name] for name, text in written.items()}
+            guesses_only = change.rule is not None or change.engine is own_engine_edits.TakesNothingBack
+            if not guesses_only:
+                row["nats added"], row["stderr"] = own_engine.added(unchanged, losses(edit, texts))
+        rows[edit or "right"] = row
+        print(edit or "right", row, flush=True)
+    return {"settings": {"new": new, "passages": passages, "read": READ}, "nats": unchanged, "rows": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--new", type=int, default=NEW, help="tokens per text, at most")
+    parser.add_argument("--passages", type=int, default=PASSAGES)
+    arguments = parser.parse_args()
+    write_result("engine_edits", measure(arguments.new, arguments.passages))
+
+
+if __name__ == "__main__":
+    main()
