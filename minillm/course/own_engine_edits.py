@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from minillm.course.own_engine import CachedModel, speculate
+from minillm.course.own_engine import TASKS, CachedModel, speculate
 from minillm.course.own_model import one_line, smollm2
 from minillm.course.turns.inference_engine import turns
 from minillm.course.versions import version
+from minillm.data.chat import encode_chat
 from minillm.errors import UserError
 
 Attend = Callable[[dict[str, Any], Tensor, Tensor, Tensor], Tensor]  # of the form of `cached_attention`
@@ -36,19 +37,6 @@ def mask_nothing(attend: Attend) -> Attend:
             cache["length"] = end - 1  # each query in turn is the last, which sees everything
             columns.append(attend(cache, column, key[:, -1:], value[:, -1:]))
         return torch.cat(columns, dim=1) if columns else read
-
-    return changed
-
-
-def keep_length(attend: Attend) -> Attend:
-    """Never let the length grow: new keys overwrite the first ones."""
-
-    @wraps(attend)
-    def changed(cache: dict[str, Any], query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        length = cache["length"]
-        read = attend(cache, query, key, value)
-        cache["length"] = length
-        return read
 
     return changed
 
@@ -111,6 +99,21 @@ class StartsAgain(CachedModel):
         return super().positions(n) - sum(self.reads[:1])
 
 
+class NeverGrows(CachedModel):
+    """An engine whose caches forget their length: each pass overwrites what the pass before kept."""
+
+    def __call__(self, ids: Sequence[int]) -> Tensor:
+        """Read new tokens; the logits after each of them."""
+        logits = super().__call__(ids)
+        self.forget(self._length)
+        return logits
+
+    def forget(self, length: int) -> None:
+        """Count on in positions only."""
+        super().forget(0)
+        self._length = length
+
+
 class TakesNothingBack(CachedModel):
     """An engine that leaves rejected guesses in the cache."""
 
@@ -138,7 +141,7 @@ class Edit:
 
 EDITS = {
     "hide nothing": Edit(mask_nothing),
-    "never let the length grow": Edit(keep_length),
+    "never let the length grow": Edit(engine=NeverGrows),
     "store values one position late": Edit(late_values),
     "leave out sqrt(D)": Edit(not_divided),
     "keep the newest 8 keys": Edit(shortened(0)),
@@ -167,21 +170,24 @@ def write(ids: Sequence[int], n: int, edit: str | None = None, attend: Any = Non
 
 
 def menu(
-    prompt: str | Sequence[int],
+    prompt: str,
     n: int = 12,
     edits: Iterable[str] = tuple(EDITS),
     attend: Any = None,
     stop: Sequence[int] = (),
+    n_match: int = 1,
     **engine: Any,
 ) -> dict[str, str]:
     """Print what the engine writes, unchanged and with each edit in turn; the texts by edit, the right one as "".
 
-    A prompt is a text, or ids.
+    A prompt is a text, or the name of a message in `own_engine.TASKS`. Guesses are looked up after one token that
+    occurred before, so that some are wrong. What an edit adds to the loss is in `benchmarks/engine_edits.py`.
     """
-    tokenizer = smollm2()[1]
-    ids, texts = tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt), {}
+    tokenizer, texts = smollm2()[1], {}
+    chat = [{"role": "user", "content": TASKS.get(prompt, "")}]
+    ids = encode_chat(tokenizer, chat) if prompt in TASKS else tokenizer.encode(prompt)
     for edit in (None, *edits):
-        text = tokenizer.decode(write(ids, n, edit, attend, stop=stop, **engine))
+        text = tokenizer.decode(write(ids, n, edit, attend, stop=stop, n_match=n_match, **engine))
         texts[edit or ""] = text
         told = "the same" if edit and text == texts[""] else one_line(text)
         print(f"{edit or 'right':31} {told}")

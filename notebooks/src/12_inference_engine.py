@@ -10,7 +10,7 @@
 # **You will write** four functions: attention with a preallocated cache, weights in 8 bits, the rule that makes
 # guessing exact, and a draft that guesses by copying. At the end, SmolLM2 writes with all four.
 #
-# **Time**: 75 minutes. **Before you start**: lesson 07 (the loop, a first cache). Shift+Enter runs a cell. At **your
+# **Time**: 80 minutes. **Before you start**: lesson 07 (the loop, a first cache). Shift+Enter runs a cell. At **your
 # turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
 
 # %%
@@ -22,6 +22,8 @@ import torch
 
 from minillm import ModelConfig, generate, load
 from minillm.course import mine, models, own_engine, predict, predict_number, your_turn
+from minillm.course import own_engine_edits as edits
+from minillm.course import own_engine_measured as measured
 from minillm.data.chat import encode_chat
 from minillm.data.corpora import load_corpus
 from minillm.model.accounting import count_flops, count_parameters
@@ -469,17 +471,47 @@ for name in ("quote a story", "quote a list", "why salty"):  # change me: from T
     same = new == own_engine.greedy(asked, 24, stop, cached_attention, small)
     seconds = f"{middle - start:.1f} s, one by one {time.perf_counter() - middle:.1f} s"
     found[name] = len(new) / passes
-    print(
-        f"{name:14} {len(new)} tokens, {passes:2} passes; same text: {same}; {seconds}"
-    )
+    report = f"{len(new)} tokens, {passes:2} passes; same text: {same}; {seconds}"
+    print(f"{name:14} {report}")
 tokens_per_pass.answer(round(found["quote a story"], 1))
 print(own_engine.ran_on(**yours, quantize=quantize))
 
 # %% [markdown]
 # That's an engine of four functions, and the last line says whose. Taking back rejected guesses is one line in it,
 # since only the length changes. Fewer passes, and the same text. But compare the seconds: a pass over nine tokens takes
-# longer than one over one. And *quote* was picked by us; with nothing to copy, nothing is gained. Other prompts are in
-# `own_engine.TASKS`.
+# longer than one over one.
+#
+# And three prompts prove little. So here are eight quotations, eight summaries of the same texts, and eight questions,
+# counted beforehand. The controls: the same look-up in *another* conversation's prompt, and guesses at random.
+
+# %%
+measured.tokens_per_pass("look-up, last 3", "look-up, another prompt", "random tokens")
+
+# %% [markdown]
+# All eight quotations get 2 tokens per pass or more; no summary and no question does. Take the guesses from another
+# prompt, and 4.3 falls to 1.2: what helps is that the text stands in *this* one. The one control that reached 2 has a
+# story. Asked to repeat some directions, SmolLM2 wrote *The train was headed towards the second bridge*, again and
+# again. It copied itself.
+
+# %% [markdown]
+# ## Break it
+#
+# Change one line of this engine; the rest stays yours. The draft now looks up a single token, so some guesses are
+# wrong. All but one of these changes show in the text:
+
+# %%
+harmless = predict("Which of them changes nothing in the text?", list(edits.EDITS))
+
+# %% tags=["nbval-ignore-output"]
+broken = edits.menu(PROMPT, 12, **yours, model=small)  # change me: "why salty"
+harmless.answer(next(edit for edit in edits.EDITS if broken[edit] == broken[""]))
+
+# %% [markdown]
+# Positions from 100 change nothing: after rotation, a score depends on the distance of two tokens only (lesson 03).
+# Count from 0 again after the prompt, and the distances are wrong: there's grammar left, but no story. Eight keys are
+# enough for a sentence if the first is among them; without it, the engine repeats its prompt. And with every guess
+# accepted, the draft is the author: *cross the ferryman* is what followed *the* in the prompt. Nothing in that sentence
+# says that it isn't the model's. Only the comparison does.
 
 # %% [markdown]
 # **Verdict: half true, three times.** "A forward pass only": yes, no gradient was computed in this lesson. "The entire

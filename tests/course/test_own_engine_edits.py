@@ -51,13 +51,15 @@ def test_with_nothing_hidden_each_token_sees_all(start, new):
     assert cache["length"] == start + new
 
 
-def test_a_length_that_stays_leaves_the_first_positions_to_new_tokens():
-    cache, query, key, value = pieces(0, 3)
-    edited = own_engine_edits.keep_length(cached_attention)
-    for t in range(3):
-        one = slice(t, t + 1)
-        torch.testing.assert_close(edited(cache, query[:, one], key[:, one], value[:, one]), value[:, one])
-    assert cache["length"] == 0
+def test_a_cache_that_never_grows_leaves_each_pass_alone_with_its_positions(tiny):
+    cached = own_engine_edits.NeverGrows(tiny)
+    first = cached([1, 2, 3])
+    second = cached([4, 5])
+    assert [cache["length"] for cache in cached.caches] == [0, 0]
+    assert cached.positions(1).tolist() == [5]
+    torch.testing.assert_close(first, tiny(torch.tensor([[1, 2, 3]]))[0], rtol=1e-4, atol=1e-4)
+    alone = tiny(torch.tensor([[4, 5]]))[0]  # with rotations, positions that begin at 3 change nothing
+    torch.testing.assert_close(second, alone, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("step", [1, 2, 5])
@@ -135,11 +137,19 @@ def test_guesses_that_stay_change_a_text_only_if_some_are_rejected(tiny):
 
 
 def test_the_menu_says_what_is_the_same(tiny, capsys):
-    texts = own_engine_edits.menu(PROMPT, 6, ["count positions from 100", "count from 0 after the prompt"])
+    texts = own_engine_edits.menu("abcab", 6, ["count positions from 100", "count from 0 after the prompt"])
     assert [*texts] == ["", "count positions from 100", "count from 0 after the prompt"]
     lines = capsys.readouterr().out.splitlines()
+    assert lines[1].startswith("count positions from 100")
     assert lines[1].split()[-2:] == ["the", "same"]
     assert texts[""] == texts["count positions from 100"] != texts["count from 0 after the prompt"]
+
+
+def test_a_message_of_the_course_is_asked_as_a_chat(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(own_engine_edits, "encode_chat", lambda tokenizer, messages: asked.append(messages) or PROMPT)
+    own_engine_edits.menu("a poem", 2, [])
+    assert asked == [[{"role": "user", "content": own_engine.TASKS["a poem"]}]]
 
 
 @pytest.mark.parametrize("edit", EDITS)

@@ -42,6 +42,7 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"(own_run\.learn\([^)]*)\bseed=seed\)": r"\1until=1)",
     r"\buntil=30\b": "until=1",
     r"\b24, stop\b": "2, stop",
+    r"\bedits\.menu\(PROMPT, 12\b": "edits.menu(PROMPT, 1",
     r"\bchatting\.exam\b": "__import__('functools').partial(chatting.exam, count=8)",
     r"\bown_ppo\.learn\(": "__import__('functools').partial(own_ppo.learn, rounds=1, prompts_per_step=2)(",
     r"\bconversations\(700\)": "conversations(60)",
