@@ -72,10 +72,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--new", type=int, default=NEW, help="tokens per text, at most")
     parser.add_argument("--passages", type=int, default=PASSAGES)
-    parser.add_argument("--edits", nargs="+", choices=[*own_engine_edits.EDITS], help="only these; the others stay")
+    parser.add_argument("--edits", nargs="+", choices=[*own_engine_edits.EDITS], help="only these; others stay")
     arguments = parser.parse_args()
     result = measure(arguments.new, arguments.passages, arguments.edits or [*own_engine_edits.EDITS])
-    if arguments.edits:
+    if arguments.edits and (RESULTS / "engine_edits.json").is_file():
         before = read_json(RESULTS / "engine_edits.json")
         if (before["settings"], before["rows"]["right"]) != (result["settings"], result["rows"]["right"]):
             parser.error("what is stored was measured otherwise; measure all edits")

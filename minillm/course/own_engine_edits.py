@@ -181,7 +181,7 @@ def menu(
     """Print what the engine writes, unchanged and with each edit in turn; the texts by edit, the right one as "".
 
     A prompt is a text, or the name of a message in `own_engine.TASKS`. Guesses are looked up after one token that
-    occurred before, so that some are wrong. What an edit adds to the loss is in `benchmarks/engine_edits.py`.
+    occurred before, so that some are wrong. `benchmarks/engine_edits.py` measures the loss.
     """
     tokenizer, texts = smollm2()[1], {}
     chat = [{"role": "user", "content": TASKS.get(prompt, "")}]
