@@ -115,7 +115,7 @@ def measure(new: int) -> dict[str, Any]:
     for kind, messages in prompts().items():
         asked = [encode_chat(tokenizer, [{"role": "user", "content": message}]) for message in messages.values()]
         for name, ids, other in zip(messages, asked, [*asked[1:], asked[0]], strict=True):
-            written = generate(model, ids, new, temperature=0, stop=[tokenizer.eos_id])
+            written = generate(model, ids, new, temperature=0, stop=[tokenizer.eos_id or 0])
             answer = written[len(ids) :]
             passes = {
                 draft: passes_for(ids, answer, guess)
