@@ -5,7 +5,7 @@
 # reward model is a measure. In this lab you make it the target: first by choosing answers, then by training. A good
 # reward model goes the same way, as the control. Without it, you couldn't tell a bad reward from a bad recipe.
 #
-# **Time**: 25 minutes. **Before you start**: lesson 10b.
+# **Time**: 30 minutes. **Before you start**: lesson 10b.
 #
 # Long runs are stored: `python benchmarks/reward_hacking.py` makes them again.
 
@@ -175,6 +175,26 @@ show(
 # With the good reward model, at the same rate and without a KL penalty, gold utility ends at 4.29 (95%: 4.13 to 4.44),
 # 2 nats away. It loses right answers as well, 4 of 100. So the first small loss needn't be the proxy's doing: at round
 # 10, it's 5 of 100 with the proxy and 3 with the good one. The collapse is.
+#
+# That was without a KL penalty. Would one have saved the run?
+
+# %%
+held = predict(
+    "The same proxy with beta = 0.05. After 80 rounds, gold utility is",
+    ["above the chat model's", "within half a point of it", "more than a point below"],
+)
+
+# %%
+for name, run in (("0", "low"), ("0.05", "low-0.05"), ("0.2", "low-0.2")):
+    right = hacking.table(hacking.runs(run))[-1]["right"]
+    print(f"beta {name:5} {hacking.at_the_end(run)}, {right:.0%} right")
+fallen = hacking.table(low)[0]["gold"] - hacking.table(hacking.runs("low-0.05"))[-1]["gold"]
+held.answer(held.choices[(fallen > 0) + (fallen > 1)])
+
+# %% [markdown]
+# At 0.05, the fall comes later, and comes: to 3.0, 0.9 and 1.5 points on the three seeds. At 0.2, four times as strong,
+# they end at 4.3, 3.8 and 4.2: held back, on two of three. All have fewer right answers than before, while the proxy's
+# reward is still on its way up. A KL penalty says how far you may go. It doesn't know in which direction.
 #
 # **Verdict**: false. While the reward rises, the reward rises; that's all. To judge a run, take a measure that it
 # doesn't train on. And look first at what the reward model *can't* see: here, whether an answer is right.

@@ -509,9 +509,10 @@ harmless.answer(next(edit for edit in edits.EDITS if broken[edit] == broken[""])
 # %% [markdown]
 # Positions from 100 change nothing: after rotation, a score depends on the distance of two tokens only (lesson 03).
 # Count from 0 again after the prompt, and the distances are wrong: there's grammar left, but no story. With the newest
-# eight keys, the engine repeated its prompt; with the first in place of the eighth, it wrote a sentence. That's one
-# text, so try others. And with every guess accepted, the draft is the author: *the ferryman* is what followed *the* in
-# the prompt. Nothing in such a sentence says that it isn't the model's. Only the comparison does.
+# eight keys, the engine repeated its prompt; with the first in place of the eighth, it wrote a sentence. Is that luck?
+# Over six passages, the newest eight add 2.8 ± 0.2 nats per token, and with the first among them it's 0.6 ± 0.2
+# (`benchmarks/engine_edits.py`). And with every guess accepted, the draft is the author: *the ferryman* is what
+# followed *the* in the prompt. Nothing in such a sentence says that it isn't the model's. Only the comparison does.
 
 # %% [markdown]
 # **Verdict: half true, three times.** "A forward pass only": yes, no gradient was computed in this lesson. "The entire
