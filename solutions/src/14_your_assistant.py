@@ -194,7 +194,7 @@ print("orders alone:", measure(tuned))
 # you don't have.
 #
 # How you do it is your choice. Each point has six tasks, and your function has 30 seconds for all six. Before it's
-# called, the check draws the tasks and finds the best mixtures, which takes about six seconds.
+# called, the check draws the tasks and finds the best mixtures, which takes some seconds.
 #
 # **Without**: `minillm`.
 #
