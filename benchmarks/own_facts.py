@@ -1,14 +1,15 @@
 """Twelve facts about a shop that exists nowhere: told, shown, looked up, learned by heart, and learned to be read.
 
-    python benchmarks/own_facts.py               # about an hour on one thread; what is done is kept in --folder
+    python benchmarks/own_facts.py               # about 20 minutes on one thread; what is done is kept in --folder
     python benchmarks/own_facts.py --seeds 0     # without training: some minutes
 
 SmolLM2-135M-Instruct answers 62 questions in five families (`minillm/course/own_task/facts.py`): facts as they were
 taught, in other words and backwards, questions that no fact answers, and everyday ones. Ways without training: nothing;
 a system message with all facts; 24 examples in three orders; both; a look-up by rare words, without any model. LoRA
 (rank 8) learns the same 24 examples: by heart (40 updates of 8 rows, learning rate 2e-3), or with the message before
-each ("reader": 24 updates of 2 rows, 1e-3). For each trained model, the message is given with other facts, too: are
-they read from it, or recited? A seed draws A and the order of the examples.
+each ("reader": 24 updates of 2 rows, 1e-3). The reader's control ("apart") learns as it does, but without the message,
+and gets it only when asked. For each trained model, the message is given with other facts, too: are they read from it,
+or recited? A seed draws A and the order of the examples.
 """
 
 import argparse
@@ -52,22 +53,13 @@ def shown(seed: int) -> list[Message]:
     ]
 
 
-def read_or_recited(said: dict[str, str]) -> dict[str, int]:
-    """Of twelve facts, how many are said as in the changed message, and how many as before."""
-    rows = [(said[asked], word, other) for asked, _, word, other, *_ in facts.FACTS]
-    return {
-        "as changed": sum(facts.holds(text, (other,)) for text, _, other in rows),
-        "as before": sum(facts.holds(text, (word,)) for text, word, _ in rows),
-    }
-
-
-def trained(seed: int, message: str, recipe: dict[str, Any]) -> dict[str, Any]:
-    """One run, its answers, and those with other facts in the message."""
+def trained(seed: int, message: str, recipe: dict[str, Any], told: str | None = None) -> dict[str, Any]:
+    """One run, its answers (with the message it learned with, or another one), and those with other facts in it."""
     run = own_task.teach(facts.SHOWN, seed=seed, system=message, **recipe)
     taught = tuple(asked for asked, *_ in facts.FACTS)
     return {
-        "answers": answers(run.model, system(message)),
-        "changed": read_or_recited(answers(run.model, system(facts.changed()), taught)),
+        "answers": answers(run.model, system(message if told is None else told)),
+        "changed": facts.read_or_recited(answers(run.model, system(facts.changed()), taught)),
     }
 
 
@@ -89,6 +81,7 @@ def main() -> None:
     for seed in range(arguments.seeds):
         ways.append((f"by heart, seed {seed}", lambda s=seed: trained(s, "", BY_HEART)))
         ways.append((f"reader, seed {seed}", lambda s=seed: trained(s, facts.MESSAGE, READER)))
+        ways.append((f"apart, seed {seed}", lambda s=seed: trained(s, "", READER, facts.MESSAGE)))
     rows: dict[str, dict[str, Any]] = {}
     hits: dict[str, dict[str, list[bool]]] = {}
     result: dict[str, Any] = {}
@@ -98,12 +91,12 @@ def main() -> None:
         rows[name] = {family: wilson(sum(own), len(own), Z) for family, own in hits[name].items()}
         print(f"{name:22}", {family: f"{row['hits']}/{row['of']}" for family, row in rows[name].items()}, flush=True)
         rows[name] |= {"changed": made["changed"]} if "changed" in made else {}
-        rows[name]["answers"] = {question: made["answers"][question] for question in facts.QUESTIONS[::6]}
+        rows[name]["answers"] = [made["answers"][question] for question in facts.QUESTIONS]  # the lab marks them itself
         result = {"ways": rows, "recipes": {"by heart": BY_HEART, "reader": READER}, "means": means(rows)}
         result["manner"] = {
             f"24 shown, order 0 | {other}": mcnemar(hits["24 shown, order 0"]["manner"], hits[other]["manner"])
             for other in hits
-            if other.startswith(("by heart", "reader"))
+            if other.startswith(("by heart", "reader", "apart"))
         }
         write_result("own_facts", result)
     if arguments.json:
@@ -113,7 +106,7 @@ def main() -> None:
 def means(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Hits over the seeds of each kind of training, by family."""
     found = {}
-    for kind in ("by heart", "reader"):
+    for kind in ("by heart", "reader", "apart"):
         runs = [row for name, row in rows.items() if name.startswith(f"{kind}, seed")]
         if runs:
             families = ("manner", *facts.EXAM)

@@ -9,7 +9,7 @@ import torch
 
 from minillm.analysis.alignment import win_rate
 from minillm.course import own_task
-from minillm.course.own_task import cards, facts, tasks, teaching
+from minillm.course.own_task import cards, facts, tasks, teaching, ways
 from minillm.course.turns.your_assistant import few_shot, paired_test, score, wilson
 from minillm.errors import UserError
 from minillm.losses import IGNORE
@@ -175,6 +175,35 @@ def test_the_look_up_finds_what_shares_rare_words():
     assert sum(marks["as taught"]) >= 10
     assert all(marks["manner"])
     assert facts.look_up("Hm?").startswith(facts.REFUSAL)
+
+
+def test_stored_answers_are_marked_as_the_benchmark_marked_them():
+    stored = own_task.stored("own_facts")["ways"]
+    assert sorted(run for runs in ways.kinds().values() for run in runs) == sorted(stored)
+    for run, row in stored.items():
+        assert {family: sum(hits) for family, hits in ways.marks(run).items()} == {
+            family: row[family]["hits"] for family in ("manner", *facts.EXAM)
+        }
+    live = {question: facts.look_up(question) for question in facts.QUESTIONS}
+    assert ways.answers("look-up") == live
+    lines = [*ways.table()]
+    assert len(lines) == 1 + len(stored)
+    assert len({len(line) for line in lines}) == 1
+    with pytest.raises(UserError, match="no run 'guessed'; choose among untrained, "):
+        ways.answers("guessed")
+
+
+def test_a_way_listens_only_if_all_of_its_runs_do(monkeypatch):
+    for now, before, expected in (([9, 8], [1, 0], 0), ([1, 2], [5, 6], 1), ([9, 2], [1, 6], 2), ([4], [4], 2)):
+        monkeypatch.setattr(ways, "changed", lambda _, n=now, b=before: {"as changed": n, "as before": b})
+        assert ways.listens_to("by heart") == ways.CHOICES[expected]
+
+
+def test_a_shop_of_ones_own_has_the_wishes_and_its_own_facts():
+    message = ways.message_of(["Our dog is called Button."])
+    assert facts.REFUSAL in message
+    assert not any(word in message.lower() for _, _, word, *_ in facts.FACTS)
+    assert ways.message_of(answer for _, answer, *_ in facts.FACTS) == facts.MESSAGE
 
 
 def test_the_benchmark_deals_every_answer_to_another_question():

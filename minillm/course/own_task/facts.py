@@ -2,9 +2,10 @@
 
 EXAM       62 questions in five families, and the words that a right answer holds
 SHOWN      24 examples: each fact once, and what to say to questions that they don't answer
-MESSAGE    all wishes and facts as a system message; CHANGED has other facts
+MESSAGE    all wishes and facts as a system message; `changed` has other facts
 marked     which answers are right, by family, and which are in the manner
 look_up    ten lines that print the fact with the most telling words of the question
+read_or_recited   how many facts are said as in the changed message, and how many as before
 """
 
 import math
@@ -122,6 +123,19 @@ def marked(answers: Mapping[str, str]) -> dict[str, list[bool]]:
     """For each family of questions, and for the manner of all, which answers are right."""
     found = {family: [holds(answers[question], words) for question, words in rows] for family, rows in EXAM.items()}
     return {"manner": [in_manner(answers[question]) for question in QUESTIONS], **found}
+
+
+def read_or_recited(said: Mapping[str, str]) -> dict[str, int]:
+    """Of the twelve facts, how many are said as the changed message has them, and how many as before.
+
+    >>> read_or_recited({asked: answer for asked, answer, *_ in FACTS})
+    {'as changed': 0, 'as before': 12}
+    """
+    rows = [(said[asked], word, other) for asked, _, word, other, *_ in FACTS]
+    return {
+        "as changed": sum(holds(text, (other,)) for text, _, other in rows),
+        "as before": sum(holds(text, (word,)) for text, word, _ in rows),
+    }
 
 
 def look_up(question: str) -> str:

@@ -1,0 +1,181 @@
+"""Ways to put facts into a model, for the lab of lesson 14: asked live, or as the benchmark has stored their answers.
+
+say           what the untrained model, or another, answers with a system message before the question
+message_of    the shop's message with other facts
+kinds         the stored ways, and the runs of each; `answers` of one run, and `marks`: which are right, by family
+table         a line about each stored run: hits by family
+share         n of N, with an interval; `compared` does so for one family and some ways, with a paired test
+ahead         the runs that have clearly more hits in a family than the look-up
+changed       of the twelve facts, how many a way says as a changed message has them, and as it learned them, by seed
+listens_to    whether it mostly says what the message says, or what it learned
+refused       which questions of three groups are answered by the refusal
+copied        how often the last example that was shown is said word for word
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from minillm.course.choices import stored
+from minillm.course.own_task import facts
+from minillm.course.own_task.answering import ask, in_order, untrained
+from minillm.data.chat import Message
+from minillm.errors import UserError
+from minillm.model.transformer import Transformer
+
+LONGEST = 24  # tokens of an answer, as in the benchmark
+CHOICES = ("what the message says", "what it learned", "too close to call")  # for `listens_to`
+Interval = Callable[[int, int], tuple[float, float]]
+Test = Callable[[Sequence[bool], Sequence[bool]], float]
+WHO = facts.MESSAGE.splitlines()  # the wishes, two lines, and the facts, one
+
+
+def say(
+    questions: Sequence[str], message: str = "", model: Transformer | None = None, longest: int = LONGEST
+) -> dict[str, str]:
+    """The greedy answer to each question, with a system message before it if there is one; without `model`, SmolLM2's.
+
+    >>> say([])
+    {}
+    """
+    if not questions:
+        return {}
+    before: list[Message] = [{"role": "system", "content": message}] if message else []
+    talks = [[*before, {"role": "user", "content": question}] for question in questions]
+    return dict(zip(questions, ask(untrained()[0] if model is None else model, talks, longest), strict=True))
+
+
+def message_of(sentences: Iterable[str]) -> str:
+    """The shop's message with other facts: the same wishes, and these sentences.
+
+    >>> message_of(["Our cat is called Ada."]).splitlines()[-1]
+    'Our cat is called Ada.'
+    """
+    return "\n".join([*WHO[:-1], " ".join(sentences)])
+
+
+def kinds() -> dict[str, list[str]]:
+    """The stored ways by name, and the runs of each: orders of the examples, or seeds of training.
+
+    >>> kinds()["look-up"]
+    ['look-up']
+    """
+    found: dict[str, list[str]] = {}
+    for run in stored("own_facts")["ways"]:
+        found.setdefault(run.split(", ")[0], []).append(run)
+    return found
+
+
+def answers(run: str) -> dict[str, str]:
+    """What a stored run said to each of the 62 questions. Raises `UserError` for a run that there isn't.
+
+    >>> answers("look-up")["Who is Bolt?"]
+    'Our cat is called Bolt. - Pip'
+    """
+    known = stored("own_facts")["ways"]
+    if run not in known:
+        raise UserError(f"there is no run {run!r}; choose among {', '.join(known)}")
+    return dict(zip(facts.QUESTIONS, known[run]["answers"], strict=True))
+
+
+def marks(run: str) -> dict[str, list[bool]]:
+    """For each family of questions, and for the manner of all, which answers of a stored run are right.
+
+    >>> sum(marks("look-up")["in other words"])
+    14
+    """
+    return facts.marked(answers(run))
+
+
+def table(of: Iterable[str] | None = None) -> Iterator[str]:
+    """A line about each stored run, or about those of some ways: hits by family, the manner last.
+
+    >>> [*table(["look-up"])][1]
+    'look-up                   11              14            6          2           0         62'
+    """
+    chosen = kinds()
+    families = {family: len(rows) for family, rows in facts.EXAM.items()} | {"manner": len(facts.QUESTIONS)}
+    names = {"as taught": "taught", "in other words": "other words"}
+    heads = [f"{names.get(family, family)}/{of}" for family, of in families.items()]
+    yield " " * 19 + "  ".join(heads)
+    for kind in chosen if of is None else of:
+        for run in chosen[kind]:
+            found = marks(run)
+            cells = [f"{sum(found[family]):{len(head)}}" for family, head in zip(families, heads, strict=True)]
+            yield f"{run:19}" + "  ".join(cells)
+
+
+def share(hits: Sequence[bool], interval: Interval) -> str:
+    """How many of how many, and the ends of an interval for the true share.
+
+    >>> share([True, False], lambda hits, n: (0.09, 0.91))
+    ' 1 of  2 (  9% to  91%)'
+    """
+    low, high = map(float, interval(sum(hits), len(hits)))
+    return f"{sum(hits):2} of {len(hits):2} ({max(0.0, low):4.0%} to {high:4.0%})"
+
+
+def compared(family: str, of: Iterable[str], interval: Interval, test: Test, to: str = "look-up") -> Iterator[str]:
+    """A line about each run of some ways: its hits in one family, and a paired test against another run.
+
+    >>> [*compared("backwards", ["look-up"], lambda hits, n: (0.61, 1.0), lambda a, b: 1.0)]
+    ['look-up              6 of  6 ( 61% to 100%)']
+    """
+    known = kinds()
+    for run in (run for way in of for run in known[way]):
+        line = f"{run:19} {share(marks(run)[family], interval)}"
+        p = float(test(marks(to)[family], marks(run)[family]))
+        yield line if run == to else f"{line}  against the {to}: p = {p:.2g}"
+
+
+def ahead(family: str, test: Test, of: str = "look-up", level: float = 0.05) -> list[str]:
+    """The runs that have more hits in a family than another has, with a p below the level.
+
+    >>> ahead("backwards", lambda a, b: 0.0)
+    []
+    """
+    theirs = marks(of)[family]
+    every = {run: marks(run)[family] for runs in kinds().values() for run in runs}
+    return [run for run, hits in every.items() if sum(hits) > sum(theirs) and float(test(theirs, hits)) < level]
+
+
+def changed(kind: str) -> dict[str, list[int]]:
+    """Of the twelve facts, how many each run says as the changed message has them, and how many as before.
+
+    >>> [*changed("by heart")]
+    ['as changed', 'as before']
+    """
+    rows = [stored("own_facts")["ways"][run]["changed"] for run in kinds()[kind]]
+    return {key: [row[key] for row in rows] for key in ("as changed", "as before")}
+
+
+def listens_to(kind: str) -> str:
+    """Whether a way says mostly what a changed message says, in all of its runs, or mostly what it learned.
+
+    >>> listens_to("reader") in CHOICES
+    True
+    """
+    found = changed(kind)
+    leads = [now - before for now, before in zip(found["as changed"], found["as before"], strict=True)]
+    return CHOICES[0] if min(leads) > 0 else CHOICES[1] if max(leads) < 0 else CHOICES[2]
+
+
+def refused(said: Mapping[str, str]) -> dict[str, list[bool]]:
+    """Which questions are answered by the refusal: those that no fact answers, facts as taught, in other words, others.
+
+    >>> {group: sum(found) for group, found in refused({q: facts.REFUSAL for q in facts.QUESTIONS}).items()}
+    {'unknown': 8, 'as taught': 12, 'in other words': 24, 'general': 12}
+    """
+    groups = ("unknown", "as taught", "in other words", "general")
+    return {
+        group: [facts.holds(said[question], ("do not know",)) for question, _ in facts.EXAM[group]] for group in groups
+    }
+
+
+def copied(order: int) -> str:
+    """How often the last of the 24 examples, shown in one of the orders, was said word for word.
+
+    >>> copied(0)
+    "order 0: 15 of 62 answers are 'The opposite of hot is cold. - Pip'"
+    """
+    last = in_order(facts.SHOWN, order)[-1][1]
+    said = [*answers(f"24 shown, order {order}").values()]
+    return f"order {order}: {said.count(last)} of {len(said)} answers are {last!r}"
