@@ -506,6 +506,7 @@ mine.map(lesson="14")
 # **All claims** that you've tested since lesson 00, with what was measured of each, stand in [one
 # table](../teaching/claims.md).
 #
-# **Next**: the [graded questions](../exercises/14_your_assistant/14_your_assistant.ipynb), the last ones: a paired test
-# for questions that come in groups, and how to keep more of the old. After that, nothing that we could number. Take the
+# **Next**: the [lab](14_your_assistant_lab.ipynb) puts facts into a model: told, shown, looked up, or learned by heart.
+# Then the [graded questions](../exercises/14_your_assistant/14_your_assistant.ipynb), the last ones: a paired test for
+# questions that come in groups, and how to keep more of the old. After that, nothing that we could number. Take the
 # exam with you: to the next model, the next claim, the next curve that somebody shows you. You know what to ask of it.
