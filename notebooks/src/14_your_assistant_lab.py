@@ -180,8 +180,8 @@ show(
 print(*ways.compared(family_drawn, trained, mine.wilson, mine.paired_test), sep="\n")
 
 # %% [markdown]
-# **Result**. By heart, it has the facts in the words in which it learned them. In other words it has few, fewer than the
-# look-up on each seed, and backwards none (the [reversal curse](https://arxiv.org/abs/2309.12288)). And it recites:
+# **Result**. By heart, it has the facts in the words in which it learned them. In other words it has few, fewer than
+# the look-up on each seed, and backwards none (the [reversal curse](https://arxiv.org/abs/2309.12288)). And it recites:
 # told that the cat is Biscuit, it says Bolt. On each seed, everyday answers are gone, too: *Romeo and Juliet were
 # written by Juliet.*
 #
