@@ -187,12 +187,13 @@ print(*ways.compared(family_drawn, trained, mine.wilson, mine.paired_test), sep=
 #
 # The reader learned the same examples. On each seed it says what the message says, if it's asked as it was taught.
 # *Apart* had the same updates without the message, and reads no better than the untrained model. But in other words the
-# reader depends on its seed: one of three is level with the look-up, the others are where an untrained model is that's
-# told. With one seed, you'd have published either.
+# reader depends on its seed: one of three is level with the look-up, the other two find hardly more than the untrained
+# model that's told. With one seed, you'd have published either.
 #
-# **Verdict**: false. It learns sentences, not facts. Training can put in a habit, reading, and then a fact is changed
-# by changing a word. It doesn't put in understanding, or not reliably. (By heart also had more updates and twice the
-# rate. Whether a reader trained that hard would recite, nobody has measured here.)
+# **Verdict**: false. By heart, it has learned sentences. What training can put in is a habit, reading, and then a fact
+# is changed by changing a word. To read what's asked in other words takes more than these 24 examples, or luck. (By
+# heart also had more updates and twice the rate. Whether a reader trained that hard would recite, nobody has measured
+# here.)
 
 # %% [markdown]
 # ## 3. Who knows what it doesn't know?
@@ -226,8 +227,8 @@ for run, groups in refusals.items():
 # everyday question, or a fact as taught. But of the facts in other words it refuses nearly as large a part, and it has
 # learned each of them. With 8 and 24 questions, you can't tell the two parts from each other.
 #
-# **Verdict**: half true. It learned to refuse questions about the shop that don't sound like those it was taught. That
-# looks like modesty. The look-up does the same, and there you can read why: no word is shared.
+# **Verdict**: false. It learned to refuse questions about the shop that don't sound like those it was taught. That
+# looks like modesty. The look-up refuses facts in other words, too, and there you can read why: no word is shared.
 
 # %% [markdown]
 # ### Your own shop

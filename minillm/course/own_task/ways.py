@@ -36,6 +36,7 @@ def say(
     >>> say([])
     {}
     """
+    questions = [questions] if isinstance(questions, str) else questions
     if not questions:
         return {}
     before: list[Message] = [{"role": "system", "content": message}] if message else []
