@@ -199,6 +199,12 @@ def test_a_way_listens_only_if_all_of_its_runs_do(monkeypatch):
         assert ways.listens_to("by heart") == ways.CHOICES[expected]
 
 
+def test_one_question_is_asked_as_one_and_a_message_stands_before_it(monkeypatch):
+    monkeypatch.setattr(ways, "ask", lambda model, talks, longest: [str(len(talk)) for talk in talks])
+    assert ways.say("Who is Bolt?", model=object()) == {"Who is Bolt?": "1"}
+    assert ways.say(["Who?", "Where?"], "You are Pip.", model=object()) == {"Who?": "2", "Where?": "2"}
+
+
 def test_a_shop_of_ones_own_has_the_wishes_and_its_own_facts():
     message = ways.message_of(["Our dog is called Button."])
     assert facts.REFUSAL in message
