@@ -188,7 +188,9 @@ held = predict(
 for name, run in (("0", "low"), ("0.05", "low-0.05"), ("0.2", "low-0.2")):
     right = hacking.table(hacking.runs(run))[-1]["right"]
     print(f"beta {name:5} {hacking.at_the_end(run)}, {right:.0%} right")
-fallen = hacking.table(low)[0]["gold"] - hacking.table(hacking.runs("low-0.05"))[-1]["gold"]
+fallen = (
+    hacking.table(low)[0]["gold"] - hacking.table(hacking.runs("low-0.05"))[-1]["gold"]
+)
 held.answer(held.choices[(fallen > 0) + (fallen > 1)])
 
 # %% [markdown]
