@@ -155,9 +155,9 @@ print(f"gold utility: best of 64 minus the word before a greedy answer {rest}")
 #
 # **Verdict**: true for one round, sampled; not for three. What one round lacks may be fresh answers or more pairs,
 # since both changed together. And in this world, where one courtesy fits every question, no training clearly beats
-# one word. And where raters want more than a word can give? We tried raters who count facts only, and a chat model that
-# knows fewer (`benchmarks/weaker_chat.py`, one seed): DPO and GRPO won no more right answers than as many updates of SFT
-# on new questions. That's a first look, not a rule.
+# one word. And where raters want more than a word can give? We tried raters who count facts only, and a chat model
+# that knows fewer (`benchmarks/weaker_chat.py`, one seed): DPO and GRPO won no more right answers than as many updates
+# of SFT on new questions. That's a first look, not a rule.
 
 # %% [markdown]
 # ### Your own entrant
