@@ -59,10 +59,7 @@ PYODIDE = (
 )
 WORKER = "world/worker.mjs"
 CHATS = ["--with=course-sft", "--with=course-ppo", "--with=course-reasoning"]
-FRONT = """# minillm
-
-**Write a language model on a laptop, part by part, and talk to it**, in a course of notebooks:
-[start with lesson 00](notebooks/00_the_map.ipynb). Here is the model that you train in lesson 08, on your device:
+FRAME = """[Start with lesson 00](notebooks/00_the_map.ipynb). This model was trained from nothing, and it runs on your device:
 
 <iframe class="toy" src="base.html" title="A language model that runs in this page" loading="lazy"></iframe>
 
@@ -236,12 +233,8 @@ def index() -> str:
         f"```{{toctree}}\n:hidden:\n:caption: {caption}\n:titlesonly:\n\n" + "\n".join(names) + "\n```\n\n"
         for caption, names in tables.items()
     )
-    return (
-        FRONT
-        + for_sphinx((ROOT / "README.md").read_text(encoding="utf-8"), notebook=False).partition("\n")[2]
-        + "\n"
-        + listed
-    )
+    title, pitch, rest = for_sphinx((ROOT / "README.md").read_text(encoding="utf-8"), notebook=False).split("\n\n", 2)
+    return "\n\n".join([title, pitch, FRAME, rest, listed])
 
 
 def pages(pattern: str) -> list[Path]:
