@@ -59,7 +59,7 @@ PYODIDE = (
 )
 WORKER = "world/worker.mjs"
 CHATS = ["--with=course-sft", "--with=course-ppo", "--with=course-reasoning"]
-FRAME = """[Start with lesson 00](notebooks/00_the_map.ipynb). This model was trained from nothing, and it runs on your device:
+FRAME = """[Start with lesson 00](notebooks/00_the_map.ipynb). Trained from nothing, this model runs on your device:
 
 <iframe class="toy" src="base.html" title="A language model that runs in this page" loading="lazy"></iframe>
 
