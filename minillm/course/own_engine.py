@@ -206,12 +206,12 @@ def _decided(rule: Callable[..., Any], chosen: int, guess: int) -> int:
     return tokens[max(range(len(tokens)), key=shares.__getitem__)]
 
 
-def rounded(model: Transformer, quantize: Any = None) -> Transformer:
-    """A copy of a model whose blocks' matrices are codes times scale, by `quantize`."""
+def rounded(model: Transformer, quantize: Any = None, n_blocks: int | None = None) -> Transformer:
+    """A copy of a model whose blocks' matrices (or the first blocks') are codes times scale, by `quantize`."""
     function = with_its_name(version(_turn("quantize")) if quantize is None else quantize)
     model = copy.deepcopy(model)
     with torch.no_grad():
-        for layer in model.blocks.modules():  # pyright: ignore
+        for layer in model.blocks[:n_blocks].modules():  # pyright: ignore
             if isinstance(layer, nn.Linear):
                 codes, scale = function(layer.weight.detach().clone())
                 layer.weight.copy_(torch.as_tensor(codes) * torch.as_tensor(scale))

@@ -55,6 +55,8 @@ SHORTER = {  # training, steps and problems: what is tried is whether cells run
 }
 AGAIN = {  # what is cut, too, where cells run once more with unusual answers
     r"\bpassages\(6\)": "passages(2)",
+    r"\bown_engine\.rounded\(": "__import__('functools').partial(own_engine.rounded, n_blocks=1)(",
+    r"\bedits\.menu\(PROMPT\b": "edits.menu('The'",
     r'"quote a story", "quote a list", "why salty"': '"quote a story",',
 }
 
