@@ -7,6 +7,7 @@ import torch
 
 from minillm.config import ModelConfig
 from minillm.model.transformer import Transformer
+from minillm.tokenizer import Tokenizer
 
 
 def small_config(**changes) -> ModelConfig:
@@ -22,6 +23,16 @@ def lively(model: Transformer) -> Transformer:
             if parameter.dim() == 2:
                 parameter.normal_(std=0.3)
     return model.eval()
+
+
+def six_headed() -> tuple[Transformer, Tokenizer]:
+    """In the place of SmolLM2, which has three times as many heads as heads for keys, too; no two tokens tie."""
+    torch.manual_seed(0)
+    config = ModelConfig(vocab_size=256, d_model=24, n_layers=2, n_heads=6, n_kv_heads=2, max_seq_len=512)
+    model = Transformer(config).eval()
+    for parameter in model.parameters():
+        parameter.data.mul_(8)
+    return model, Tokenizer.train(["a b"], vocab_size=256)
 
 
 def stirred(model: torch.nn.Module) -> torch.nn.Module:

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
+from helpers import six_headed
 
-from minillm import ModelConfig, Tokenizer, Transformer, generate
+from minillm import generate
 from minillm.course import own_engine
 from minillm.course.turns.inference_engine import cached_attention, caching_variants, look_up, outcome, quantize
 from minillm.errors import UserError
@@ -13,11 +14,7 @@ from minillm.model.quantized_linear import Int8Linear
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    torch.manual_seed(0)
-    config = ModelConfig(vocab_size=256, d_model=24, n_layers=2, n_heads=6, n_kv_heads=2, max_seq_len=128)
-    model, tokenizer = Transformer(config).eval(), Tokenizer.train(["a b"], vocab_size=256)
-    for parameter in model.parameters():
-        parameter.data.mul_(8)  # so that logits differ, and no two tokens tie
+    model, tokenizer = six_headed()
     monkeypatch.setattr(own_engine, "smollm2", lambda: (model, tokenizer))
     return model
 

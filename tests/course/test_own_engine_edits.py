@@ -4,8 +4,8 @@ import math
 
 import pytest
 import torch
+from helpers import six_headed
 
-from minillm import ModelConfig, Tokenizer, Transformer
 from minillm.course import own_engine, own_engine_edits
 from minillm.course.own_engine_edits import EDITS, KEPT, shortened
 from minillm.course.turns.inference_engine import cached_attention
@@ -16,11 +16,7 @@ PROMPT = [1, 2, 3, 4, 1, 2, 3, 4, 1, 2]
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch):
-    torch.manual_seed(0)
-    config = ModelConfig(vocab_size=256, d_model=24, n_layers=2, n_heads=6, n_kv_heads=2, max_seq_len=512)
-    model, tokenizer = Transformer(config).eval(), Tokenizer.train(["a b"], vocab_size=256)
-    for parameter in model.parameters():
-        parameter.data.mul_(8)  # so that logits differ, and no two tokens tie
+    model, tokenizer = six_headed()
     for module in (own_engine, own_engine_edits):
         monkeypatch.setattr(module, "smollm2", lambda: (model, tokenizer))
     return model

@@ -189,7 +189,7 @@ def test_stored_answers_are_marked_as_the_benchmark_marked_them():
     lines = [*ways.table()]
     assert len(lines) == 1 + len(stored)
     assert len({len(line) for line in lines}) == 1
-    with pytest.raises(UserError, match="no run 'guessed'; choose among untrained, "):
+    with pytest.raises(UserError, match="'guessed' names none of the runs; choose among untrained, "):
         ways.answers("guessed")
 
 

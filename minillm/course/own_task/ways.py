@@ -66,14 +66,14 @@ def kinds() -> dict[str, list[str]]:
 
 
 def answers(run: str) -> dict[str, str]:
-    """What a stored run said to each of the 62 questions. Raises `UserError` for a run that there isn't.
+    """What a stored run said to each of the 62 questions. Raises `UserError` for a name of none of them.
 
     >>> answers("look-up")["Who is Bolt?"]
     'Our cat is called Bolt. - Pip'
     """
     known = stored("own_facts")["ways"]
     if run not in known:
-        raise UserError(f"there is no run {run!r}; choose among {', '.join(known)}")
+        raise UserError(f"{run!r} names none of the runs; choose among {', '.join(known)}")
     return dict(zip(facts.QUESTIONS, known[run]["answers"], strict=True))
 
 
