@@ -57,10 +57,10 @@ class Probe:
 
     `draw` makes the arguments of several calls, the smallest input first, because the learner sees it if it fails.
     `right` is the right answer. `otherwise(calls, right, got)` may explain a wrong answer that matches no mistake, and
-    returns None if it cannot; `at_last` is asked where no fact and no known mistake says anything. `demand(right, got)`
-    may find fault with a result of the right values. Where many results are right, as of a training, `judge(call, got)`
-    says whether one is, and nothing is compared with `right`. The failure of a `private` probe is shown only to the
-    teacher.
+    returns None if it cannot; `at_last` is asked where no fact and no known mistake says anything (of `parts`,
+    something is always said). `demand(right, got)` may find fault with a result of the right values. Where many
+    results are right, as of a training, `judge(call, got)` says whether one is, and nothing is compared with `right`.
+    The failure of a `private` probe is shown only to the teacher.
     """
 
     name: str

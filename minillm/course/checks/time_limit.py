@@ -20,8 +20,9 @@ WAITING = 60.0  # seconds on the clock for a function that sleeps or waits
 def time_limit(seconds: float) -> Iterator[None]:
     """Raise `OutOfTime` in the body after it has computed for `seconds`, then every second until it ends.
 
-    What counts is this thread's time on a processor, so a busy machine stops nobody. Only a body that computes less
-    than that, since it sleeps or waits, is stopped by the clock, after `WAITING` seconds (or `seconds`, if more).
+    What counts is this thread's time on a processor, so a busy machine stops nobody soon. A body that computes less
+    than that, since it sleeps or waits, is stopped by the clock, after `WAITING` seconds (or `seconds`, if more). On
+    a machine so busy that a thread gets less than `seconds` of `WAITING`, one that only computes is stopped so, too.
 
     This needs the main thread and a POSIX system. Elsewhere (Windows, a browser, another thread) there is no limit:
     interrupt an endless loop by hand (Kernel, Interrupt). The limit also fails for a loop that catches everything with

@@ -6,14 +6,12 @@ and `ids != pad` then masks real tokens: pull request 6357 of huggingface/trl, 1
 
 import random
 from functools import partial
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import same_kind
-from minillm.course.checks.plain import as_tensor, difference
 from minillm.course.checks.question import Question
 
 Batch = tuple[Tensor, Tensor]  # (B, T) ids and (B, T) mask
@@ -110,25 +108,6 @@ SAME_ID = (
 )
 
 
-def _which_row(calls: list[Call], right: list[Any], got: list[Any]) -> tuple[str, str] | None:
-    """The first row that is wrong: its width, its ids or its mask."""
-    for (texts, _, side, most), (ids, mask), answer in zip(calls, right, got, strict=True):
-        if type(answer) not in (list, tuple) or len(answer) != 2:
-            return None
-        for name, due, part in zip(("ids", "mask"), (ids, mask), map(as_tensor, answer), strict=True):
-            if part is None or part.dim() != 2:
-                return None
-            if part.shape != due.shape:
-                sizes = f"{tuple(part.shape)} instead of {tuple(due.shape)}"
-                hint = "T is the length of the longest text after the cut, max_length at most."
-                return f"`{name}` has the shape {sizes}: texts of {list(map(len, texts))} ids, max_length {most}.", hint
-            for row, (wanted, had) in enumerate(zip(due.tolist(), part.tolist(), strict=True)):
-                if difference(wanted, had):
-                    sentence = f"Row {row} of `{name}` is {had}; right is {wanted} ({side} padding, max_length {most})."
-                    return sentence, f"Text {row} is {texts[row]}. Write its row of `{name}` by hand."
-    return None
-
-
 question = Question(
     "00a.2",
     "Pad a batch and build its mask",
@@ -137,7 +116,7 @@ question = Question(
     parts=("ids", "mask"),
 )
 
-on_the_right = question.probe("padding on the right", _right, demand=same_kind, kinds=RIGHT, at_last=_which_row)
+on_the_right = question.probe("padding on the right", _right, demand=same_kind, kinds=RIGHT)
 on_the_right.mistake(
     "The padding is always on the left.",
     'With `side="right"` the ids come first, and the padding after them.',
@@ -175,7 +154,7 @@ on_the_right.mistake(
     lambda texts, pad, side, most: pad_batch(sorted(texts, key=len, reverse=True), pad, side, most),
 )
 
-on_the_left = question.probe("padding on the left", _left, demand=same_kind, kinds=LEFT, at_last=_which_row)
+on_the_left = question.probe("padding on the left", _left, demand=same_kind, kinds=LEFT)
 on_the_left.mistake(
     "The padding is always on the right.",
     'With `side="left"` a text ends in the last column: `ids[row, T - len(text):]`.',
@@ -196,7 +175,7 @@ def _flipped(texts, pad, side, max_length):
     return _pad_batch(texts, pad, side, max_length, reverse=side == "left")
 
 
-too_long = question.probe("texts longer than max_length", _long, demand=same_kind, kinds=LONG, at_last=_which_row)
+too_long = question.probe("texts longer than max_length", _long, demand=same_kind, kinds=LONG)
 too_long.mistake(
     "Of a long text the first ids are kept.",
     "The next token depends most on the latest ones. Keep the end: `text[-max_length:]`.",
@@ -246,7 +225,7 @@ def _one_too_short(texts, pad, side, max_length):
     )
 
 
-same_id = question.probe("the padding id in a text", _same_id, demand=same_kind, kinds=SAME_ID, at_last=_which_row)
+same_id = question.probe("the padding id in a text", _same_id, demand=same_kind, kinds=SAME_ID)
 same_id.mistake(
     "A token that equals `pad` is masked out.",
     "`ids != pad` can't tell a token from padding. The lengths can: set the mask where you write the text.",
