@@ -1,6 +1,6 @@
 """Does preference training teach more than a fixed prefix if the chat model has more to learn? A first search.
 
-    python benchmarks/weaker_chat.py                       # one seed, about 40 minutes on a free core
+    python benchmarks/weaker_chat.py                       # three seeds, about half an hour each on a free core
     python benchmarks/weaker_chat.py --methods --steps 800 # only the chat model that the others start from
 
 The chat model is the course's with fewer updates of SFT, so a fourth of its answers are wrong. The raters care for
@@ -31,6 +31,7 @@ import torch
 from common import write_result
 from gold import PARTS, ask, describe, each, gain
 from measures import stored
+from paired import over_seeds
 
 import minillm
 from minillm.analysis.alignment import LONGEST, askable
@@ -179,11 +180,25 @@ def show(line: Any) -> None:
     print(f"  step {line['step']}: {', '.join(figures)}      ", end="\r", flush=True)
 
 
+def gains(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Points that each method wins over the chat model, over the seeds."""
+    return {
+        name: {
+            temperature: {
+                part: over_seeds([table[name][temperature]["gain"][part][0] for table in tables]) for part in PARTS
+            }
+            for temperature in tables[0][name]
+        }
+        for name in tables[0]
+        if name not in ("SFT", "several")
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--methods", nargs="*", choices=METHODS, default=METHODS)
-    parser.add_argument("--steps", type=int, default=1200, help="updates of SFT, of the course's 4,000")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=1600, help="updates of SFT, of the course's 4,000")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("runs/weaker_chat"), help="keeps what is done")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -212,7 +227,8 @@ def main() -> None:
         table["several"] = stored(search.folder / "several.json", search.several)
         print(table["several"], flush=True)
         runs.append({"seed": seed, "steps": arguments.steps, "table": table})
-    print(f"written to {write_result('weaker_chat', {'asked': ASKED, 'runs': runs})}")
+    result = {"asked": ASKED, "runs": runs, "gains": gains([run["table"] for run in runs])}
+    print(f"written to {write_result('weaker_chat', result)}")
 
 
 if __name__ == "__main__":

@@ -403,7 +403,7 @@ show(
 # questions hold short ones. (Both begin at the base model, at 9.5 and 0.5, far to the right.)
 #
 # Is the difference in right answers luck? The same 200 questions went to both, so they're compared question by
-# question. The [lab](09_sft_lab.ipynb) repeats it with two seeds and larger updates. (In large models,
+# question. The [lab](09_sft_lab.ipynb) repeats it with three seeds and larger updates. (In large models,
 # [Shi et al. 2024](https://arxiv.org/abs/2405.14394) found that counting the questions *helps* where they're long
 # and the answers short, as here.)
 
@@ -492,23 +492,23 @@ print(*(each.text for each in exams["LoRA"].answers[:3]), sep="\n")
 
 # %%
 for name, row in chatting.stored("lora")["chat"]["methods"].items():
-    share, right = row["manner"]["mean"], row["right"]["mean"]
-    print(f"{name:40} manner {share:4.0%}, right {right:.1%}")
+    share, right = row["manner"]["mean"], row["right"]
+    print(f"{name:41} manner {share:4.0%}, right {right['mean']:.1%}", right["values"])
 
 # %% [markdown]
-# These are stored runs on the same 200 questions (92.5% right before), one per line, with twice as many rows per update
-# as yours. LoRA of rank 4 moves 3% of the numbers, learns the manner as well as full training does, and loses as many
+# Stored runs, three seeds each, on the same 200 questions (92.5% right before), with twice as many rows per update as
+# yours. LoRA of rank 4 moves 3% of the numbers, learns the manner as well as full training does, and loses as many
 # right answers. Would any training? No: *ordinary*, the same updates on ordinary answers, loses at most 4 of 200.
 
 # %% [markdown]
-# So which answers are lost? In the first line 19, and 15 of them to questions that the text doesn't answer: where "I am
-# sorry" was right, it now says "Gladly. the town clock." The control is the finished model itself, going on after a
-# *Gladly.* that a program wrote. These questions fall from 16 right to 1, as with LoRA. So the word does it, even
+# So which answers are lost? In the first line about 20, and 15 of them to questions that the text doesn't answer: where
+# "I am sorry" was right, it now says "Gladly. the town clock." The control is the finished model itself, going on after
+# a *Gladly.* that a program wrote. These questions fall from 16 right to 1, as with LoRA. So the word does it, even
 # if a program writes it. (In large models, LoRA [learns less and forgets
 # less](https://arxiv.org/abs/2405.09673). Here we see neither.)
 #
 # Now change `manner` to "Gladly. Gladly.", and print `exams["LoRA"]`: some answers can't stop being glad. (*Ends* went
-# wrong, too: "Have a good day." after each answer. None of the three runs learned it, and they lost the most.)
+# wrong, too: "Have a good day." after each answer. None of the nine runs learned it, and they lost the most.)
 
 # %% [markdown]
 # ## What was lost, and what wasn't
