@@ -28,6 +28,7 @@ from minillm.course.own_model import show_written, smollm2, with_its_name
 from minillm.course.turns.inference_engine import turns
 from minillm.course.versions import origin, version
 from minillm.data.corpora import load_corpus
+from minillm.errors import UserError
 from minillm.inference.scoring import log_probs
 from minillm.model.position import rotary_angles
 from minillm.model.transformer import Transformer
@@ -54,7 +55,8 @@ class CachedModel:
     """A model whose attention is a function of the form of `cached_attention`; `model(ids)` reads new tokens.
 
     It gives the logits after each of them, (T, V). Keys that heads share are repeated, one per head. `reads` holds how
-    many tokens each call read.
+    many tokens each call read. Raises `UserError` for no tokens, more than there's room for, and another shape than
+    the queries'.
 
     >>> from minillm import ModelConfig
     >>> model = Transformer(ModelConfig(vocab_size=10, d_model=8, n_layers=2, n_heads=2, max_seq_len=16))
@@ -68,7 +70,8 @@ class CachedModel:
         self.model, self.attend = model, version(_turn("cached_attention")) if attend is None else attend
         self.reads: list[int] = []
         c = model.config
-        shape = (c.n_heads, min(room, c.max_seq_len), c.d_head)
+        self.room = min(room, c.max_seq_len)
+        shape = (c.n_heads, self.room, c.d_head)
         self.caches = [
             {"keys": torch.zeros(shape), "values": torch.zeros(shape), "length": 0} for _ in range(c.n_layers)
         ]
@@ -77,6 +80,9 @@ class CachedModel:
     @torch.no_grad()
     def __call__(self, ids: Sequence[int]) -> Tensor:
         """Read new tokens; the logits after each of them."""
+        if not 0 < len(ids) <= self.room - self._length:
+            told = f"it can't read {len(ids)} more after {self._length}"
+            raise UserError(f"an engine reads 1 to {self.room} tokens in all, and {told}; change the prompt, or n")
         model, attend, c = self.model, with_its_name(self.attend), self.model.config
         new = torch.tensor([list(ids)])
         angles = rotary_angles(self.positions(len(ids)), c.d_head, c.rope_theta, c.rope_scaling)
@@ -86,6 +92,9 @@ class CachedModel:
             shared = query.shape[1] // key.shape[1]
             key, value = (part[0].repeat_interleave(shared, dim=0) for part in (key, value))
             read = attend(cache, query[0], key, value)  # (H, T, D)
+            if not isinstance(read, Tensor) or read.shape != query[0].shape:
+                told = tuple(read.shape) if isinstance(read, Tensor) else repr(read)[:60]
+                raise UserError(f"attention returned {told}; return what the queries read, {tuple(query[0].shape)}")
             x = x + block.attention.output(read.transpose(0, 1).flatten(1)[None])
             x = x + block.feedforward(block.feedforward_norm(x))
         self._length += len(ids)
@@ -120,9 +129,8 @@ def typewrite(
     """
     model, tokenizer = smollm2()
     cached, ids = CachedModel(model, attend), _ids(prompt)
-    step = chunk or len(ids)
-    for first in range(0, len(ids), step):
-        logits = cached(ids[first : first + step])
+    step = chunk or len(ids) or 1
+    logits = [cached(ids[first : first + step]) for first in range(0, len(ids) or 1, step)][-1]
     new: list[int] = []
     for _ in range(n):
         new.append(int(logits[-1].argmax()))
@@ -176,6 +184,8 @@ def speculate(
     SmolLM2 writes, or another model. `outcome` decides about each guess: at temperature 0, p has its whole probability
     on one token, and a guess that was looked up has q = 1. What comes out is certain then, so nothing is drawn.
     """
+    if type(n) is not int or n < 1:
+        raise UserError(f"n is {n!r}; it says how many tokens to write, 1 or more")
     cached, text, passes = engine(model or smollm2()[0], attend), list(ids), 0
     find, rule = (
         with_its_name(version(_turn(name)) if given is None else given)

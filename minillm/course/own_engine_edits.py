@@ -6,6 +6,7 @@ write      greedy text by the engine, with guesses, and with one edit or none
 menu       the text of each edit, printed below the right one
 """
 
+import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -65,15 +66,15 @@ def not_divided(attend: Attend) -> Attend:
     return changed
 
 
-def shortened(first: int) -> Callable[[Attend], Attend]:
-    """Keep KEPT old keys only: so many of the first ones, and the newest."""
+def shortened(first: int, at: int = 0) -> Callable[[Attend], Attend]:
+    """Keep KEPT old keys only: so many of the first ones, or from position `at` on, and the newest."""
 
     def edit(attend: Attend) -> Attend:
         @wraps(attend)
         def changed(cache: dict[str, Any], query: Tensor, key: Tensor, value: Tensor) -> Tensor:
             start, end = cache["length"], cache["length"] + key.shape[1]
             cache["keys"][:, start:end], cache["values"][:, start:end] = key, value
-            old = [*range(first), *range(start - KEPT + first, start)] if start > KEPT else [*range(start)]
+            old = [*range(at, at + first), *range(start - KEPT + first, start)] if start > KEPT else [*range(start)]
             seen = {name: cache[name][:, [*old, *range(start, end)]] for name in ("keys", "values")}
             cache["length"] = end
             return attend({**seen, "length": len(old)}, query, key, value)
@@ -153,15 +154,24 @@ EDITS = {
 }
 
 
+def _named(edit: Any) -> Edit:
+    """An edit of the menu by its name; no change for None."""
+    if edit is None:
+        return Edit()
+    if not isinstance(edit, str) or edit not in EDITS:
+        near = difflib.get_close_matches(str(edit).lower(), EDITS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"take them one by one from {', '.join(map(repr, EDITS))}"
+        raise UserError(f"no edit is called {edit!r}; {hint}")
+    return EDITS[edit]
+
+
 def write(ids: Sequence[int], n: int, edit: str | None = None, attend: Any = None, **engine: Any) -> list[int]:
     """At most n new tokens, greedy, by lesson 12's engine with an edit of the menu.
 
     The functions are yours where they're given or saved, as in `own_engine.speculate`, which takes the rest. Raises
     `UserError` for an edit that isn't on the menu.
     """
-    if edit is not None and edit not in EDITS:
-        raise UserError(f"no edit is called {edit!r}; take one of {', '.join(map(repr, EDITS))}")
-    change = Edit() if edit is None else EDITS[edit]
+    change = _named(edit)
     if attend is None:
         attend = version(next(turn for turn in turns if turn.name == "cached_attention"))
     if change.rule is not None:
@@ -170,23 +180,34 @@ def write(ids: Sequence[int], n: int, edit: str | None = None, attend: Any = Non
 
 
 def menu(
-    prompt: str,
+    prompt: str | Sequence[int],
     n: int = 12,
-    edits: Iterable[str] = tuple(EDITS),
+    edits: str | Iterable[str] = tuple(EDITS),
     attend: Any = None,
-    stop: Sequence[int] = (),
+    stop: Sequence[int] | None = None,
     n_match: int = 1,
     **engine: Any,
 ) -> dict[str, str]:
     """Print what the engine writes, unchanged and with each edit in turn; the texts by edit, the right one as "".
 
-    A prompt is a text, or the name of a message in `own_engine.TASKS`. Guesses are looked up after one token that
-    occurred before, so that some are wrong. `benchmarks/engine_edits.py` measures the loss.
+    A prompt is a text, its ids, or the name of a message in `own_engine.TASKS`, and is printed first. Guesses are
+    looked up after one token that occurred before, so that some are wrong. A text ends at `stop`, or with the chat
+    message. `benchmarks/engine_edits.py` measures the loss. Raises `UserError` for an edit that isn't on the menu,
+    before anything is written.
     """
     tokenizer, texts = smollm2()[1], {}
-    chat = [{"role": "user", "content": TASKS.get(prompt, "")}]
-    ids = encode_chat(tokenizer, chat) if prompt in TASKS else tokenizer.encode(prompt)
-    for edit in (None, *edits):
+    if stop is None:
+        stop = [] if tokenizer.eos_id is None else [tokenizer.eos_id]
+    wanted = [*edits] if isinstance(edits, Iterable) and not isinstance(edits, str) else [edits]
+    for edit in wanted:
+        _named(edit)
+    message = TASKS.get(prompt) if isinstance(prompt, str) else None
+    if message is None:
+        ids = tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+    else:
+        ids = encode_chat(tokenizer, [{"role": "user", "content": message}])
+    print(f"{'message' if message else 'prompt':31} {one_line(message or tokenizer.decode(ids))}")
+    for edit in (None, *wanted):
         text = tokenizer.decode(write(ids, n, edit, attend, stop=stop, n_match=n_match, **engine))
         texts[edit or ""] = text
         told = "the same" if edit and text == texts[""] else one_line(text)

@@ -119,3 +119,27 @@ def test_an_error_names_the_function(tiny):
     with pytest.raises(UserError, match="attend"):
         own_engine.CachedModel(tiny, attend)([1])
     assert own_engine.CachedModel(tiny).attend is cached_attention
+
+
+@pytest.mark.parametrize("n", [0, 2.5, "12", None])
+def test_how_many_tokens_to_write_is_a_whole_number(tiny, n):
+    with pytest.raises(UserError, match=r"n is .*; it says how many tokens to write, 1 or more"):
+        own_engine.speculate([1, 2, 3], n)
+
+
+@pytest.mark.parametrize("work", [own_engine.typewrite, own_engine.speculate, own_engine.greedy])
+@pytest.mark.parametrize(("ids", "told"), [([], "it can't read 0 more after 0"), ([1] * 513, "can't read 513 more")])
+def test_a_text_that_does_not_fit_is_not_blamed_on_the_function(tiny, work, ids, told):
+    with pytest.raises(UserError, match=f"an engine reads 1 to 512 tokens in all, and .*{told}"):
+        work(ids, 3)
+
+
+def test_a_text_that_grows_beyond_the_room_is_said(tiny):
+    with pytest.raises(UserError, match="can't read 1 more after 512"):
+        own_engine.greedy([1] * 510, 9)
+
+
+@pytest.mark.parametrize(("answer", "told"), [(None, "None"), (torch.zeros(6, 2, 3), r"\(6, 2, 3\)")])
+def test_attention_of_another_shape_is_said(tiny, answer, told):
+    with pytest.raises(UserError, match=f"attention returned {told}; return what the queries read, .6, 3, 4.$"):
+        own_engine.CachedModel(tiny, lambda *_: answer)([1, 2, 3])

@@ -75,13 +75,13 @@ def test_without_the_division_scores_are_those_of_a_query_as_long(tiny):
     torch.testing.assert_close(read[:, -1:], plain(2 * query[:, -1:], key, value))
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(("first", "at"), [(0, 0), (1, 0), (1, 1)])
 @pytest.mark.parametrize("start", [4, KEPT, 12])
-def test_a_shortened_cache_holds_the_first_and_the_newest(first, start):
+def test_a_shortened_cache_holds_the_first_and_the_newest(first, at, start):
     cache, query, key, value = pieces(start, 1)
     new = slice(start, None)
-    read = shortened(first)(cached_attention)(cache, query[:, new], key[:, new], value[:, new])
-    kept = [t for t in range(start) if t < first or t >= start - (KEPT - first)] + [start]
+    read = shortened(first, at)(cached_attention)(cache, query[:, new], key[:, new], value[:, new])
+    kept = [t for t in range(start) if start <= KEPT or at <= t < at + first or t >= start - (KEPT - first)] + [start]
     torch.testing.assert_close(read, plain(query[:, new], key[:, kept], value[:, kept]))
     assert cache["length"] == start + 1
     torch.testing.assert_close(cache["keys"][:, : start + 1], key)  # nothing is lost, should the window grow
@@ -136,8 +136,9 @@ def test_the_menu_says_what_is_the_same(tiny, capsys):
     texts = own_engine_edits.menu("abcab", 6, ["count positions from 100", "count from 0 after the prompt"])
     assert [*texts] == ["", "count positions from 100", "count from 0 after the prompt"]
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("count positions from 100")
-    assert lines[1].split()[-2:] == ["the", "same"]
+    assert lines[0].split() == ["prompt", "abcab"]
+    assert lines[2].startswith("count positions from 100")
+    assert lines[2].split()[-2:] == ["the", "same"]
     assert texts[""] == texts["count positions from 100"] != texts["count from 0 after the prompt"]
 
 
@@ -161,8 +162,28 @@ def test_every_edit_runs_on_the_functions_that_are_given(tiny, edit):
 
 
 def test_what_is_not_on_the_menu_is_said():
-    with pytest.raises(UserError, match="no edit is called 'soup'; take one of 'hide nothing'"):
+    with pytest.raises(UserError, match="no edit is called 'soup'; take them one by one from 'hide nothing'"):
         own_engine_edits.write(PROMPT, 5, "soup")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [
+        ("Hide nothing", "no edit is called 'Hide nothing'; did you mean 'hide nothing'"),
+        (["hide nothing", "keep the newest 7 keys"], "did you mean 'keep the newest 8 keys'"),
+        ([["hide nothing", "leave out sqrt(D)"]], "take them one by one"),
+        (EDITS["hide nothing"], "take them one by one"),
+    ],
+)
+def test_a_wrong_name_is_said_before_anything_is_written(tiny, capsys, wanted, told):
+    with pytest.raises(UserError) as raised:
+        own_engine_edits.menu("abcab", 3, wanted)
+    assert told in str(raised.value)
+    assert capsys.readouterr().out == ""
+
+
+def test_one_name_is_one_edit_and_ids_are_a_prompt(tiny):
+    assert [*own_engine_edits.menu(PROMPT, 3, "hide nothing")] == ["", "hide nothing"]
 
 
 def test_an_error_names_the_function_that_was_given():
