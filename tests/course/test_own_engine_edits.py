@@ -149,6 +149,33 @@ def test_a_message_of_the_course_is_asked_as_a_chat(tiny, monkeypatch):
     assert asked == [[{"role": "user", "content": own_engine.TASKS["a poem"]}]]
 
 
+def test_a_text_ends_with_the_message_unless_told(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(own_engine_edits, "write", lambda *_, stop, **__: asked.append(stop) or [1])
+    ends = own_engine_edits.smollm2()[1].eos_id
+    own_engine_edits.menu("abcab", 2, [])
+    own_engine_edits.menu("abcab", 2, [], stop=[7])
+    assert asked == [[] if ends is None else [ends], [7]]
+
+
+def test_an_interrupted_menu_can_be_run_again(tiny, monkeypatch):
+    wanted = ["never let the length grow", "store values one position late", "count from 0 after the prompt"]
+    right = own_engine_edits.menu("abcab", 6, wanted)
+    with monkeypatch.context() as patch:
+        calls = []
+
+        def interrupted(*arguments):
+            calls.append(0)
+            if len(calls) > 17:
+                raise KeyboardInterrupt
+            return cached_attention(*arguments)
+
+        patch.setattr(own_engine_edits, "version", lambda turn: interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            own_engine_edits.menu("abcab", 6, wanted)
+    assert own_engine_edits.menu("abcab", 6, wanted) == right
+
+
 @pytest.mark.parametrize("edit", EDITS)
 def test_every_edit_runs_on_the_functions_that_are_given(tiny, edit):
     calls = []
