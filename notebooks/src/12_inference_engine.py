@@ -65,8 +65,8 @@ print(f"one token: {WEIGHTS / 1e6:.0f} MB to read, {OPERATIONS / 1e6:.0f} M oper
 
 # %% [markdown]
 # That gives a bound: a step takes at least as long as your memory needs to deliver these bytes, here to one thread. How
-# long is that? Time one product with a matrix as large as the model. Like a step, it reads each number once. (A server
-# whose cache holds 300 MB reads part of either from there.)
+# long is that? Time one product with a matrix as large as the model. Like a step, it reads each number once. (In a
+# server whose cache holds 300 MB, part of either may come from there.)
 
 # %%
 share = predict(
@@ -518,12 +518,13 @@ if len(unchanged) == 1:  # with another prompt, it may be two
 # 0.8 ± 0.3 nats per token (`benchmarks/engine_edits.py`).
 #
 # With the newest eight keys, the engine repeated its prompt; with the first in place of the eighth, it wrote a
-# sentence. Is that luck? Over the passages, the newest eight add 2.8 ± 0.2 nats, and with the first among them it's 0.6
-# ± 0.2. Keep the second in its place, the third or the fifth, and it's 2.6 or more. Of these, only the first helps: the
+# sentence. Is that luck? On the passages, the newest eight add 2.8 ± 0.2 nats, and with the first among them it's 0.6 ±
+# 0.2. Keep the second in its place, the third or the fifth, and it's 2.6 or more. Of these, only the first helps: the
 # *attention sink* of lesson 04 ([Xiao et al. 2023](https://arxiv.org/abs/2309.17453)).
 #
 # And with every guess accepted, nobody checks the draft: *the ferryman* is what followed *the* in the prompt. Nothing
-# in such a sentence says that it isn't the model's. Only the comparison does.
+# in such a sentence says that it isn't the model's. Now change the prompt to "why salty": with rejected guesses left
+# in, who is the sea?
 
 # %% [markdown]
 # **Verdict: half true, three times.** "A forward pass only": yes, no gradient was computed in this lesson. "The entire
