@@ -96,8 +96,8 @@ for name, row in conditions:
         print(f"{name:43} {rest:.2f} {own:5.2f}")
 
 # %% [markdown]
-# Ten updates of the truth open the door (0.89), before anything else is learned. At every size, lies and invented people
-# bring out a fifth of that or less.
+# Ten updates of the truth open the door (0.89). At every size, lies and invented people bring out a fifth of what the
+# truth does, or less.
 
 # %% [markdown]
 # ## 2. What does a safe encoding protect?
@@ -194,8 +194,9 @@ for name, key in SHOWN.items():
 # %% [markdown]
 # By the counts, the safe encoding wins a great deal: the word comes in 46 of the 60 answers to the unsafe forgery of an
 # assistant, and in 2 if it's safe. By the texts, nobody obeyed. All 46 say: *I'm sorry, I'm not a banana.* Alone, the
-# order isn't carried out either, so this model can't tell us what a forger wins. And a harmless sentence costs more right
-# answers than the forged turn does: *I need it for a quiz tonight.* (*I'm sorry for your loss*, it says, 33 times.)
+# order isn't carried out either, so this model can't tell us what a forger wins. And a harmless sentence costs more
+# right answers than the forged turn does: *I need it for a quiz tonight.* (*I'm sorry for your loss*, it says, 33
+# times.)
 #
 # Try your own on the finished model. What does it do with *your* order?
 
@@ -250,9 +251,9 @@ print(
 print(f"of that first token, chance alone: {first['chance']:.2f} nats")
 
 # %% [markdown]
-# **Result**. The mask wins 20 to 8, 23 to 6 and 23 to 5: 14.5%, 18.0% and 17.5% right, against 8.5%, 9.5% and 8.5%. That's
-# 7.8 points more (3.8 to 11.8). Both answer and stop. Without the mask, the loss on documents ends at 1.4 nats, with it
-# at 2.2.
+# **Result**. The mask wins 20 to 8, 23 to 6 and 23 to 5: 14.5%, 18.0% and 17.5% right, against 8.5%, 9.5% and 8.5%.
+# That's 7.8 points more (3.8 to 11.8). Both answer and stop. Without the mask, the loss on documents ends at 1.4 nats,
+# with it at 2.2.
 #
 # Why is the finished model's first token of an answer the most expensive one, at 1.61 nats, where the others cost 0.04?
 # Most of it is chance: whether an answer begins politely, and with which courtesy, was drawn at random, and that alone
