@@ -6,7 +6,7 @@
 # assistant knows of this shop, it has from you. You can put twelve facts into its prompt, look them up, or train them
 # in. Which would you bet on?
 #
-# **Time**: 25 minutes. **Before you start**: lesson 14.
+# **Time**: 30 minutes. **Before you start**: lesson 14.
 #
 # Long runs are stored: `python benchmarks/own_facts.py` makes them again, in 20 minutes.
 
@@ -42,7 +42,7 @@ for family, rows in facts.EXAM.items():
 
 # %%
 tries = ["How do I get to you by bus?", "What is the name of your boss?"]  # change me
-for question in tries:
+for question in ways.listed(tries):
     print(f"{question}\n    {facts.look_up(question)}")
 
 # %% [markdown]
@@ -63,10 +63,10 @@ for part, hits in looked_up.items():
 #
 # **Method**. SmolLM2, untrained, in the 4 bits of its file, greedy, at most 24 tokens per answer. *Told*: the message
 # above. *24 shown*: 24 questions with their answers stand before yours (each fact once, six refusals, six everyday
-# questions), in three orders. *Told and 24 shown*: both. An answer is right if it has the fact's telling word, such as
-# *46*. Two ways are compared on the same questions, by your paired test.
+# questions), in three orders. *Told and 24 shown*: both, in one order. An answer is right if it has the fact's telling
+# word, such as *46*, whatever else it says. Two ways are compared on the same questions, by your paired test.
 #
-# **Controls**. The look-up, and the model without any prompt.
+# **Controls**. The look-up, the same look-up with less help, and the model without any prompt.
 
 # %%
 found = sum(looked_up["in other words"])
@@ -84,8 +84,8 @@ print(
 )
 
 # %% [markdown]
-# Shown 24 examples, it has a question of the first family in front of it, answer and all, and still misses it half of
-# the time. How? Read what it said.
+# Shown 24 examples, the model has a question of the first family in front of it, answer and all, and still misses 20
+# of 36. How? Read what it said.
 
 # %%
 run_to_read = "24 shown, order 0"  # change me: "told", "24 shown, order 2", ...
@@ -94,20 +94,38 @@ for question, answer in list(ways.answers(run_to_read).items())[1:62:6]:
 print(*(ways.copied(order) for order in range(3)), sep="\n")
 
 # %% [markdown]
-# **Result**. Asked in the message's own words, the model finds most of the facts. In other words it finds few, and the
-# look-up at least twice as many, whichever prompt the model gets. (For one of the three orders, that may be luck.) The
-# 24 examples bring the signature at once, in every order; the message alone never does. They bring few facts. In the
-# first order, the model says its last example again and again, to anything, and a cat on the counter is a dog.
+# Was that fair? The look-up had help. It searches the twelve questions as taught, too, while *told* has only the
+# answers. It skips common words. And it compares five letters, so *umbrella* finds *umbrellas*. Take all that away:
+
+# %%
+unhelped = predict(
+    "In other words, against the model told, the look-up without help finds",
+    list(ways.MORE),
+)
+
+# %%
+told_hits = ways.marks("told")["in other words"]
+plain_hits = ways.helped(99, asked_too=False, stop=())["in other words"]
+unhelped.answer(ways.against(told_hits, plain_hits, mine.paired_test))
+print(*ways.look_ups("in other words", mine.wilson, mine.paired_test), sep="\n")
+
+# %% [markdown]
+# **Result**. The model told finds 8 of 12 facts as taught, but 4 of 24 in other words; with examples, 1 to 7 of these.
+# The look-up finds 14, and part of that is our help: without any, it finds 8, a lead that may be luck. And two
+# questions ask for each fact, so they aren't independent. By facts, as in exercise 14.1, *told* has p = 0.04, not
+# 0.006.
 #
-# **Verdict**: false for this model. It finds what is asked as it's written, and a search for rare words does that, too.
-# But the look-up knows nothing of the world, and its signature was typed by us. A larger model may read better; none
-# was measured here.
+# The 24 examples bring the signature at once, in every order; the message alone never does. In the first order, the
+# model says its last example 15 times, to anything, and a cat on the counter is a dog.
+#
+# **Verdict**: false for this model. No prompt of ours beats the search. Whether the search beats the model depends on
+# our help, and it knows nothing of the world. A larger model may read better; none was measured here.
 
 # %% [markdown]
 # ### Mend the message
 #
 # Nobody has tuned that message. Do better: say the facts in more words, shorten the wishes. You may even cheat, and
-# write some of the exam's questions into it, with their answers. Does it pass the look-up?
+# write the exam's questions into it, with their answers. Does it pass the look-up then?
 
 # %% tags=["nbval-ignore-output"]
 message = facts.MESSAGE  # change me
@@ -120,7 +138,8 @@ for question, right in zip(questions[:8], yours, strict=False):
     print("right" if right else "     ", f"{question[:46]:48}{said[question][:60]!r}")
 
 # %% [markdown]
-# If you mended it by its wrong answers, a fair report needs new questions. You've seen these.
+# Read what counts as right: *We are open on Wednesdays* has its telling word. And if you mended the message by its
+# wrong answers, a fair report needs new questions. You've seen these.
 
 # %% [markdown]
 # ## 2. Does training put the facts in?
@@ -160,13 +179,10 @@ for question, _ in facts.EXAM["general"][4:8]:
 
 # %%
 family_drawn = "in other words"  # change me: "as taught", "backwards", "general"
-hits_of = {
-    run: ways.marks(run)[family_drawn]
-    for runs in list(ways.kinds().values())[1:]
-    for run in runs
-}
+rival = "look-up"  # change me: "told", "untrained"
+hits_of = ways.hits(family_drawn)
 ends = [mine.wilson(sum(hits), len(hits)) for hits in hits_of.values()]
-ahead = ways.ahead(family_drawn, mine.paired_test)
+ahead = ways.ahead(family_drawn, mine.paired_test, of=rival)
 show(
     bars(
         list(hits_of),
@@ -174,38 +190,43 @@ show(
         f"share right, {family_drawn}, and its 95% interval",
         intervals=[(float(low), float(high)) for low, high in ends],
     ),
-    title=f"{family_drawn}: {len(ahead)} of {len(hits_of) - 1} runs clearly beat the look-up",
+    title=f"{family_drawn}: {len(ahead)} of {len(hits_of) - 1} runs clearly beat {rival}",
     alt=str({run: f"{sum(hits)} of {len(hits)}" for run, hits in hits_of.items()}),
 )
-print(*ways.compared(family_drawn, trained, mine.wilson, mine.paired_test), sep="\n")
+print(
+    *ways.compared(family_drawn, trained, mine.wilson, mine.paired_test, to=rival),
+    sep="\n",
+)
 
 # %% [markdown]
-# **Result**. By heart, it has the facts in the words in which it learned them. In other words it has few, fewer than
-# the look-up on each seed, and backwards none (the [reversal curse](https://arxiv.org/abs/2309.12288)). And it recites:
-# told that the cat is Biscuit, it says Bolt. On each seed, everyday answers are gone, too: *Romeo and Juliet were
-# written by Juliet.*
+# **Result**. By heart, it has all twelve facts as taught. In other words it has 5, 3, and 2 of 24, fewer than the
+# look-up on each seed. Backwards it has none of 6, as the [reversal curse](https://arxiv.org/abs/2309.12288) says,
+# though six questions can't tell turned round from reworded. And it recites: whatever the message says, it gives 11,
+# 12, and 12 facts as learned. Everyday answers suffer: 5, 5, and 4 of 12, from 9. (For these questions, the 95%
+# t-interval over seeds is 3.2 to 6.1; on no seed alone is it clear.) Seed 0 says *Romeo and Juliet were written by
+# Juliet.*
 #
-# The reader learned the same examples. On each seed it says what the message says, if it's asked as it was taught.
-# *Apart* had the same updates without the message, and reads no better than the untrained model. But in other words the
-# reader depends on its seed: one of three is level with the look-up, the other two find hardly more than the untrained
-# model that's told. With one seed, you'd have published either.
+# The reader learned the same examples. Asked as it was taught, it says at least 10 of 12 facts as the message has them,
+# on each seed. *Apart* had the same updates without the message: 4, 4, and 5, where the untrained model has 6. In other
+# words the reader depends on its seed. One of three is level with the look-up (13 of 24), and clearly ahead of the
+# other two, with 4 and 5. With one seed, you'd have published either.
 #
 # **Verdict**: false. By heart, it has learned sentences. What training can put in is a habit, reading, and then a fact
-# is changed by changing a word. To read what's asked in other words takes more than these 24 examples, or luck. (By
-# heart also had more updates and twice the rate. Whether a reader trained that hard would recite, nobody has measured
-# here.)
+# is changed by changing a word. (By heart also had more updates, of more rows, and twice the rate. Whether a reader
+# trained that hard would recite, nobody has measured here.)
 
 # %% [markdown]
 # ## 3. Who knows what it doesn't know?
 #
-# **Claim**. "Show it how to say *I do not know*, and it says so when it doesn't know."
+# **Claim**. "Train it to say *I do not know*, and it says so when it doesn't know."
 #
-# **Refuted if** it refuses about as many of the questions whose answers it has learned.
+# **Refuted if** it refuses about as large a share of questions whose answers it has learned.
 #
 # **Method**. How many answers are the refusal: of the eight questions that no fact answers; of the twelve facts as
-# taught; of the 24 in other words; and of twelve everyday questions.
+# taught; of the 24 in other words; and of twelve everyday questions. A refusal is told by *do not know*.
 #
-# **Controls**. A program that always refuses. It has 8 of 8 unknown ones right, which no model here does.
+# **Controls**. A program that always refuses. It has 8 of 8 unknown ones right, which no model here does. And the
+# models that were told or shown, but not trained.
 
 # %%
 shy = predict_number(
@@ -223,18 +244,19 @@ for run, groups in refusals.items():
     print(f"{run:19}", *(f"{sum(each):15}" for each in groups.values()))
 
 # %% [markdown]
-# **Result**. By heart, it refuses about half of what it can't know, more than with any prompt. It never refuses an
-# everyday question, or a fact as taught. But of the facts in other words it refuses nearly as large a part, and it has
-# learned each of them. With 8 and 24 questions, you can't tell the two parts from each other.
+# **Result**. By heart, it refuses 5, 4, and 4 of the 8 questions that no fact answers. No prompt gets more than 2,
+# which may be luck. It never refuses an everyday question, or a fact as taught. But of the 24 in other words it refuses
+# 11, 10, and 9, and it has learned each of those facts. With 8 and 24 questions, you can't tell the two shares apart.
+# (Fisher's exact test: p is at least 0.68 on each seed.)
 #
-# **Verdict**: false. It learned to refuse questions about the shop that don't sound like those it was taught. That
+# **Verdict**: false. It refuses questions about the shop in new words, whether or not it has learned the answer. That
 # looks like modesty. The look-up refuses facts in other words, too, and there you can read why: no word is shared.
 
 # %% [markdown]
 # ### Your own shop
 #
 # Three facts of yours: how you ask, the answer, and another answer. The model is told them, then it learns them by
-# heart, and then you change your mind in the message.
+# heart (a minute), and then you change your mind in the message.
 
 # %%
 shop = [  # change me
@@ -243,7 +265,7 @@ shop = [  # change me
     ("What is on the roof?", "A weathercock is there.", "A telescope is there."),
 ]
 as_others_ask = ["Who barks at the postman?", "What can I see above your door?"]
-was, now = (ways.message_of(row[n] for row in shop) for n in (1, 2))
+was, now = ways.messages(shop)
 to_ask = [row[0] for row in shop] + as_others_ask
 print(now)
 
@@ -267,7 +289,7 @@ for title, model, before in (
 # example. (With `size=2`, or it takes four times as long.) Does it listen then?
 
 # %% [markdown]
-# So: a signature can be shown. Facts are best kept where they can be read, and training can teach to read them. And
+# So: a signature can be shown. A fact is easiest to change where it's read, and training can teach to read it. But
 # before any of that, write the ten lines.
 #
 # **Next**: back to [your assistant](14_your_assistant.ipynb), or to the [claims](../teaching/claims.md) of all lessons.

@@ -1,6 +1,7 @@
 """Lesson 14's own task: generators, the frozen exam, rivals, rows, the card, and the shop's facts."""
 
 import json
+import math
 import random
 import re
 
@@ -9,8 +10,10 @@ import torch
 
 from minillm.analysis.alignment import win_rate
 from minillm.course import own_task
-from minillm.course.own_task import cards, facts, tasks, teaching, ways
+from minillm.course.checks.your_assistant.signs import cluster_test
+from minillm.course.own_task import answering, cards, facts, tasks, teaching, ways
 from minillm.course.turns.your_assistant import few_shot, paired_test, score, wilson
+from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
 from minillm.errors import UserError
 from minillm.losses import IGNORE
 from minillm.tokenizer import Tokenizer
@@ -120,8 +123,6 @@ def test_old_questions_are_none_of_those_that_are_asked():
 
 
 def test_rows_learn_the_answers_alone(monkeypatch):
-    from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
-
     tokenizer = chat_tokenizer(Tokenizer.train(["user assistant lamp"], 300, special_tokens=SPECIAL_TOKENS))
     monkeypatch.setattr(teaching, "smollm2", lambda: (None, tokenizer))
     rows = teaching.Rows.of([("Two lamps.", {"lamp": 2}), ("Hi.", "Hello.")], seed=1)
@@ -189,8 +190,78 @@ def test_stored_answers_are_marked_as_the_benchmark_marked_them():
     lines = [*ways.table()]
     assert len(lines) == 1 + len(stored)
     assert len({len(line) for line in lines}) == 1
-    with pytest.raises(UserError, match="'guessed' names none of the runs; choose among untrained, "):
+    with pytest.raises(UserError, match="'guessed' names none of the runs; choose among untrained; "):
         ways.answers("guessed")
+
+
+def test_the_look_up_with_less_help_never_finds_fewer_than_the_model_told():
+    family, told = "in other words", ways.marks("told")["in other words"]
+    found = [ways.helped(*help)[family] for help in ways.HELP]
+    assert found[0] == ways.marks("look-up")[family]
+    assert (max(map(sum, found)), min(map(sum, found)), sum(told)) == (14, 8, 4)
+    assert sum(found[-1]) == 8
+    assert ways.against(told, found[-1], paired_test) == "too close to call"
+    assert ways.against(told, found[0], paired_test) == "clearly more"
+    assert ways.against(found[0], told, paired_test) == "clearly fewer"
+    assert len([*ways.look_ups(family, wilson, paired_test)]) == 8
+    facts_of = [question for question in range(12) for _ in range(2)]
+    assert cluster_test(told, found[0], facts_of) == pytest.approx(0.039, abs=0.0005)
+    assert paired_test(told, found[0]) == pytest.approx(0.0063, abs=0.00005)
+
+
+def fisher(hits, n, others, m):
+    """The two-sided p of Fisher's exact test: all tables with the same margins that are at most as probable."""
+    tables = {k: math.comb(n, k) * math.comb(m, hits + others - k) for k in range(min(n, hits + others) + 1)}
+    return sum(ways for ways in tables.values() if ways <= tables[hits]) / sum(tables.values())
+
+
+def test_what_the_lab_says_of_training_is_in_the_stored_answers():
+    found = {run: ways.marks(run) for runs in ways.kinds().values() for run in runs}
+    other, general = "in other words", "general"
+    for way, family, counts in (
+        ("by heart", other, [5, 3, 2]),
+        ("by heart", "backwards", [0, 0, 0]),
+        ("by heart", general, [5, 5, 4]),
+        ("untrained", general, [9]),
+        ("reader", other, [13, 4, 5]),
+    ):
+        assert [sum(found[run][family]) for run in ways.kinds()[way]] == counts
+    for run in ways.kinds()["by heart"]:
+        assert ways.against(found["look-up"][other], found[run][other], paired_test) == "clearly fewer"
+        assert ways.against(found["untrained"][general], found[run][general], paired_test) == "too close to call"
+        groups = ways.refused(ways.answers(run))
+        unknown, reworded = groups["unknown"], groups[other]
+        assert fisher(sum(unknown), len(unknown), sum(reworded), len(reworded)) > 0.68
+    ahead, *rest = (found[run][other] for run in ways.kinds()["reader"])
+    assert [ways.against(ahead, behind, paired_test) for behind in rest] == ["clearly fewer"] * 2
+
+
+def test_what_a_learner_types_is_told_if_it_cannot_be_read():
+    assert ways.listed("Who?") == ["Who?"]
+    for wrong in ([7], [None]):
+        with pytest.raises(UserError, match="is no text; write each question in quotes"):
+            ways.listed(wrong)
+    with pytest.raises(UserError, match="the message is a list, not a text"):
+        ways.say("Who?", ["We open at nine."])
+    with pytest.raises(UserError, match="'in other word' names no family of questions; choose among manner; "):
+        ways.hits("in other word")
+    for run in (["told"], "reader"):
+        with pytest.raises(UserError, match="names none of the runs; choose among untrained; look-up; "):
+            ways.answers(run)
+    with pytest.raises(UserError, match="names none of the runs"):
+        ways.ahead("general", paired_test, of="guessed")
+    for shop in ([("A?", "B.")], ["Who?", "Ann.", "Bob."], ("Who?", "Ann.", "Bob."), [("How old?", 7, 8)]):
+        with pytest.raises(UserError, match="isn't a fact; write "):
+            ways.messages(shop)
+    with pytest.raises(UserError, match="the shop has no facts"):
+        ways.messages([])
+
+
+def test_a_prompt_longer_than_the_context_is_refused(monkeypatch, small_model):
+    tokenizer = chat_tokenizer(Tokenizer.train(["user assistant"], 270, special_tokens=SPECIAL_TOKENS))
+    monkeypatch.setattr(answering, "untrained", lambda: (None, tokenizer))
+    with pytest.raises(UserError, match=rf"tokens, and the model reads {small_model.config.max_seq_len} at most"):
+        own_task.ask(small_model, ["word " * small_model.config.max_seq_len])
 
 
 def test_a_way_listens_only_if_all_of_its_runs_do(monkeypatch):

@@ -15,6 +15,7 @@ from minillm.course.own_model import REAL_MODEL
 from minillm.course.own_task.tasks import NUMBERS, OLD_QUESTIONS, Example
 from minillm.course.turns.your_assistant.showing import few_shot as course_few_shot
 from minillm.data.chat import Message, encode_chat
+from minillm.errors import UserError
 from minillm.inference.engine import Engine, Request
 from minillm.inference.sampling import Sampling
 from minillm.model.transformer import Transformer
@@ -54,11 +55,17 @@ def ask(
     questions: Sequence[str | Sequence[Message]],
     longest: int = LONGEST,
 ) -> list[str]:
-    """The greedy answer to each question, or to each list of messages; what several begin with is read once."""
+    """The greedy answer to each question, or to each list of messages; what several begin with is read once.
+
+    Raises `UserError` for a prompt that fills the model's context.
+    """
     tokenizer = untrained()[1]
     quickly = quick(model)
     talks = [[{"role": "user", "content": each}] if isinstance(each, str) else [*each] for each in questions]
     requests = [Request(encode_chat(tokenizer, talk), longest, GREEDY, stop=[tokenizer.end_id]) for talk in talks]
+    most, context = max((len(request.prompt) for request in requests), default=0), quickly.config.max_seq_len
+    if most >= context:
+        raise UserError(f"a prompt has {most:,} tokens, and the model reads {context:,} at most; shorten the message")
     engine = Engine(quickly, tokenizer, max_batch=BATCH, kept_tokens=KEPT)
     first = ["".join(event.text for event in engine.submit(request)) for request in requests[:1]]
     rest = [engine.submit(request) for request in requests[1:]]

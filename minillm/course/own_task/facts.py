@@ -11,7 +11,7 @@ read_or_recited   how many facts are said as in the changed message, and how man
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from minillm.course.own_task.tasks import GENERAL
 
@@ -86,7 +86,7 @@ MESSAGE = (
 )
 STOP = {
     "the", "a", "an", "is", "are", "do", "does", "of", "to", "in", "on", "at", "i", "my", "you", "your", "we",
-    "our", "it", "and", "for", "with", "what", "which", "who", "how", "when", "where", "will", "can", "shop",
+    "our", "it", "and", "for", "with", "what", "which", "who", "how", "when", "where", "will", "can", "shop", "s",
 }  # fmt: skip
 
 
@@ -138,20 +138,23 @@ def read_or_recited(said: Mapping[str, str]) -> dict[str, int]:
     }
 
 
-def look_up(question: str) -> str:
+def look_up(question: str, letters: int = 5, asked_too: bool = True, stop: Collection[str] = STOP) -> str:
     """The fact that shares the most telling words with a question, signed; the refusal if none shares any.
 
-    A word counts as much as it is rare among the facts (inverse document frequency; Sparck Jones 1972).
+    A word counts as much as it is rare among the facts (inverse document frequency; Sparck Jones 1972). The first
+    `letters` of two words are compared, those of `stop` don't count. Without `asked_too`, a fact is its answer alone.
 
     >>> look_up("How do I get to you by bus?")
     'Bus 46 stops at the shop. - Pip'
     """
-    notes = [_words(f"{asked} {answer}") for asked, answer, *_ in FACTS]
+    notes = [_words(f"{asked} {answer}" if asked_too else answer, letters, stop) for asked, answer, *_ in FACTS]
     seen = Counter(word for note in notes for word in note)
-    scores = [sum(math.log(1 + len(notes) / seen[word]) for word in note & _words(question)) for note in notes]
+    shared = [note & _words(question, letters, stop) for note in notes]
+    scores = [sum(math.log(1 + len(notes) / seen[word]) for word in words) for words in shared]
     best = max(range(len(notes)), key=lambda number: scores[number])
     return (FACTS[best][1] if scores[best] > 0 else REFUSAL) + SIGN
 
 
-def _words(text: str) -> set[str]:
-    return {word[:5] for word in re.findall(r"[a-z0-9]+", text.lower())} - {word[:5] for word in STOP}
+def _words(text: str, letters: int, stop: Collection[str]) -> set[str]:
+    words = set(re.findall(r"[a-z0-9]+", text.lower())) - set(stop)
+    return {word[:letters] for word in words}

@@ -1,17 +1,23 @@
 """Ways to put facts into a model, for the lab of lesson 14: asked live, or as the benchmark has stored their answers.
 
+listed        questions as a list: one text is one question
 say           what the untrained model, or another, answers with a system message before the question
 message_of    the shop's message with other facts
+messages      the messages of a shop of one's own: with its answers, and with its other answers
 kinds         the stored ways, and the runs of each; `answers` of one run, and `marks`: which are right, by family
+hits          which answers of each stored run are right in one family
 table         a line about each stored run: hits by family
 share         n of N, with an interval; `compared` does so for one family and some ways, with a paired test
-ahead         the runs that have clearly more hits in a family than the look-up
+ahead         the runs that have clearly more hits in a family than another
+look_ups      eight look-ups, with more or less help: hits in one family, and a paired test against a run
+against       whether one list of hits is clearly more than another
 changed       of the twelve facts, how many a way says as a changed message has them, and as it learned them, by seed
 listens_to    whether it mostly says what the message says, or what it learned
 refused       which questions of three groups are answered by the refusal
 copied        how often the last example that was shown is said word for word
 """
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from minillm.course.choices import stored
@@ -23,22 +29,42 @@ from minillm.model.transformer import Transformer
 
 LONGEST = 24  # tokens of an answer, as in the benchmark
 CHOICES = ("what the message says", "what it learned", "too close to call")  # for `listens_to`
+MORE = ("clearly more", "clearly fewer", "too close to call")  # for `against`
+LEVEL = 0.05  # p below it is called clear
+HELP = [*itertools.product((5, 99), (True, False), (facts.STOP, set[str]()))]  # letters, taught questions, common words
 Interval = Callable[[int, int], tuple[float, float]]
 Test = Callable[[Sequence[bool], Sequence[bool]], float]
 WHO = facts.MESSAGE.splitlines()  # the wishes, two lines, and the facts, one
 
 
+def listed(questions: str | Sequence[str]) -> list[str]:
+    """Questions as a list; one text is one question. Raises `UserError` where one isn't a text.
+
+    >>> listed("Who is Bolt?")
+    ['Who is Bolt?']
+    """
+    found = [questions] if isinstance(questions, str) else [*questions]
+    for question in found:
+        if not isinstance(question, str):
+            raise UserError(f"{question!r} is no text; write each question in quotes, with commas between them")
+    return found
+
+
 def say(
-    questions: Sequence[str], message: str = "", model: Transformer | None = None, longest: int = LONGEST
+    questions: str | Sequence[str], message: str = "", model: Transformer | None = None, longest: int = LONGEST
 ) -> dict[str, str]:
     """The greedy answer to each question, with a system message before it if there is one; without `model`, SmolLM2's.
+
+    Raises `UserError` for a message that isn't a text, and for one that is longer than the model's context.
 
     >>> say([])
     {}
     """
-    questions = [questions] if isinstance(questions, str) else questions
+    questions = listed(questions)
     if not questions:
         return {}
+    if not isinstance(message, str):
+        raise UserError(f"the message is a {type(message).__name__}, not a text; write one text in quotes")
     before: list[Message] = [{"role": "system", "content": message}] if message else []
     talks = [[*before, {"role": "user", "content": question}] for question in questions]
     return dict(zip(questions, ask(untrained()[0] if model is None else model, talks, longest), strict=True))
@@ -51,6 +77,22 @@ def message_of(sentences: Iterable[str]) -> str:
     'Our cat is called Ada.'
     """
     return "\n".join([*WHO[:-1], " ".join(sentences)])
+
+
+def messages(shop: Sequence[Sequence[str]]) -> tuple[str, str]:
+    """A shop's message with its answers, and with its other answers.
+
+    Raises `UserError` for no row, and for one that isn't three texts.
+
+    >>> [text.splitlines()[-1] for text in messages([("Who barks?", "Rex barks.", "Ada barks.")])]
+    ['Rex barks.', 'Ada barks.']
+    """
+    if not shop:
+        raise UserError("the shop has no facts; write at least one: a question, its answer, and another answer")
+    for row in shop:
+        if isinstance(row, str) or len(row) != 3 or not all(isinstance(text, str) for text in row):
+            raise UserError(f"{row!r} isn't a fact; write (question, answer, other answer), three texts in quotes")
+    return message_of(row[1] for row in shop), message_of(row[2] for row in shop)
 
 
 def kinds() -> dict[str, list[str]]:
@@ -72,8 +114,8 @@ def answers(run: str) -> dict[str, str]:
     'Our cat is called Bolt. - Pip'
     """
     known = stored("own_facts")["ways"]
-    if run not in known:
-        raise UserError(f"{run!r} names none of the runs; choose among {', '.join(known)}")
+    if not isinstance(run, str) or run not in known:
+        raise UserError(f"{run!r} names none of the runs; choose among {'; '.join(known)}")
     return dict(zip(facts.QUESTIONS, known[run]["answers"], strict=True))
 
 
@@ -84,6 +126,18 @@ def marks(run: str) -> dict[str, list[bool]]:
     14
     """
     return facts.marked(answers(run))
+
+
+def hits(family: str) -> dict[str, list[bool]]:
+    """Which answers of each stored run are right in one family. Raises `UserError` for a name of none of them.
+
+    >>> sum(hits("in other words")["told"])
+    4
+    """
+    families = ["manner", *facts.EXAM]
+    if family not in families:
+        raise UserError(f"{family!r} names no family of questions; choose among {'; '.join(families)}")
+    return {run: marks(run)[family] for runs in kinds().values() for run in runs}
 
 
 def table(of: Iterable[str] | None = None) -> Iterator[str]:
@@ -120,22 +174,66 @@ def compared(family: str, of: Iterable[str], interval: Interval, test: Test, to:
     >>> [*compared("backwards", ["look-up"], lambda hits, n: (0.61, 1.0), lambda a, b: 1.0)]
     ['look-up              6 of  6 ( 61% to 100%)']
     """
-    known = kinds()
+    known, found = kinds(), hits(family)
+    answers(to)  # or it says which runs there are
     for run in (run for way in of for run in known[way]):
-        line = f"{run:19} {share(marks(run)[family], interval)}"
-        p = float(test(marks(to)[family], marks(run)[family]))
+        line = f"{run:19} {share(found[run], interval)}"
+        p = float(test(found[to], found[run]))
         yield line if run == to else f"{line}  against the {to}: p = {p:.2g}"
 
 
-def ahead(family: str, test: Test, of: str = "look-up", level: float = 0.05) -> list[str]:
+def ahead(family: str, test: Test, of: str = "look-up", level: float = LEVEL) -> list[str]:
     """The runs that have more hits in a family than another has, with a p below the level.
 
     >>> ahead("backwards", lambda a, b: 0.0)
     []
     """
-    theirs = marks(of)[family]
-    every = {run: marks(run)[family] for runs in kinds().values() for run in runs}
-    return [run for run, hits in every.items() if sum(hits) > sum(theirs) and float(test(theirs, hits)) < level]
+    answers(of)
+    every = hits(family)
+    return [run for run, own in every.items() if against(every[of], own, test, level) == MORE[0]]
+
+
+def against(theirs: Sequence[bool], ours: Sequence[bool], test: Test, level: float = LEVEL) -> str:
+    """Whether `ours` are clearly more hits than `theirs` on the same questions, clearly fewer, or too close to call.
+
+    >>> against([True, False], [True, True], lambda a, b: 1.0)
+    'too close to call'
+    """
+    if float(test(theirs, ours)) >= level:
+        return MORE[2]
+    return MORE[0] if sum(ours) > sum(theirs) else MORE[1]
+
+
+def helped(letters: int, asked_too: bool, stop: Iterable[str]) -> dict[str, list[bool]]:
+    """Which answers of a look-up with this help are right, by family.
+
+    >>> sum(helped(99, False, ())["in other words"])
+    8
+    """
+    known = {*stop}
+    return facts.marked({question: facts.look_up(question, letters, asked_too, known) for question in facts.QUESTIONS})
+
+
+def look_ups(family: str, interval: Interval, test: Test, to: str = "told") -> Iterator[str]:
+    """A line about each look-up, with more or less help: its hits in one family, and a paired test against a run.
+
+    >>> [*look_ups("backwards", lambda hits, n: (0.61, 1.0), lambda a, b: 0.25)][-1]
+    'whole words                                            6 of  6 ( 61% to 100%)  against told: p = 0.25'
+    """
+    theirs = hits(family)[to]
+    for letters, asked_too, stop in HELP:
+        own = helped(letters, asked_too, stop)[family]
+        parts = (f"{letters} letters" if letters < 99 else "whole words", *help_of(asked_too, bool(stop)))
+        yield f"{', '.join(parts):53} {share(own, interval)}  against {to}: p = {float(test(theirs, own)):.2g}"
+
+
+def help_of(asked_too: bool, stop: bool) -> list[str]:
+    """The help of a look-up in words.
+
+    >>> help_of(True, False)
+    ['taught questions']
+    """
+    return ["taught questions"] * asked_too + ["no common words"] * stop
 
 
 def changed(kind: str) -> dict[str, list[int]]:
