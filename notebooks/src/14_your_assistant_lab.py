@@ -29,7 +29,7 @@ for question, answer in ways.say(asked).items():
 # no fact answers. And the exam, in five families, which we'll never add up to one number:
 
 # %%
-print(facts.MESSAGE.replace(". ", ".\n"), "\n")
+print(facts.sentences(facts.MESSAGE), "\n")
 for family, rows in facts.EXAM.items():
     print(f"{family:15} {len(rows):2} questions, such as: {rows[1][0]}")
 
@@ -190,7 +190,7 @@ show(
         f"share right, {family_drawn}, and its 95% interval",
         intervals=[(float(low), float(high)) for low, high in ends],
     ),
-    title=f"{family_drawn}: {len(ahead)} of {len(hits_of) - 1} runs clearly beat {rival}",
+    title=f"{family_drawn}: {len(ahead)} of {len(hits_of) - 1} runs clearly beat '{rival}'",
     alt=str({run: f"{sum(hits)} of {len(hits)}" for run, hits in hits_of.items()}),
 )
 print(
@@ -267,7 +267,7 @@ shop = [  # change me
 as_others_ask = ["Who barks at the postman?", "What can I see above your door?"]
 was, now = ways.messages(shop)
 to_ask = [row[0] for row in shop] + as_others_ask
-print(now)
+print(facts.sentences(now))
 
 # %% tags=["nbval-ignore-output"]
 lesson = [(row[0], row[1] + facts.SIGN) for row in shop]
@@ -282,11 +282,12 @@ for title, model, before in (
 ):
     print(title)
     for question, answer in ways.say(to_ask, before, model).items():
-        print(f"    {question} {answer}")
+        print(f"    {question}\n        {answer}")
 
 # %% [markdown]
 # Did it listen to you, or recite? Now teach it to read: `teach` takes `system=was`, which puts your message before each
-# example. (With `size=2`, or it takes four times as long.) Does it listen then?
+# example. (With `size=2`, or it takes four times as long. While it trains, it's still asked without the message.) Does
+# it listen then?
 
 # %% [markdown]
 # So: a signature can be shown. A fact is easiest to change where it's read, and training can teach to read it. But

@@ -5,11 +5,13 @@ SHOWN      24 examples: each fact once, and what to say to questions that they d
 MESSAGE    all wishes and facts as a system message; `changed` has other facts
 marked     which answers are right, by family, and which are in the manner
 look_up    ten lines that print the fact with the most telling words of the question
+sentences   a message with a line for each sentence
 read_or_recited   how many facts are said as in the changed message, and how many as before
 """
 
 import math
 import re
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
@@ -88,6 +90,17 @@ STOP = {
     "the", "a", "an", "is", "are", "do", "does", "of", "to", "in", "on", "at", "i", "my", "you", "your", "we",
     "our", "it", "and", "for", "with", "what", "which", "who", "how", "when", "where", "will", "can", "shop", "s",
 }  # fmt: skip
+
+
+def sentences(message: str, width: int = 88) -> str:
+    """A message with a line for each sentence; what is longer than `width` characters continues indented.
+
+    >>> print(sentences("We open at nine. Bus 46 stops at the shop."))
+    We open at nine.
+    Bus 46 stops at the shop.
+    """
+    found = re.split(r"(?<=\.) (?=[A-Z])|\n", message)
+    return "\n".join(textwrap.fill(each, width, subsequent_indent="    ") for each in found)
 
 
 def changed() -> str:

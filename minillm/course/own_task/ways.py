@@ -179,7 +179,7 @@ def compared(family: str, of: Iterable[str], interval: Interval, test: Test, to:
     for run in (run for way in of for run in known[way]):
         line = f"{run:19} {share(found[run], interval)}"
         p = float(test(found[to], found[run]))
-        yield line if run == to else f"{line}  against the {to}: p = {p:.2g}"
+        yield line if run == to else f"{line}  against {to}: p = {p:.2g}"
 
 
 def ahead(family: str, test: Test, of: str = "look-up", level: float = LEVEL) -> list[str]:
@@ -233,7 +233,7 @@ def help_of(asked_too: bool, stop: bool) -> list[str]:
     >>> help_of(True, False)
     ['taught questions']
     """
-    return ["taught questions"] * asked_too + ["no common words"] * stop
+    return ["taught questions"] * asked_too + ["common words skipped"] * stop
 
 
 def changed(kind: str) -> dict[str, list[int]]:

@@ -56,8 +56,8 @@ def tasks(n_old):
 
 
 def test_the_training_ends_where_the_gradient_is_zero(monkeypatch):
-    weights, old, new, labels, _ = tasks(100)[0]
-    monkeypatch.setattr(shop, "UPDATES", 20_000)  # not before the draw, which trains hundreds of times
+    weights, old, new, labels, _ = tasks(100)[0]  # drawn with as many updates as ever
+    monkeypatch.setattr(shop, "UPDATES", 20_000)
     tuned = torch.from_numpy(shop.trained(*(each.numpy() for each in (weights, old, new, labels)), share=0.9))
     tuned.requires_grad_()
     loss = F.cross_entropy(new @ tuned, labels) / 10 + F.cross_entropy(old @ tuned, (old @ weights).softmax(1)) * 0.9
