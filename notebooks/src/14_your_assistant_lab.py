@@ -119,7 +119,7 @@ print(*ways.look_ups("in other words", mine.wilson, mine.paired_test), sep="\n")
 # model says its last example 15 times, to anything, and a cat on the counter is a dog.
 #
 # **Verdict**: false for this model. No prompt of ours beats the search. Whether the search beats the model depends on
-# our help, and it knows nothing of the world. A larger model may read better; none was measured here.
+# our help, and a search knows nothing of the world. A larger model may read better; none was measured here.
 
 # %% [markdown]
 # ### Mend the message
@@ -199,9 +199,9 @@ print(
 )
 
 # %% [markdown]
-# **Result**. By heart, it has all twelve facts as taught. In other words it has 5, 3, and 2 of 24, fewer than the
+# **Result**. By heart, it has all twelve facts as taught. In other words it has 5, 3, and 2 of 24, fewer than our
 # look-up on each seed. Backwards it has none of 6, as the [reversal curse](https://arxiv.org/abs/2309.12288) says,
-# though six questions can't tell turned round from reworded. And it recites: whatever the message says, it gives 11,
+# though six questions can't separate reversal from rewording. And it recites: whatever the message says, it gives 11,
 # 12, and 12 facts as learned. Everyday answers suffer: 5, 5, and 4 of 12, from 9. (For these questions, the 95%
 # t-interval over seeds is 3.2 to 6.1; on no seed alone is it clear.) Seed 0 says *Romeo and Juliet were written by
 # Juliet.*
