@@ -24,7 +24,7 @@ from minillm.course.checks.your_assistant.replay import (
     least,
     shares,
 )
-from minillm.course.checks.your_assistant.signs import cluster_test, differences
+from minillm.course.checks.your_assistant.signs import cluster_test, differences, sign_test
 from minillm.course.turns.your_assistant.testing import paired_test
 
 
@@ -137,3 +137,19 @@ def test_draws_have_a_low_and_a_high_limit_and_can_be_measured_without_fresh_pro
         careful.append(here.after(n_old, keep)[1] < MOST * right)
     if "90%" in probe.name:  # where no mixture may be known beforehand
         assert (careless[0] and careful[1]) or (careless[1] and careful[0])
+
+
+def test_what_is_measured_alone_and_on_prompts_left_out_by_hand():
+    weights, old, new, labels, _ = (each.numpy() if torch.is_tensor(each) else each for each in tasks(400)[0])
+    here, share = shop.task(torch.from_numpy(weights.copy())), 0.3
+    assert here.alone == here.after(400, 0.0)
+    same = 0
+    for left in range(shop.FOLDS):
+        out = np.arange(len(old)) % shop.FOLDS == left
+        tuned = shop.trained(weights, old[~out], new, labels, share)
+        same += ((old[out] @ tuned).argmax(1) == (old[out] @ weights).argmax(1)).sum()
+    assert here.left_out(len(old), share) == same / len(old)
+
+
+def test_a_coin_as_often_ahead_as_behind_has_p_1():
+    assert sign_test([1, -1]) == 1.0
