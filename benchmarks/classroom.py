@@ -322,7 +322,7 @@ KINDS = {
     "many_names": Student(functions={"join": "a0\n" + JOIN}, first=CHAIN),
     "many_exits": Student(NOTHING, {"join": "X\n" + JOIN}, first="X = 0\nimport os\n" + "X += os._exit(0)\n" * 400,
                           reason="ended the process"),
-    "many_sleeps": Student(NOTHING, {"join": "X\n" + JOIN}, first="import time\nX = 0\n" + "X = time.sleep(9)\n" * 12,
+    "many_sleeps": Student(NOTHING, {"join": "X\n" + JOIN}, first="import time\nX = 0\n" + "X = time.sleep(9)\n" * 30,
                            reason="not reached"),
     "by_globals": Student(last="globals()['join'] = lambda *parts, real=join: real(*parts)", look="globals"),
     "by_setattr": Student(last="import sys\nsetattr(sys.modules['__main__'], 'join', join)", look="setattr"),

@@ -22,7 +22,7 @@ from minillm.course.grading.class_report import most_common_mistakes, summarize,
 from minillm.course.grading.comparing import Comparison, compare_class
 from minillm.course.grading.decisions import Deadline, read_decisions, score
 from minillm.course.grading.feedback import write_feedback, write_pieces
-from minillm.course.grading.grade import PRELOAD, GradingRun, Record, forget, grade, secret_of
+from minillm.course.grading.grade import GradingRun, Record, forget, grade, secret_of
 from minillm.course.grading.limited import Processes
 from minillm.course.grading.names import assignment_name
 from minillm.course.grading.notebook import read_code
@@ -35,6 +35,7 @@ from minillm.course.grading.submissions import Notebook, Submission, list_submis
 from minillm.errors import UserError
 
 ROOT = Path(__file__).parents[2]  # of the course, unless the package is installed without it
+PRELOAD = (__name__, "minillm.course.grading.preloaded")
 
 
 def grade_submissions(

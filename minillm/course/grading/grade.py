@@ -33,7 +33,6 @@ SECRET = "secret.txt"
 GRADING_SECONDS = 60  # limit for comparing the replies to one question
 MAX_TROUBLES = 10  # sentences about one notebook that are listed; a spreadsheet's cell holds 32,767 characters
 OLDEST = datetime(2020, 1, 1)  # of a notebook of this course
-PRELOAD = ("minillm.course.grading.grade", "minillm.course.grading.gradebook", "nbformat.v4")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ import ast
 import csv
 import inspect
 import re
+import subprocess
+import sys
 
 import pytest
 from answers import load_all
@@ -314,3 +316,26 @@ def test_the_public_code_holds_the_exercise_and_the_solution():
     function = find("04.1").function
     assert f"def {function}(" in exercise
     assert answer_of(read_code(notebook("04"))[0], function) in tidy(solution)
+
+
+LOADS = """
+from minillm.cli.grading import PRELOAD
+from minillm.course.grading.limited import Processes
+
+CALL = '''[
+    before := set(__import__("sys").modules),
+    __import__("minillm.course.grading.similarity", fromlist=["x"]).normalize("def f(x): return x"),
+    __import__("minillm.course.checks", fromlist=["x"]).questions("04"),
+    sorted(set(__import__("sys").modules) - before),
+][-1]'''
+with Processes(PRELOAD) as processes:
+    print(processes.call(eval, CALL, seconds=120))
+"""
+
+
+def test_a_process_for_one_file_loads_nothing_more():
+    """Half a second of imports for each of hundreds of files was most of a second run."""
+    ran = subprocess.run(
+        [sys.executable, "-c", LOADS], capture_output=True, text=True, check=True
+    )  # a fork server anew
+    assert ran.stdout.split() == ["[]"]
