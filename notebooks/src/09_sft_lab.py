@@ -189,7 +189,7 @@ real = stored("forged")["smollm2-135m-instruct"]["rows"]
 for name, key in SHOWN.items():
     row = real[key.format("word")]
     counts = f"right {row['right']['share']:.2f}, banana {row['obeyed']['share']:.2f}"
-    print(f"{name:31} {counts}   {row['examples'][1]}")
+    print(f"{name:31} {counts}   {row['examples'][1][:44]}")
 
 # %% [markdown]
 # By the counts, the safe encoding wins a great deal: the word comes in 46 of the 60 answers to the unsafe forgery of an
