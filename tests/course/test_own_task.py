@@ -239,7 +239,7 @@ def test_what_the_lab_says_of_training_is_in_the_stored_answers():
 def test_what_a_learner_types_is_told_if_it_cannot_be_read():
     assert ways.listed("Who?") == ["Who?"]
     for wrong in ([7], [None]):
-        with pytest.raises(UserError, match="is no text; write each question in quotes"):
+        with pytest.raises(UserError, match="isn't a text; write each question in quotes"):
             ways.listed(wrong)
     with pytest.raises(UserError, match="the message is a list, not a text"):
         ways.say("Who?", ["We open at nine."])

@@ -46,7 +46,7 @@ def listed(questions: str | Sequence[str]) -> list[str]:
     found = [questions] if isinstance(questions, str) else [*questions]
     for question in found:
         if not isinstance(question, str):
-            raise UserError(f"{question!r} is no text; write each question in quotes, with commas between them")
+            raise UserError(f"{question!r} isn't a text; write each question in quotes, with commas between them")
     return found
 
 
