@@ -30,7 +30,6 @@ from minillm.course.grading.submissions import Submission
 from minillm.course.grading.unusual import defined_elsewhere, unusual_code
 
 SECRET = "secret.txt"
-GRADING_SECONDS = 60  # limit for comparing the replies to one question
 MAX_TROUBLES = 10  # sentences about one notebook that are listed; a spreadsheet's cell holds 32,767 characters
 OLDEST = datetime(2020, 1, 1)  # of a notebook of this course
 
@@ -140,7 +139,7 @@ def _grade_notebook(run: GradingRun, secret: str, processes: Processes, submissi
             seeds = [seed_of(secret, student, question.id) for question in run.questions[number]]
             job = (notebook.cells, notebook.checks, number, run.own_checks, seeds, run.limits, run.unsafe)
             # The budget of the hand-in holds inside; what is started last may end after it.
-            seconds = run.limits.total_seconds + 2 * START_SECONDS + len(seeds) * GRADING_SECONDS
+            seconds = run.limits.total_seconds + 2 * START_SECONDS + len(seeds) * run.limits.grading_seconds
             try:
                 outcome = processes.call(_run_and_grade, *job, (run.out, *run.hidden), seconds=seconds)
                 record.results = outcome["results"]
@@ -177,7 +176,7 @@ def _run_and_grade(
 
     def grade_question(question: Question, seed: int, replies: Sequence[Sequence[Reply]]) -> Result:
         try:
-            with exit_after(GRADING_SECONDS):
+            with exit_after(limits.grading_seconds):
                 return question.grade(seed, replies)
         except Exception as error:  # a bug in the check; the other questions are still graded
             look.append(printable(f"the check of {question.id} failed ({type(error).__name__}: {error})"))

@@ -25,6 +25,7 @@ from benchmarks.classroom import KINDS, NAME, Student, full, hand_in, notebook, 
 from minillm.cli import main
 from minillm.cli.grade import grade_class
 from minillm.course.checks import questions
+from minillm.course.checks.outside import Limits
 from minillm.course.checks.sandbox import why_no_sandbox
 from minillm.course.contents import ASSIGNMENTS
 
@@ -312,6 +313,7 @@ TELLS = {"window_mask": 'if T < 0: return seen\nraise ValueError(f"they asked {T
 OWN = """import os
 from dataclasses import replace
 from minillm.course.checks import questions
+from minillm.course.checks.outside import Limits
 from minillm.course.checks.probe import Probe
 
 def wrong(calls, right, got):
@@ -354,7 +356,7 @@ def test_what_a_private_probe_tried_is_in_no_page_and_in_the_teachers_table(tmp_
 def test_a_check_that_fails_costs_one_student_and_only_that_is_done_again(
     tmp_path, monkeypatch, body, reason, look, points
 ):
-    monkeypatch.setattr("minillm.course.grading.grade.GRADING_SECONDS", 15)
+    monkeypatch.setattr("minillm.cli.grading.Limits", functools.partial(Limits, grading_seconds=5))
     folder, out = two_students(tmp_path)
     own = own_checks(tmp_path, body)
     graded(folder, out, "--unsafe", *own)
