@@ -68,12 +68,13 @@ def ask(
     """
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
-    unused = _UNUSED.setdefault(answer, _defaults(answer)) if type(answer) is FunctionType else {}
+    inner = inspect.unwrap(answer) if callable(answer) else None
+    unused = _UNUSED.setdefault(inner, _defaults(inner)) if type(inner) is FunctionType else {}
     replies = []
     for call in calls:
         replies.append(_reply(answer, call, forbidden, fresh, file))
-        for name in [name for name, value in unused.items() if _changed(value, _defaults(answer, copies=False)[name])]:
-            other = _reply(_with_default(answer, name, unused[name]), call, forbidden, fresh, file)
+        for name in [name for name, value in unused.items() if _changed(value, _defaults(inner, copies=False)[name])]:
+            other = _reply(_with_default(inner, name, unused[name]), call, forbidden, fresh, file)
             if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
                 replies[-1] = replace(replies[-1], kept=name)
     return replies
@@ -208,7 +209,7 @@ def describe_error(error: BaseException, file: str | None) -> str:
         if type(error) is NotImplementedError and not error.args:  # torch's errors have a message
             return "is not written yet"
         if type(error) is RecursionError:
-            return "calls itself without an end"
+            return "calls itself without an end, or more than 1,000 deep"
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         said = str(error).partition(", but expected one of:")[0]  # what torch's functions could take fills a page
         text = f"raised {type(error).__name__}: {said[:200].removesuffix('.')}"

@@ -5,7 +5,8 @@ import re
 from minillm.course.learner.turn import Turn
 
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
-    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there.",
+    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there. A "
+    "function that calls itself for each item goes too deep for a long list: use a loop.",
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
     "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
     "`&`, `|` and `~`.",

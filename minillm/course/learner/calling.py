@@ -1,5 +1,6 @@
 """Call what a learner wrote in the learner's own process: for a limited time, and so that no later cell notices."""
 
+import functools
 import random
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ class Asked:
     def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
         """The reply to one call; raises `Late`. What the turn forbids is only looked for if it is given."""
 
+        @functools.wraps(answer, assigned=(), updated=())  # so that its default values are known
         def noted(*arguments: Any) -> Any:
             value = answer(*arguments)
             self.returned = type(value)

@@ -49,6 +49,7 @@ turn = Turn(
         r"'(d_h|d_z|dh|dz|d_w1|d_b1|d_w2|d_b2)' ": "Go from the end to the beginning: compute it in "
         "a line above the one that needs it.",
         r"name '(B|C|F|V|n|N)' is not defined": "Sizes differ from case to case. `h.T @ d_logits` needs none of them.",
+        r"tensor [ab] \((64|27)\)": "The sizes differ from case to case: take them from the arguments.",
         "does not require grad": "Nothing here was recorded for autograd. The four rules are enough.",
         "mat1 and mat2 shapes|size mismatch|inconsistent tensor size": "In `A @ B`, the rows of A must be as long as "
         "the columns of B. `.T` swaps the axes of a matrix; only one order gives the shape of the weight.",
@@ -156,7 +157,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         return skipped
     for index, name in enumerate(PARTS):
         pairs = [(wanted[index], gave[index]) for wanted, gave in zip(right, got, strict=True)]
-        if found := _transposed(name, pairs):
+        if found := _transposed(name, pairs, [len(x) for x, _, _, _ in calls]):
             return found
     return None
 
@@ -173,7 +174,7 @@ def _skipped(calls: list[Call], got: list[Any]) -> tuple[str, str] | None:
     return None
 
 
-def _transposed(name: str, pairs: list[tuple[Tensor, Tensor]]) -> tuple[str, str] | None:
+def _transposed(name: str, pairs: list[tuple[Tensor, Tensor]], rows: list[int]) -> tuple[str, str] | None:
     """The shape of one part, if it tells what was done."""
     if all(gave.shape == wanted.shape for wanted, gave in pairs):
         return None
@@ -188,7 +189,9 @@ def _transposed(name: str, pairs: list[tuple[Tensor, Tensor]]) -> tuple[str, str
         if all(gave.dim() == 2 for _, gave in pairs):
             hint = "The bias was added to every row, so what comes back from all rows adds up: `sum(dim=0)`."
             return f"`{name}` still has a row per input.", hint
-        return f"`{name}` has a number per row, not per column.", "Sum over the rows: `sum(dim=0)`."
+        if [tuple(gave.shape) for _, gave in pairs] == [(n,) for n in rows]:
+            return f"`{name}` has a number per row, not per column.", "Sum over the rows: `sum(dim=0)`."
+        return f"`{name}` is as wide as another layer.", "Was a name overwritten before you needed its first value?"
     return None
 
 

@@ -306,6 +306,29 @@ batches.mistake(
     lambda logits, targets: -(logits - logits.amax(-1, keepdim=True))[torch.arange(len(targets)), targets].mean(),
 )
 batches.mistake(
+    "The largest logit is subtracted inside the logarithm of the sum, and not from the logit of the letter that came.",
+    "Subtract it from both, or from neither: log p = z - log(sum of e^z).",
+    lambda logits, targets: (_loss(logits, targets) - logits.amax(-1)).mean(),
+)
+batches.mistake(
+    "The mean is cut to a whole number.",
+    "`/` keeps the digits; `//` drops them.",
+    lambda logits, targets: _loss(logits, targets).mean().floor(),
+)
+batches.mistake(
+    "All letters are scored, the right one by log p and each wrong one by log(1 - p).",
+    "One letter of V comes: minus the logarithm of its probability is all.",
+    lambda logits, targets: (
+        torch.where(
+            torch.nn.functional.one_hot(targets, logits.shape[1]) > 0,
+            -logits.log_softmax(-1),
+            -(-logits.softmax(-1)).log1p(),
+        )
+        .sum(-1)
+        .mean()
+    ),
+)
+batches.mistake(
     "This is the share of rows in which the likeliest letter came (accuracy).",
     "The loss is minus the logarithm of the probability of the letter that came.",
     lambda logits, targets: (logits.argmax(-1) == targets).float().mean(),

@@ -64,7 +64,8 @@ def _lists(rng: random.Random) -> list[Call]:
         (((2,), (2,), (2,)), 1.5),
     ):
         calls.append(([numbers(rng, *s) for s in shapes], [numbers(rng, *s) for s in shapes], rate))
-    return calls
+    weights = [numbers(rng, 2) for _ in range(3)]
+    return [*calls, (weights, [numbers(rng, 2), torch.zeros(2), numbers(rng, 2)], 0.5)]  # one rests
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -221,6 +222,16 @@ lists.mistake(
     "The last weight is left out.",
     "Loop over all of them: `zip(weights, gradients)`.",
     lambda weights, gradients, rate: sgd_step(weights, gradients, rate)[:-1],
+)
+lists.mistake(
+    "A weight whose gradient is 0 is left out.",
+    "It doesn't move, but it belongs in the list.",
+    lambda weights, gradients, rate: [w - rate * g for w, g in zip(weights, gradients, strict=True) if g.any()],
+)
+lists.mistake(
+    "The old weights are still in front of the new ones.",
+    "Begin with an empty list.",
+    lambda weights, gradients, rate: [*weights, *sgd_step(weights, gradients, rate)],
 )
 lists.mistake(
     "The new weights are in reverse order.",

@@ -32,6 +32,7 @@ turn = Turn(
         "never copies. `reshape` copies where it must.",
         "values to unpack": "`heads` has three axes, (H, T, D), and no batch.",
         "name '[BTCHD]' is not defined": "Take the sizes from the argument: `H, T, D = heads.shape`.",
+        "expanded size": "A head takes D columns, the numbers of one token in it. H and T differ from D.",
         "is invalid for input of size": "The sizes differ from case to case: take them from `heads.shape`.",
     },
     debrief=Debrief(
@@ -131,6 +132,11 @@ several.mistake(
     lambda heads: heads[-1],
 )
 several.mistake(
+    "The last head is left out.",
+    "`range(H)` takes all heads, and `range(1, H)` all but the first.",
+    lambda heads: heads[:-1].transpose(0, 1).flatten(1),
+)
+several.mistake(
     "The heads come from the last to the first.",
     "Head 0 has the first D columns.",
     lambda heads: heads.flip(0).transpose(0, 1).flatten(1),
@@ -139,6 +145,11 @@ several.mistake(
     "The columns of the heads overlap: head h begins at column h.",
     "Each head takes D columns, so head h begins at column h * D.",
     _overlapping,
+)
+several.mistake(
+    "Every row is that of the first token.",
+    "Each token has a row of its own.",
+    lambda heads: heads[:, 0].flatten().expand(heads.shape[1], -1),
 )
 turn.probe("heads that are views", _of_views)
 turn.probe("one head, one token", lambda rng: _draw(rng, (1, 3, 2), (3, 1, 2), (1, 1, 1)))

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from minillm.course.checks.asking import Call
 from minillm.course.checks.drawing import numbers
+from minillm.course.checks.plain import difference
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
 
@@ -73,11 +74,17 @@ def _of_views(rng: random.Random) -> list[Call]:
     ]
 
 
+def _same(answer: Tensor, other: Tensor) -> bool:
+    return difference(other, answer) is None
+
+
 def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """Four axes, or two."""
     if any(type(answer) is not Tensor for answer in got):
         return None
-    if all(answer.shape == (*a.shape, b.shape[2]) for answer, (a, b) in zip(got, calls, strict=True)):
+    if all(_same(answer, torch.einsum("gtd,hds->ghts", a, b)) for answer, (a, b) in zip(got, calls, strict=True)):
+        return "Every head of `a` meets every head of `b`.", "Head h of `a` meets head h of `b` alone."
+    if all(_same(answer, a[..., None] * b[:, None]) for answer, (a, b) in zip(got, calls, strict=True)):
         return "There are four axes: nothing is summed.", "An entry of the result is a sum of D products."
     if all(answer.dim() == 4 for answer in got):
         return "There are four axes.", "The result has three: the sum leaves d out, without `keepdim`."
@@ -216,6 +223,31 @@ square.mistake(
     "Only the last product of each sum is kept.",
     "In the innermost loop, add: `+=` in place of `=`.",
     lambda a, b: a[:, :, -1:] * b[:, -1:],
+)
+square.mistake(
+    "Every table is that of the last head.",
+    "Functions made in a loop look its variable up when they're called, after its end. Compute at once.",
+    lambda a, b: (a[-1] @ b[-1]).expand(len(a), -1, -1),
+)
+square.mistake(
+    "Rows and columns are summed first, and the sums multiplied.",
+    "Multiply the pairs first, then add the D products up.",
+    lambda a, b: a.sum(-1, keepdim=True) * b.sum(1, keepdim=True),
+)
+square.mistake(
+    "These are cosines: rows and columns are divided by their norms.",
+    "Return the sums of products as they are.",
+    lambda a, b: (a / a.norm(dim=-1, keepdim=True)) @ (b / b.norm(dim=1, keepdim=True)),
+)
+square.mistake(
+    "What is above the diagonal is 0.",
+    "No mask is asked for here: every row meets every column.",
+    lambda a, b: (a @ b).tril(),
+)
+square.mistake(
+    "Differences are squared and summed.",
+    "A dot product multiplies the numbers of a pair, then adds up.",
+    lambda a, b: (a[..., None] - b[:, None]).square().sum(2),
 )
 square.mistake(
     "There is a softmax too.",

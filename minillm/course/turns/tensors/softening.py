@@ -68,7 +68,7 @@ def _draw(rng: random.Random, *shapes: tuple[int, ...]) -> list[Call]:
 def _large(rng: random.Random) -> list[Call]:
     sure = torch.tensor([[200.0, 199.0, 0.0], [-200.0, -201.0, -200.0]])
     mixed = torch.tensor([[200.0, 199.0, 0.0], [-30.0, -31.0, -29.0]])
-    return [(sure[:1],), (sure,), (5 * sure,), (torch.stack([sure, -sure]),), (mixed,)]
+    return [(sure[:1],), (sure[1:],), (sure,), (5 * sure,), (torch.stack([sure, -sure]),), (mixed,)]
 
 
 def _hidden(rng: random.Random) -> list[Call]:
@@ -199,6 +199,16 @@ square.mistake(
     lambda scores: scores.sigmoid(),
 )
 square.mistake(
+    "Each score is squeezed by a sigmoid before the row is divided by its sum.",
+    "Raise e to the power of each score: no other curve is needed.",
+    lambda scores: scores.sigmoid() / scores.sigmoid().sum(-1, keepdim=True),
+)
+square.mistake(
+    "What is above the diagonal is hidden.",
+    "Hidden scores come as -inf already; no mask is asked for here.",
+    lambda scores: scores.masked_fill(torch.ones_like(scores).triu(1).bool(), -math.inf).softmax(-1),
+)
+square.mistake(
     "The scores are divided by the largest one.",
     "Subtract it: then all powers shrink by one factor, which the division cancels.",
     lambda scores: (scores / scores.amax(-1, keepdim=True)).softmax(-1),
@@ -238,6 +248,15 @@ large.mistake(
     "The smallest score is subtracted, so large scores still overflow.",
     SHIFT,
     lambda scores: _shares(scores, scores.amin(-1, keepdim=True)),
+)
+large.mistake(
+    "The largest score is subtracted only if it is large: a row of -200 has nothing but zeros, NaN.",
+    SHIFT,
+    lambda scores: (
+        _shares(scores, scores.amax(-1, keepdim=True))
+        if scores.max() > 80
+        else _shares(scores)  # one table, one choice
+    ),
 )
 large.mistake(
     "The largest absolute score is subtracted. In a row of -200, that's 200, and nothing but zeros is left: NaN.",

@@ -67,7 +67,7 @@ def _scores(rng: random.Random, n: int, spread: float = 2.0) -> list[float]:
 
 def _plain(rng: random.Random) -> list[Call]:
     """Temperature 1, with scores of both signs."""
-    return [([1.0, 0.0, -1.0], 1.0), ([0.5, 2.0], 1.0), (_scores(rng, 5), 1.0), (_scores(rng, 8), 1.0)]
+    return [([1.0, 0.0, -1.0], 1.0), ([0.5, 2.0], 1.0), (_scores(rng, 5), 1.0), (_scores(rng, 14), 1.0)]
 
 
 def _warm(rng: random.Random) -> list[Call]:
@@ -106,6 +106,10 @@ def _type(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             return "That's a single number.", hint, index
         if type(answer) is list and len(answer) != len(logits):
             hint = "Return all of them, in the order of the scores. Is `return`, or the empty list, inside the loop?"
+            if len(set(logits)) == len(answer):
+                hint = "Equal scores have become one: a dictionary or a set can't hold both. Keep a list."
+            elif not answer:
+                hint = "Was a generator used up by `sum` before you went through it? Make a list of the powers first."
             if len(answer) > len(logits):
                 hint = "One probability per score, whatever their number. Are numbers of an example in your function?"
             count = f"{len(answer)} number{'s' * (len(answer) != 1)}"
@@ -217,13 +221,20 @@ plain.mistake(
 )
 plain.mistake(
     "The logarithm of the probabilities is returned.",
-    "Leave out the last logarithm.",
+    "Probabilities are asked for: each power over the sum of all powers.",
     lambda logits, temperature: [math.log(p) for p in _softmax(logits)],
 )
 plain.mistake(
     "The likeliest token gets all, the others nothing.",
     "That's temperature 0. Here each token gets its share: its power over the sum of all powers.",
     lambda logits, temperature: [float(logit == max(logits)) for logit in logits],
+)
+plain.mistake(
+    "Only the ten likeliest tokens get something.",
+    "The figure shows ten; every token gets its share.",
+    lambda logits, temperature: _shares(
+        [math.exp(logit) if logit >= sorted(logits)[-10:][0] else 0.0 for logit in logits]
+    ),
 )
 plain.mistake(
     "The probabilities are sorted.",
@@ -339,3 +350,16 @@ warm.mistake(
 
 extreme = turn.probe("scores of 1,000, or a low temperature", _extreme, _type, demand=a_list)
 extreme.at_last = _nearly
+extreme.mistake(
+    "At a low temperature the likeliest token gets all.",
+    "The others stay above 0, at any temperature above 0: no branch is needed.",
+    lambda logits, temperature: (
+        [float(logit == max(logits)) for logit in logits] if temperature < 0.5 else _softmax(logits, temperature)
+    ),
+)
+for small in (1e-3, 1e-4):
+    extreme.mistake(
+        f"Probabilities below {small:g} are raised to {small:g}, so the sum is above 1.",
+        "Leave them as small as they are: a float holds 1e-300.",
+        lambda logits, temperature, small=small: [max(p, small) for p in _softmax(logits, temperature)],
+    )

@@ -55,7 +55,7 @@ turn = Turn(
 
 def _powers(rng: random.Random) -> list[Call]:
     """Powers of 1/2, whose surprise is known by heart."""
-    return [([0.5, 0.125],), ([0.25],), ([0.5, 0.25, 0.5, 0.0625],), ([1.0, 0.5, 1.0],)]
+    return [([0.5, 0.125],), ([0.25],), ([0.5, 0.25, 0.5, 0.0625],), ([0.25, 0.5, 0.5],)]
 
 
 def _any(rng: random.Random) -> list[Call]:
@@ -63,6 +63,11 @@ def _any(rng: random.Random) -> list[Call]:
         return [round(rng.uniform(0.02, 0.98), 2) for _ in range(n)]
 
     return [([0.9, 0.01, 0.3],), (some(2),), (some(5),), (some(9),)]
+
+
+def _rare(rng: random.Random) -> list[Call]:
+    """Tokens that were certain, and tokens that hardly ever come."""
+    return [([1.0, 0.5, 1.0],), ([1e-15, 0.5],), ([0.25, 1e-9],)]
 
 
 def _long(rng: random.Random) -> list[Call]:
@@ -81,6 +86,11 @@ def _kind(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             hint = "Surprise is minus the logarithm: 1/2 carries 1 bit, 1/4 carries 2."
             return "The surprise is negative.", hint, index
     return None
+
+
+def _running(probabilities: list[float]) -> float:
+    """The surprises of all beginnings of the text, added up."""
+    return sum(surprise(probabilities[:end]) for end in range(1, len(probabilities) + 1))
 
 
 def _first(probabilities: list[float]) -> float:
@@ -142,6 +152,31 @@ powers.mistake(
     "The probabilities are averaged before the logarithm.",
     "Take the logarithm of each probability, then add.",
     lambda probabilities: -math.log2(sum(probabilities) / len(probabilities)),
+)
+powers.mistake(
+    "The probabilities are averaged before the logarithm, and the result is multiplied by their number.",
+    "Take the logarithm of each probability, then add.",
+    lambda probabilities: -len(probabilities) * math.log2(sum(probabilities) / len(probabilities)),
+)
+powers.mistake(
+    "Early tokens count again and again: the logarithm of a running product is added in every round.",
+    "Each round adds minus the logarithm of its own probability.",
+    _running,
+)
+powers.mistake(
+    "Each surprise is 1 over what it should be.",
+    "In `math.log(x, base)`, the base comes second. `math.log2(x)` needs none.",
+    lambda probabilities: sum(-1 / math.log2(p) for p in probabilities),
+)
+powers.mistake(
+    "Every token counts 3 bits, whatever its probability.",
+    "Is `p` the 1/8 of the cell above? Use the name that your loop gives.",
+    lambda probabilities: 3.0 * len(probabilities),
+)
+powers.mistake(
+    "This is the surprise of every token not coming: 1 - p in place of p.",
+    "These tokens came: minus `math.log2(p)` of each.",
+    lambda probabilities: sum(-math.log2(1 - p) for p in probabilities),
 )
 powers.mistake(
     "Each surprise is weighted by its probability: this is the formula of entropy.",
@@ -260,9 +295,11 @@ any_numbers.mistake(
     "Only the tokens that came count: minus `math.log2(p)` of each.",
     lambda probabilities: sum(-math.log2(p) - math.log2(1 - p) for p in probabilities),
 )
-any_numbers.mistake(
-    "This is the surprise of every token not coming: 1 - p in place of p.",
-    "These tokens came: minus `math.log2(p)` of each.",
-    lambda probabilities: sum(-math.log2(1 - p) for p in probabilities),
-)
+rare = turn.probe("certain tokens and rare ones", _rare, _kind)
+for small in (1e-3, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12):
+    rare.mistake(
+        f"No token carries more than {-math.log2(small):.0f} bits: {small:g} is added to p, or p can't fall below it.",
+        "No token that came had the probability 0: take the logarithm of p itself.",
+        lambda probabilities, small=small: surprise([p + small for p in probabilities]),
+    )
 turn.probe("a long text", _long, _kind)
