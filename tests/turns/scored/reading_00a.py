@@ -131,7 +131,7 @@ class TokensBelowEachOther:
         return torch.cat([heads[:, t] for t in range(heads.shape[1])])
 
 
-@wrong("00a.join_heads", "The result has shape (2, 4)")
+@wrong("00a.join_heads", "Only the first two heads are joined.")
 class TwoHeadsByName:
     def join_heads(heads):
         return torch.cat([heads[0], heads[1]], dim=1)

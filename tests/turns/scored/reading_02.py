@@ -159,7 +159,7 @@ class BroughtToNormOne:
         return F.normalize(table[ids], dim=-1)
 
 
-@wrong("02.embed", "`embed` calls itself without an end.")
+@wrong("02.embed", "`embed` calls itself without an end")
 class CallsItself:
     def embed(ids, table):
         return AnEmbedding.embed(ids, table)

@@ -274,7 +274,7 @@ class StacksBeforeTheHands:
         return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(1)
 
 
-@wrong("03.sinusoids", "`sinusoids` calls itself without an end.")
+@wrong("03.sinusoids", "`sinusoids` calls itself without an end")
 class CallsItself:
     def sinusoids(positions, C):
         return sinusoids(positions, C)

@@ -395,7 +395,7 @@ class ThreeTokens:
         return [math.exp(a / temperature) / total, math.exp(b / temperature) / total, math.exp(c / temperature) / total]
 
 
-@wrong("00.next_token", "calls itself without an end.")
+@wrong("00.next_token", "calls itself without an end")
 class CallsItself:
     def next_token(logits, temperature):
         return next_token([x / temperature for x in logits], 1.0)  # noqa: F821

@@ -179,7 +179,7 @@ class SurpriseOneMinusP:
         return sum(1 - p for p in probabilities)
 
 
-@wrong("00.surprise", "math domain error")
+@wrong("00.surprise", "every token not coming")
 class SurpriseLogOfOneMinusP:
     def surprise(probabilities):
         return -sum(math.log2(1 - p) for p in probabilities)
@@ -283,7 +283,7 @@ class SurpriseRoot:
         return -sum(math.sqrt(p) for p in probabilities)
 
 
-@wrong("00.surprise", "float division by zero")
+@wrong("00.surprise", "Each surprise is 1 over")
 class SurpriseLogWithBaseFirst:
     def surprise(probabilities):
         return -sum(math.log(2, p) for p in probabilities)
@@ -295,7 +295,7 @@ class SurpriseBitLength:
         return sum(int(1 / p).bit_length() for p in probabilities)
 
 
-@wrong("00.surprise", "calls itself without an end.")
+@wrong("00.surprise", "calls itself without an end")
 class SurpriseCallsItself:
     def surprise(probabilities):
         return surprise(probabilities[:1]) + surprise(probabilities[1:])  # noqa: F821

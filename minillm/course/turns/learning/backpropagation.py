@@ -235,6 +235,14 @@ sizes.mistake(
 
 
 @sizes.mistake(
+    "Each gradient is scaled down to norm 1, as in gradient clipping.",
+    "Return the gradients as they are. Clipping belongs to the step.",
+)
+def _clipped(*call):
+    return tuple(part / part.norm().clamp(min=1.0) for part in backward(*call))
+
+
+@sizes.mistake(
     "h² is subtracted from what comes back to h: parentheses are missing around 1 - h².",
     "`d_h * (1 - h**2)`: Python multiplies before it subtracts.",
 )

@@ -132,6 +132,11 @@ several.mistake(
     lambda heads: heads[-1],
 )
 several.mistake(
+    "Only the first two heads are joined.",
+    "The number of heads differs from case to case: take all of them, not `heads[0]` and `heads[1]`.",
+    lambda heads: heads[:2].transpose(0, 1).flatten(1),
+)
+several.mistake(
     "The last head is left out.",
     "`range(H)` takes all heads, and `range(1, H)` all but the first.",
     lambda heads: heads[:-1].transpose(0, 1).flatten(1),
