@@ -6,8 +6,9 @@
 Each of the 30 attentions and 30 feed-forward networks is left out alone, so that it adds nothing to the residual
 stream (`minillm.analysis.surgery.removal`). Its cost is the rise of the loss on a text, in nats per token. Its size is
 the mean norm of what it adds to a position of the intact model, without the first position of each text, where a few
-parts write vectors of norm 1,000 and more; its relative size is that norm over the norm of what it is added to. Single
-removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in --folder; an
+parts write vectors of norm 1,000 and more; its relative size is that norm over the norm of what it is added to. Two
+rules that read no text are ranked beside the sizes: the earlier, and the farther from the middle, the more expensive.
+Single removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in --folder; an
 interrupted benchmark resumes there.
 """
 
@@ -29,6 +30,8 @@ from minillm.tokenizer import Tokenizer
 
 MODEL = "smollm2-135m-instruct"
 KINDS = ("attention", "feed_forward")
+SIZES = ("norms", "relative")
+RULES = ("early", "far from the middle")  # what a size must beat
 CHEAP, EXPENSIVE = 0.1, 1.0  # nats per token
 PROMPTS = ("The capital of France is", "Once upon a time, a dog")
 SHOWN: list[tuple[str, int]] = [  # what the continuations are printed for
@@ -64,6 +67,20 @@ def by_part(rows: Sequence[Mapping[str, list]]) -> list[dict]:
     ]
 
 
+def ruled(parts: Sequence[Mapping], layers: int) -> list[dict]:
+    """The parts with the two rules as sizes, alike on every text; the later of two parts that are as far is farther.
+
+    >>> ruled([{"kind": "attention", "layer": 0, "costs": [1.0, 2.0]}], layers=30)[0]["early"]
+    [0, 0]
+    """
+    found = []
+    for part in parts:
+        place, count = len(KINDS) * part["layer"] + KINDS.index(part["kind"]), len(part["costs"])
+        middle = (len(KINDS) * layers - 1) / 2
+        found.append({**part, RULES[0]: [-place] * count, RULES[1]: [abs(place - middle + 0.1)] * count})
+    return found
+
+
 def correlations(parts: Sequence[Mapping], size: str) -> dict[str, float | list[float]]:
     """Rank correlation of size and cost over parts: of their means, with an interval over texts, and text by text."""
 
@@ -80,6 +97,7 @@ def summary(parts: Sequence[Mapping]) -> dict:
     """How many parts are cheap or expensive, and whether what writes much costs much."""
     means = [fmean(part["costs"]) for part in parts]
     ranked = sorted(range(len(parts)), key=lambda index: -means[index])
+    sized = ruled(parts, layers=1 + max(part["layer"] for part in parts))
     return {
         "cheap on all texts": sum(max(part["costs"]) < CHEAP for part in parts),
         "cheap on average": sum(mean < CHEAP for mean in means),
@@ -90,10 +108,10 @@ def summary(parts: Sequence[Mapping]) -> dict:
         "better without on a text": sum(min(part["costs"]) < 0 for part in parts),
         "rank correlation": {
             size: {
-                kind: correlations([part for part in parts if part["kind"] in kinds], size)
+                kind: correlations([part for part in sized if part["kind"] in kinds], size)
                 for kind, kinds in {"attention": KINDS[:1], "feed_forward": KINDS[1:], "all": KINDS}.items()
             }
-            for size in ("norms", "relative")
+            for size in SIZES + RULES
         },
     }
 

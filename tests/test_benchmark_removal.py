@@ -72,6 +72,7 @@ def test_removals_are_counted_as_by_hand(removal):
         {
             "part": f"{kind} {layer}",
             "kind": kind,
+            "layer": layer,
             "costs": cost,
             "norms": [1.0 + layer] * 2,
             "relative": [2.0 - layer] * 2,
@@ -87,3 +88,5 @@ def test_removals_are_counted_as_by_hand(removal):
     by_norm, by_relative = (found["rank correlation"][size] for size in ("norms", "relative"))
     assert by_norm["attention"]["by text"] == [pytest.approx(1), pytest.approx(1)]
     assert by_norm["feed_forward"]["of means"] == by_relative["attention"]["of means"] == pytest.approx(-1)
+    early = found["rank correlation"]["early"]
+    assert (early["attention"]["of means"], early["feed_forward"]["of means"]) == (pytest.approx(-1), pytest.approx(1))
