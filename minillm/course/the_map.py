@@ -33,8 +33,17 @@ from minillm.viz.next_token import NextTokenExplorer as _NextTokenExplorer
 Probabilities = Callable[[list[float], float], Sequence[float]]
 SHOWN = 10  # of the likeliest tokens
 BITS = 1 / math.log(2)  # in a nat
+SENTENCES = (  # read without each part; new, so that no model has seen them
+    "The lighthouse keeper's daughter sold her violin to buy a telescope, and then it rained for a month.",
+    "To poach an egg, add a little vinegar to the water, stir it, and lower the heat before it boils.",
+    "Our new neighbor claims that he once taught a parrot to whistle the national anthem backwards.",
+    "The bridge was closed on Friday because two of its cables had rusted through near the north tower.",
+    "Dear Sir, I am writing to complain about the goose that your company delivered in place of a lamp.",
+    "Light from the sun takes about eight minutes to reach the earth, so we always see it as it was.",
+)
 
 __all__ = [
+    "SENTENCES",
     "NextTokenExplorer",
     "capitals",
     "choosing",
@@ -209,7 +218,8 @@ def prices(texts: Sequence[str]) -> Removal:
 def show_prices(found: Removal, title: str, relative: bool = False) -> None:
     """Draw how much each part adds, and what is lost without it, in bits per token; the lines span the texts.
 
-    What it adds is a norm, or that norm over the norm of what it is added to (`relative`).
+    What it adds is a norm, or that norm over the norm of what it is added to (`relative`). Prints the rank correlation
+    of size and cost, from the lowest to the highest of the texts, over all parts and over those of each sort.
     """
     cost, size = found.cost * BITS, found.relative if relative else found.size
 
@@ -220,6 +230,11 @@ def show_prices(found: Removal, title: str, relative: bool = False) -> None:
     xlabel = "norm of what the part adds" + (" / norm of what it's added to" if relative else "")
     ylabel = "cost of removing it (bits per token)"
     figure = size_and_cost(by_sort(size), by_sort(cost.mean(-1)), low, high, xlabel, ylabel, also=[("attention", 24)])
+    print(f"rank correlation of size and cost in {cost.shape[-1]} texts:")
+    for sort in (None, *SORTS):
+        each = found.agreement(relative, sort)
+        measure = "norm / norm of the sum" if relative else "norm"
+        print(f"{measure}, {sort or 'all parts'}: {each.min():.2f} to {each.max():.2f}")
     agreement = found.agreement(relative)
     told = f"{size.numel()} points, {xlabel} against cost: rank correlation {agreement.mean():.2f} over the texts."
     show(figure, title=title, alt=told)

@@ -7,8 +7,8 @@
 # **The claim**: people say that a language model "just predicts the next word", and that it's a stack of layers, each
 # adding a little to the answer. Then the parts that add the most should matter the most. Do they?
 #
-# **You will write** two short functions in plain Python: one turns scores into probabilities, and then picks every word
-# that the model writes; the other measures surprise.
+# **You will write** two short functions in plain Python: one turns scores into probabilities, by which the model then
+# writes; the other measures surprise.
 #
 # **Time**: 45 minutes. **Before you start**: some Python. No PyTorch, no machine learning.
 # Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
@@ -44,10 +44,10 @@ mine.write("The capital of France is")
 mine.write("The capital of France is", without=left_out)
 
 # %% [markdown]
-# Ah, the United States of France. Now try the other three, and then a prompt of your own.
+# Ah, the United States of France. Try the other three before you read on, then a prompt of your own.
 #
 # - Without **attention**, no token sees any other. The model knows its last word and nothing else.
-# - Without **feed-forward** networks, it writes little but *MetaInfo*. We don't know why that word.
+# - Without **feed-forward** networks, it repeats a scrap such as *MetaInfo*. We don't know why that one.
 # - Without **norms**, the numbers grow until they overflow. All that's left is `NaN`, "not a number".
 
 # %% [markdown]
@@ -62,27 +62,16 @@ removed = predict(
     ["the first", "the sixteenth", "either", "neither"],
 )
 
-
 # %% tags=["nbval-ignore-output"]
-def all_but(layer):
-    return [number for number in range(30) if number != layer]
-
-
-first, middle = the_map.capitals(all_but(0)), the_map.capitals(all_but(15))
-can = {
-    (1, 0): "the first",
-    (0, 1): "the sixteenth",
-    (1, 1): "either",
-    (0, 0): "neither",
-}
-named = (
-    f"capitals named, of 20: {first} without the first, {middle} without the sixteenth"
-)
-removed.answer(can[first >= 10, middle >= 10], show=lambda: print(named))
+first = the_map.capitals([*range(1, 30)])
+middle = the_map.capitals([*range(15), *range(16, 30)])
+can = ["neither", "the first", "the sixteenth", "either"]
+named = f"of 20: {first} without the first, {middle} without the sixteenth"
+right = can[(first >= 10) + 2 * (middle >= 10)]
+removed.answer(right, show=lambda: print("capitals named,", named))
 
 # %% [markdown]
-# You can do more than remove. `order` says which layers run, and in which order. Here layer 15, the sixteenth, runs
-# three times in a row:
+# `order` says which layers run, and in which order. Here layer 15, the sixteenth, runs three times in a row:
 
 # %% tags=["nbval-ignore-output"]
 order = [*range(15), 15, 15, 15, *range(16, 30)]  # change this
@@ -92,9 +81,9 @@ mine.write("Once upon a time, a dog", order=order)
 # %% [markdown]
 # A dog is a dog. Now run layer 15 only twice, then swap two layers: 14 and 15, then 0 and 1.
 #
-# Was the sixteenth a lucky pick? We tried all 30. Without any one of 19 of them, the model names 10 capitals or more;
-# without 13, 19, 25, 26 or 28, it even names 19. But lose 0, 1, 2, 11, 12, 23 or 24, and it names none. All 30 are
-# built alike, so their code doesn't tell you which ones you need.
+# Was the sixteenth a lucky pick? We took out each of the 30 by itself. For 19 of them, the model still names at least
+# 10 capitals. But lose 0, 1, 2, 11, 12, 23 or 24, and it names none. All 30 are built alike, so their code doesn't tell
+# you which ones you need.
 
 # %% [markdown]
 # ## One prompt through every box
@@ -119,7 +108,7 @@ the_map.diagrams.journey(**the_map.traced(prompt)).show()
 # The last vector is compared with each row of the table. That gives one score per token, called
 # [logit](../teaching/glossary.md#l).
 #
-# Every model has a list of its own. Here are two lists:
+# Every model has its own list of tokens. Here are two:
 
 # %%
 the_map.show_ids("Hello", "The cat")  # change these
@@ -133,7 +122,13 @@ mine.map(lesson="00")
 # %% [markdown]
 # ## From scores to probabilities
 #
-# A logit can be any number. Probabilities are positive and add up to 1.
+# Diagrams of language models often show *Hello*, with *World* as the next word, at 0.9.
+
+# %%
+world = predict_number("What probability does SmolLM2 give to World after Hello?")
+
+# %% [markdown]
+# You'll compute it. A logit can be any number. Probabilities are positive and add up to 1.
 # [Softmax](../teaching/glossary.md#s) gets from one to the other: raise e to the power of each logit, then divide by
 # the sum. Take three tokens with the logits 2, 1 and 0:
 #
@@ -172,12 +167,6 @@ def next_token(logits, temperature):
 # ```
 #
 # </details>
-
-# %% [markdown]
-# Diagrams of language models often show *Hello*, with *World* as the next word, at 0.9.
-
-# %%
-world = predict_number("What probability does SmolLM2 give to World after Hello?")
 
 # %%
 hello = next_token(the_map.next_logits("Hello"), 1.0)
@@ -254,12 +243,14 @@ reads = [the_map.token_probabilities(text) for text in texts]
 bits = [surprise([read.probability for read in each]) for each in reads]
 print(f"{bits[0]:.1f} and {bits[1]:.1f} bits")
 print(f"the right sentence is {2 ** (bits[1] - bits[0]):.0f} times as likely")
-the_map.show_surprises(reads, surprise, title="The surprise is in the verb")
+the_map.show_surprises(reads, surprise, title="The difference is in the verb")
 
 # %% [markdown]
-# Both sentences are alike up to *cabinet*. Then comes the verb, and *are* must agree with *keys*, four words back, not
-# with *cabinet* next door. The model got that from reading; nobody gave it a rule. Try two sentences of your own.
-# A different word changes everything after it, so look where they part.
+# Both sentences are alike up to *cabinet*. Then comes the verb, and *are* must agree with *keys*, four words back,
+# not with *cabinet* next door. The model got that from reading; nobody gave it a rule. And it isn't a bias for *are*:
+# write *The key to the cabinets*, and *is* comes out ahead. With 12 pairs of nouns, each singular and plural, the
+# right verb won 47 of 48 times. Try two sentences of your own. A different word changes everything after it, so look
+# where they part.
 #
 # The surprise per token, averaged over a lot of text, is the [loss](../teaching/glossary.md#l). Training does nothing
 # but lower it.
@@ -273,10 +264,8 @@ the_map.show_surprises(reads, surprise, title="The surprise is in the verb")
 
 # %% tags=["nbval-ignore-output"]
 def bits_per_token(text, **left_out):
-    probabilities = [
-        read.probability for read in the_map.token_probabilities(text, **left_out)
-    ]
-    return surprise(probabilities) / len(probabilities)
+    tokens = the_map.token_probabilities(text, **left_out)
+    return surprise([token.probability for token in tokens]) / len(tokens)
 
 
 layer = 2  # change this, and the text
@@ -287,8 +276,8 @@ for part in ("attention", "feed_forward"):
     print(f"without {part} in layer {layer}: {extra:+.2f} bits per token")
 
 # %% [markdown]
-# There are 60 such parts, and none of them replaces the vectors that come in. Each **adds** a vector to what's there:
-# the final vector is a plain sum of 61, the embedding's row and 60 more.
+# There are 60 such parts. None replaces the vectors that come in; each **adds** a vector to what's there. So the final
+# vector is a sum of 61: the embedding's row and 60 more.
 
 # %%
 vectors, final = the_map.written("The capital of France is")
@@ -307,15 +296,7 @@ costlier = predict(
 )
 
 # %% tags=["nbval-ignore-output"]
-TEXTS = """
-The lighthouse keeper's daughter sold her violin to buy a telescope, and then it rained for a month.
-To poach an egg, add a little vinegar to the water, stir it, and lower the heat before it boils.
-Our new neighbor claims that he once taught a parrot to whistle the national anthem backwards.
-The bridge was closed on Friday because two of its cables had rusted through near the north tower.
-Dear Sir, I am writing to complain about the goose that your company delivered in place of a lamp.
-Light from the sun takes about eight minutes to reach the earth, so we always see it as it was.
-""".strip().split("\n")
-found = the_map.prices(TEXTS)  # 60 parts, 6 texts
+found = the_map.prices(the_map.SENTENCES)  # change this: two or more of yours
 cost = found.cost[:, 0] * the_map.BITS  # of the attention layers
 costlier.answer_by({f"attention in layer {n}": cost[n].tolist() for n in (0, 24)})
 
@@ -329,28 +310,33 @@ the_map.show_prices(
 # Each point is a part, and the line through it spans the six texts. Most cost less than half a bit. Feed-forward 29
 # adds the longest vectors of all, yet losing any of three parts that add about a tenth of that costs far more.
 #
+# A **rank correlation** is 1 if the larger part always costs more, and near 0 if size tells you nothing. Over all 60
+# parts, it's a quarter at most.
+#
 # Case closed? Not yet. Look at what a vector is added **to**. The sum grows from layer to layer, so a norm of 50 is a
-# shout in layer 0 and a whisper in layer 28. Let's divide each norm by the norm of the sum so far:
+# shout in layer 0 and a whisper in layer 28. Let's divide each norm by the norm of the sum so far.
+
+# %%
+divided = predict_number("Now what's the mean rank correlation over all 60 parts?")
 
 # %% tags=["nbval-ignore-output"]
-the_map.show_prices(
-    found, title="Measured against the sum so far, size says a lot", relative=True
+divided.answer(
+    round(found.agreement(relative=True).mean().item(), 2),
+    show=lambda: the_map.show_prices(
+        found, title="Measured against the sum so far, size says a lot", relative=True
+    ),
 )
-print("rank correlation of size and cost in six texts:")
-for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward")):
-    r = found.agreement(relative, sort)
-    size = "norm / norm of the sum" if relative else "norm"
-    print(f"{size}, {sort or 'all parts'}: {r.min():.2f} to {r.max():.2f}")
 
 # %% [markdown]
-# **Verdict: true, with a catch.** A rank correlation is 1 if the larger part always costs more, and near 0 if size
-# tells you nothing. By the plain norm, it's a quarter at most in these six texts. Relative to the sum so far, it's
-# about two thirds. Average over 20 longer texts, and it's 0.92, against 0.32 by the plain norm
-# (`benchmarks/removal.py`).
+# **Verdict: true, with a catch.** Relative to the sum so far, the rank correlation is about two thirds. Average over 20
+# longer texts, and it's 0.92, against 0.32 by the plain norm (`benchmarks/removal.py`).
 #
 # Does size only tell feed-forward from attention? No: among the 30 attentions alone it's 0.82, among the 30
-# feed-forward networks 0.68. So ask "large compared with what?", and size says a lot. It still isn't the test:
-# feed-forward 11 is 26th of the 60 in relative size, and fourth in cost.
+# feed-forward networks 0.68. Could a dumb rule do as well? "The earlier, the more expensive" gets 0.13, "the farther
+# from the middle" 0.31. Only among the feed-forward networks does the second come close, with 0.65.
+#
+# So ask "large compared with what?", and size says a lot. It still isn't the test: feed-forward 11 is 26th of the 60
+# in relative size, and fourth in cost.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Removing is a blunt tool: no part was trained to live without the others, and
@@ -361,7 +347,7 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 # %% [markdown]
 # > **At scale.** The same boxes, only more and wider: GPT-3 has 96 layers, vectors of 12,288 numbers and 175 billion
 # > weights. Many large models keep several feed-forward networks per layer and send each token through a few of them
-# > (*mixture of experts*). Removing whole layers is a way to make them cheaper:
+# > (*mixture of experts*). Removing whole layers makes them cheaper:
 # > [Gromov et al. 2024](https://arxiv.org/abs/2403.17887) cut out up to half, mostly late ones, and fine-tuned a
 # > little, before answers to questions got much worse.
 
@@ -403,22 +389,22 @@ for relative, sort in ((0, None), (1, None), (1, "attention"), (1, "feed-forward
 #
 # <details><summary>Open 4</summary>
 #
-# **(c)**. By size alone, (a), you'd have deleted attention 0, which costs every text more than a bit per token. But (b)
-# is too strict: 19 of 30 layers could go, and the model still named half of its capitals.
+# **(c)**. By size alone, (a), you'd have deleted attention 0, which costs every text more than a bit per token. But
+# (b) is too strict: any one of 19 layers could go, and at least 10 capitals stayed.
 # </details>
 
 # %%
 mine.map(lesson="00")
 
 # %% [markdown]
-# **What you wrote**: softmax with a temperature, which picked every word of a real model, and surprise, which is what
-# training lowers.
+# **What you wrote**: softmax with a temperature, by which a real model wrote, and surprise, which is what training
+# lowers.
 #
-# **What you measured**: losing a part costs from 0 to 13 bits per token, though parts are built alike. The norm of
-# what a part adds hardly tells which are expensive; measured against the sum so far, it tells a lot.
+# **What you measured**: losing a part costs from 0 to 13 bits per token, though all layers are built alike. The norm
+# of what a part adds hardly tells which are expensive; measured against the sum so far, it tells a lot.
 #
 # **Yours to keep**: `mine/the_map.py` in your workbook.
 #
 # **Next**: surprise is also a file size. In the [lab](00_the_map_lab.ipynb), this model beats gzip, and you find out
-# what the victory costs. Or go on with lesson 00a ([tensors](00a_tensors.ipynb)), if PyTorch is new to you, or 01
-# (the [tokenizer](01_tokenizer.ipynb)).
+# what the victory costs. Then lesson 00a ([tensors](00a_tensors.ipynb)), if PyTorch is new to you, or 01 (the
+# [tokenizer](01_tokenizer.ipynb)).

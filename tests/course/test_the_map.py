@@ -1,5 +1,7 @@
 """What lesson 00 uses of the package, on the real model."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -37,6 +39,22 @@ def test_a_part_that_is_left_out_makes_a_text_more_surprising():
         for part in ({}, {"without": "feed_forward", "layer": 0})
     )
     assert without > intact + 10
+
+
+@pytest.mark.slow
+def test_the_verb_agrees_with_the_first_noun_and_not_with_the_one_next_to_it():
+    """The lesson says 47 of 48, over both numbers of both nouns."""
+    nouns = "key/to/cabinet picture/on/wall label/on/bottle door/of/house report/by/lawyer book/of/student"
+    nouns += " path/through/field letter/from/teacher window/of/church song/about/river bridge/over/canal"
+    nouns += " story/about/king"
+    tokenizer, right = smollm2()[1], 0
+    verbs = [tokenizer.encode(verb)[0] for verb in (" is", " are")]
+    for first, preposition, second in (pair.split("/") for pair in nouns.split()):
+        ending = "es" if second == "church" else "s"
+        for plural, other in itertools.product((False, True), repeat=2):
+            logits = the_map.next_logits(f"The {first}{'s' * plural} {preposition} the {second}{ending * other}")
+            right += logits[verbs[plural]] > logits[verbs[not plural]]
+    assert right >= 46
 
 
 @pytest.mark.slow
