@@ -590,9 +590,9 @@ print(*(f"{old} ... became {new}" for old, new in pairs if old != new), sep="\n"
 # %% [markdown]
 # ## How many does PyTorch catch?
 #
-# Back to the claim. We wrote an attention layer in a dozen lines, and changed one thing
-# at a time: other axes in a `transpose`, or no `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `*` for `@`;
-# `reshape` for `view` and `transpose`; a transposed mask. 35 slips.
+# Back to the claim. We wrote an attention layer in a dozen lines, and changed one thing at a time: other axes in a
+# `transpose`, or no `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `*` for `@`; `reshape` for `view` and
+# `transpose`; a transposed mask. 35 slips.
 
 # %%
 caught = predict_number(
@@ -612,8 +612,8 @@ for T, H, D in sizes:
 # **Verdict: true for a bit over half of them, if your sizes differ.** At SmolLM2's sizes and six tokens, 20 of 35 raise
 # an error. Let the text grow to 64 tokens, as many as a head has numbers, and it's 17. With all sizes equal, 4.
 #
-# So **compare the numbers** with slow loops. That catches all 35, even where all sizes are 4. It failed only where a
-# size was 1, and that's the first test that comes to mind: with one token and one head, 20 of the 35 wrong layers give
+# So **compare the numbers** with slow loops. That catches all 35, even where all sizes are 4. It fails only where a
+# size is 1, and that's the first test that comes to mind: with one token and one head, 20 of the 35 wrong layers give
 # the right numbers. Best are **sizes above 1 that all differ**, such as (2, 3, 5): all 35 are caught, and 20 of them
 # raise an error that names a line.
 

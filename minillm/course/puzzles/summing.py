@@ -128,7 +128,7 @@ shifts = puzzle(
     lambda rng: [(numbers(rng, n),) for n in (3, 4)],
     lambda rng: [(numbers(rng, n),) for n in (1, 2, 7)],
     (
-        "Which matrix times x gives the entry before? Or: where is t - 1 a place, and where isn't it?",
+        "Which matrix times x gives the entry before? Or: for which t is there an entry t - 1?",
         "`torch.where(condition, this, otherwise)` puts a 0 where there is none. Index -1 is the last.",
     ),
 )
