@@ -46,7 +46,7 @@ print("bytes:  ", list(text.encode()))
 
 # %% [markdown]
 # - **Letters** make long lists, and Unicode has more than 150,000 characters.
-# - **Words** make short lists, but any list of words has holes. Somebody will always type a word that isn't in it.
+# - **Words** make short lists, but somebody will always type one that isn't in your list.
 # - **Bytes** are how files store text: a number from 0 to 255, one to four of them per character. Nothing is unknown.
 #   But lists of bytes are the longest of all.
 #
@@ -56,31 +56,12 @@ print("bytes:  ", list(text.encode()))
 # %% [markdown]
 # ## By hand
 #
-# Take six words. Each is a list of bytes, called ids from here on. Which two neighbors occur most often? Count before
-# you read on:
+# Take six words. Each is a list of bytes, called ids from here on. Which two neighbors occur most often? Count by hand
+# first:
 
 # %%
 toy = [list(word.encode()) for word in ["low", "low", "lower", "slow", "new", "news"]]
 print(toy)
-
-# %% [markdown]
-# *l* and *o* (108, 111) come four times; so do *o* and *w* (111, 119). That's a **tie**, and a rule must settle it.
-# Ours is: *the smaller pair wins*. So (108, 111) gets a new id, 256, which replaces every *l*, *o*. Now count again:
-# (256, 119) comes four times and becomes 257. Two rounds, and *low* is a single id.
-
-# %%
-steps = [[108, 111, 119, 101, 114]], [[256, 119, 101, 114]], [[257, 101, 114]]
-box, arrow = bpe.diagrams.box, bpe.diagrams.arrow
-bpe.diagrams.flow(
-    [
-        box("bytes of lower", steps[0], "1 T", columns=list("lower")),
-        arrow("l + o\n= 256"),
-        box("after one merge", steps[1], "1 T", columns=["lo", *"wer"]),
-        arrow("256 + w\n= 257"),
-        box("after two", steps[2], "1 T", columns=["low", *"er"]),
-    ],
-    title="Each merge is a new id, and the list gets shorter",
-).show()
 
 # %% [markdown]
 # ### Your turn: count the pairs
@@ -113,6 +94,25 @@ def count_pairs(words):
 
 # %%
 bpe.show_counts(count_pairs(toy))
+
+# %% [markdown]
+# *l* and *o* come four times, and so do *o* and *w*. That's a **tie**, and a rule must settle it. Ours is: *the smaller
+# pair wins*. So (108, 111) gets a new id, 256, which replaces every *l*, *o*. Now count again: (256, 119) comes four
+# times and becomes 257. Two rounds, and *low* is a single id.
+
+# %%
+steps = [[108, 111, 119, 101, 114]], [[256, 119, 101, 114]], [[257, 101, 114]]
+box, arrow = bpe.diagrams.box, bpe.diagrams.arrow
+bpe.diagrams.flow(
+    [
+        box("bytes of lower", steps[0], "1 T", columns=list("lower")),
+        arrow("l + o\n= 256"),
+        box("after one merge", steps[1], "1 T", columns=["lo", *"wer"]),
+        arrow("256 + w\n= 257"),
+        box("after two", steps[2], "1 T", columns=["low", *"er"]),
+    ],
+    title="Each merge is a new id, and the list gets shorter",
+).show()
 
 # %% [markdown]
 # ### Your turn: merge a pair
@@ -436,15 +436,7 @@ bpe.misread("The capital of France is")  # change this
 # ## Where the girl's name went
 #
 # Back to the space. With `split` in mind: a space goes with the word after it. So what is a space at the *end* of a
-# prompt? A token of its own. What follows such lone spaces in ordinary text?
-
-# %% tags=["nbval-ignore-output"]
-print("Ottermere:", bpe.after_lone_spaces(bpe.documents(500)))
-print("manual:   ", bpe.after_lone_spaces(lines))
-
-# %% [markdown]
-# Never a letter: the cut gives a space to the word after it. Digits stand alone, so *room 12* leaves one behind, and
-# so do doubled spaces. Now ask for 20 capitals. Without the space, the model names 17.
+# prompt? A token of its own. Let's ask for 20 capitals. Without the space, the model names 17.
 
 # %%
 with_space = predict_number(
@@ -458,8 +450,17 @@ with_space.answer(named, show=lambda: print(f"it writes a digit in {digits} of 2
 print("without the space:", bpe.capitals_after("")[0])
 
 # %% [markdown]
-# So the model isn't confused: it predicts what follows a lone space. Does a tab do the same? See the lab. In the
-# middle of 50 texts, such a space cost 22 bits on average; only one paid nothing. Never end a prompt with a space.
+# Not one. It writes a digit in all 20, as it did for the girl. Why? Look at what follows lone spaces in ordinary text:
+
+# %% tags=["nbval-ignore-output"]
+print("Ottermere:", bpe.after_lone_spaces(bpe.documents(500)))
+print("manual:   ", bpe.after_lone_spaces(lines))
+
+# %% [markdown]
+# Never a letter: the cut gives a space to the word after it. Digits stand alone, so *room 12* leaves a space over, and
+# so do doubled spaces. The model isn't confused, then: it predicts what follows a lone space. Does a tab do the same?
+# See the lab. In the middle of 50 texts, such a space cost 22 bits on average; only one text paid nothing. Never end a
+# prompt with a space.
 
 # %% [markdown]
 # ## Marks are not text

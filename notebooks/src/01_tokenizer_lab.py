@@ -308,7 +308,7 @@ show(
         log_x=True,
         ylim=(0, 4),
     ),
-    title="More context shrinks what merges are worth",
+    title="The more context, the less merges gain",
     alt="Bits per byte by size of vocabulary: "
     + "; ".join(
         f"{name} {values[0]:.2f} to {values[-1]:.2f}"
