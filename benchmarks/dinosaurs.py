@@ -98,6 +98,9 @@ def broken(seed: int) -> dict[str, tuple[Gradient, list[Tensor], float]]:
     return {
         "nothing": (gradient, start(seed), RATE),
         "gradients never cleared": (accumulated(), start(seed), RATE),
+        "gradients never cleared, rate 2": (accumulated(), start(seed), RATE / 2),
+        "gradients never cleared, rate 1": (accumulated(), start(seed), RATE / 4),
+        "rate 1": (gradient, start(seed), RATE / 4),
         "rate 40": (gradient, start(seed), 10 * RATE),
         "rate 0.04": (gradient, start(seed), RATE / 100),
         "all weights start at 0": (gradient, zeros, RATE),
