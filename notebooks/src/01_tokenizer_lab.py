@@ -375,12 +375,14 @@ noise = torch.randn(rows.shape, generator=torch.Generator().manual_seed(0))
 scores = {"rows": [], "rows, strict": [], "random rows": [], "constant": []}
 for position in range(1, 7):
     right, constant = probed(rows, position)
-    strict, _ = probed(rows, position, together=2)  # change this: 3
+    strict, strict_constant = probed(rows, position, together=2)  # change this: 3
     results = (right, strict, probed(noise, position)[0], constant)
     for values, result in zip(scores.values(), results, strict=True):
         values.append(result)
     named_results = zip(scores, results, strict=True)
-    print(position, ", ".join(f"{name} {value:.2f}" for name, value in named_results))
+    told = ", ".join(f"{name} {value:.2f}" for name, value in named_results)
+    print(f"{position} {told}, constant on the strict test {strict_constant:.2f}")
+print(f"{len(six):,} words")
 probe_guess.answer(round(100 * scores["rows"][0]))
 
 # %% tags=["test", "nbval-ignore-output"]
@@ -460,9 +462,9 @@ for first, second in ((a, b), (b, a)):
 # it does depends on how you ask: the number named last comes in 0.16 of the answers to one wording, in 0.79 to
 # another.
 #
-# **Verdict**: not shown. One wording of four went worse with .11, as the claim says, and the one that asks for the
-# larger number didn't. With 40 pairs, differences under 0.15 are noise, and the model is near guessing in all of them.
-# SmolLM2 sees `1` and `1`, never `11`. GPT-2 does see `11`; we didn't test it.
+# **Verdict**: not shown. Of four wordings, one went worse with .11, as the claim says: the one that asks for the
+# smaller number. With 40 pairs, differences under 0.15 are noise, and most scores are near guessing. SmolLM2 sees `1`
+# and `1`, never `11`. GPT-2 does see `11`; we didn't test it.
 
 # %% [markdown]
 # ## 6. Is anything lost, and is anything double?
