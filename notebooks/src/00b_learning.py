@@ -187,7 +187,7 @@ def logit_gradient(logits, targets):
 # %% [markdown]
 # ## Back through two layers
 #
-# But training changes the weights, two layers below the logits. Nudging all 7,003, twice each, takes 14,006 runs per
+# Training changes the weights, in the two layers below the logits. Nudging all 7,003, twice each, takes 14,006 runs per
 # step. [Backpropagation](../teaching/glossary.md#b) gets all slopes at the cost of about two more runs. It walks back
 # from the loss by four rules. We write d_h for the slopes of the loss at h: its
 # [gradient](../teaching/glossary.md#g), in h's shape.
@@ -437,9 +437,9 @@ print("numbers that moved in W1, b1, W2, b2:", moved)
 # %% [markdown]
 # ## How low can it go?
 #
-# Training loss has a **floor**, and you can count it. After some three letters, several letters follow in our names:
-# after *sau*, mostly *r*. Nobody who sees three letters can do better than to know how often each one follows. That's
-# a table of counts, and its mean surprise is the lowest loss that this network can reach:
+# Training loss has a **floor**, and you can count it. In our names, the same three letters can be followed by several
+# others: *sau* mostly by *r*. Nobody who sees three letters can do better than to know how often each one follows.
+# That's a table of counts, and its mean surprise is the lowest loss that this network can reach:
 
 # %%
 follows = defaultdict(Counter)
