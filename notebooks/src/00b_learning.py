@@ -404,10 +404,10 @@ for idea, end in ends.items():
 # works, they end at 3.9 to 4.6 nats (`benchmarks/dinosaurs.py`), still worse than the 3.3 at the start. It's the
 # direction that teaches.
 #
-# Never cleared, the slopes pile up: the last step is 70 to 100 times as long as the first. At half the rate, names come
-# out, and yet the loss is worse than untrained. And at a quarter? The same bug gets to 0.59 nats, the right code to
-# 1.37. Old slopes act as momentum that never fades (lesson 08). A bug can look like a good idea, until somebody raises
-# the rate.
+# Never cleared, the slopes pile up: the last step is more than 50 times as long as the first. At half the rate, names
+# come out, but on most seeds the loss is worse than untrained. And at a quarter? On 5 of 5, the same bug gets to 0.6
+# nats, the right code to 1.4. Old slopes act as momentum that never fades (lesson 08). A bug can look like a good idea,
+# until somebody raises the rate.
 
 # %% [markdown]
 # ### Zeros
