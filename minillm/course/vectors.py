@@ -111,8 +111,8 @@ class NeighborExplorer(Explorer):
         super().__init__(draw, **{name: Text(word, continuous_update=False) for name, word in words.items()})
 
 
-def random_cosines(count: int = 20_000) -> str:
-    """The cosines of random pairs of rows, of frequent and of rare ones, and of random numbers, in four lines."""
+def random_cosines(count: int = 20_000) -> tuple[float, str]:
+    """The mean cosine of random pairs of rows; and a line on it, on frequent rows, rare ones, and random numbers."""
     rng = torch.Generator().manual_seed(0)
     tables = {
         "the table as it is": table(),
@@ -121,13 +121,14 @@ def random_cosines(count: int = 20_000) -> str:
         "random numbers": torch.randn(RARE, table().shape[1], generator=rng),
     }
     royal = F.cosine_similarity(row("king"), row("queen"), dim=0)
-    lines = []
+    means, lines = [], []
     for told, rows in tables.items():
         one, other = torch.randint(len(rows), (2, count), generator=rng)
         cosines = F.cosine_similarity(rows[one], rows[other], dim=1).double()
         above = (cosines > royal).double().mean().item()
-        lines.append(f"{told:20} mean {cosines.mean():5.2f}, above king and queen {above:.3f}")
-    return "\n".join(lines)
+        means.append(round(cosines.mean().item(), 2))
+        lines.append(f"{told:20} mean {means[-1]:5.2f}, above king and queen {above:.3f}")
+    return means[0], "\n".join(lines)
 
 
 @torch.no_grad()

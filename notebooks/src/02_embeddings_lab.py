@@ -264,8 +264,8 @@ for who, counts in vectors.judged(
 # in 152 to 162. So it can say where the thing lies without making it that city. And beside the queen it names the king
 # in 11 to 16 of 110, for real words in 80 to 90.
 #
-# **Verdict**: loose. The sum is read as a place in Italy, far more often than its parts; "becomes Rome" is true of less
-# than half of them, and late. 14 countries, one prompt, one model.
+# **Verdict**: loose. The sum is read as a place in Italy, more often than any of its parts; "becomes Rome" is true of
+# less than half of them, and late. 14 countries, one prompt, one model.
 
 # %% [markdown]
 # ## 4. A map, and its number
@@ -300,8 +300,8 @@ any_four = predict_number(
 
 # %%
 drawn = [torch.randint(300, 20_000, (4,), generator=generator) for _ in range(100)]
-by_lot = sum(PCA.fit(table[four]).explained.sum().item() for four in drawn) / 100
-any_four.answer(round(100 * by_lot))
+any_share = sum(PCA.fit(table[four]).explained.sum().item() for four in drawn) / 100
+any_four.answer(round(100 * any_share))
 print(
     f"the four: {map_of(famous)[2]:.0%} of the variance; all 22: {map_of(names)[2]:.0%}"
 )

@@ -7,8 +7,8 @@
 # **The claim**: it must be told where each word stands. Half of that is true. Which half?
 #
 # **You will write** three short functions: a clock for positions, a turn in the plane, and the rotation that SmolLM2
-# and most models since Llama use. At the end, all 30 of its layers run on your code. Then you break it in ways that no
-# error message will ever tell you about.
+# and most models since Llama use. Halfway down the page, all 30 of its layers run on your code. Then you break it in
+# ways that no error message will ever tell you about.
 #
 # **Time**: 65 minutes. **Before you start**: lesson 00a (shapes, dot products) and what sine and cosine are. No
 # attention; that's lesson 04. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again,
@@ -53,8 +53,8 @@ if start == 1_000_000:
     million.answer(million.choices[0 if moved == plain else 1 if "hit" in moved else 2])
 
 # %% [markdown]
-# Zero positions change everything, and a million change nothing. So whatever this model is told, it isn't *where* a
-# word stands. (And a billion? We'll get back to that.)
+# Without positions, everything changes; a million further on, nothing does. So whatever this model is told, it isn't
+# *where* a word stands. (And a billion? We'll get back to that.)
 
 # %% [markdown]
 # ## A sum has no order
@@ -105,7 +105,7 @@ for each in (one, other):
 #
 # What should the mark of position t be? Three ideas:
 #
-# - **t itself.** The entries of SmolLM2's word vectors are about 0.14 in size. Position 300 would be a siren in a
+# - **t itself.** The entries of SmolLM2's word vectors are about 0.1 in size. Position 300 would be a siren in a
 #   library.
 # - **t in binary digits.** They stay small. But from 7 (0111) to 8 (1000), all digits change at once; from 8 to 9, just
 #   one.
@@ -212,13 +212,8 @@ def rotate_pair(x, y, angle):
 
 # %% [markdown]
 # Tom is the point (2, 1) and stands at position 0. Bob is (1, 1.5), at position 4. Each position turns a point by 0.3
-# radians. The dot product of the two, after turning, is the score that sets their weight.
-
-# %%
-walk = predict(
-    "Tom and Bob both move 100 positions on. What happens to their dot product?",
-    ["it grows", "it shrinks", "it stays the same"],
-)
+# radians. The dot product of the two, after turning, is the score that sets their weight. Let both move on, and then
+# only Bob:
 
 
 # %%
@@ -228,11 +223,8 @@ def score(tom, bob):
     return (x[0] * x[1] + y[0] * y[1]).item()
 
 
-steps = 100  # change this
-before, after = score(0, 4), score(steps, steps + 4)
-stays = abs(after - before) < 1e-3
-walk.answer(walk.choices[2 if stays else 0 if after > before else 1])
-print(f"at 0 and 4: {before:.2f}; moved on: {after:.2f}; at 0 and 1: {score(0, 1):.2f}")
+for tom, bob in [(0, 4), (100, 104), (0, 5)]:  # change these
+    print(f"Tom at {tom}, Bob at {bob}: {score(tom, bob):.2f}")
 
 # %% [markdown]
 # Turn both hands of a clock by the same amount, and the angle between them stays. So a million changes nothing: every
@@ -375,9 +367,8 @@ print(positions.scores(sabotage))
 # %% [markdown]
 # ## When numbers run out
 #
-# Back to the billion. By the formula, nothing should change, and everything does (try it above). Large models don't
-# even compute with the 32-bit numbers that we use here, but with 16-bit ones, *bfloat16*. What if the positions are,
-# too?
+# Back to the billion. By the formula, nothing should change, and everything does (try it above). Large models usually
+# compute with 16-bit numbers, *bfloat16*, where we use 32 bits. What if the positions have only 16, too?
 
 # %%
 in_16_bits = predict_number(
@@ -402,8 +393,8 @@ print(f"a billion and one in float32: {int(torch.tensor(1_000_000_001).float()):
 
 # %% [markdown]
 # bfloat16 keeps 8 binary digits. Up to 256 it can count, then it skips. Around 4,000 it moves in steps of 16, so a
-# whole sentence sits at one position. The billion did the same to float32, which counts to 16,777,216. So short tests
-# pass, and long texts fail:
+# whole sentence sits at one position. The billion did the same to float32, which counts to 16,777,216: at one
+# position, the model writes what it wrote without any. So short tests pass, and long texts fail:
 
 # %%
 where, rise = positions.by_position("in bfloat16", "base 10,000")
@@ -450,25 +441,32 @@ tried = {
     "from a million": {"rotation": positions.counted_from(1_000_000)},
     "without positions": {"without": "positions"},
     "neighbors": {"rotation": neighbors},
-    "base 10,000": {"rotation": usual_base},  # change this: sabotage, rounded
-}
+}  # change these: add sabotage, or rounded
 right = {
     name: positions.prefers(positions.COLORS, **how) for name, how in tried.items()
 }
 for name, count in right.items():
     print(f"{name:18} {count} of 56")
+at_10_000 = predict_number(
+    "And with base 10,000, which these weights were never trained with?", unit="of 56"
+)
+
+# %% tags=["nbval-ignore-output"]
+by_wrong_base = positions.prefers(positions.COLORS, usual_base)
+at_10_000.answer(by_wrong_base)
 
 # %% tags=["test", "nbval-ignore-output"]
-assert right["intact"] == right["from a million"] > 39
+assert by_wrong_base > right["intact"] == right["from a million"] > 39
 assert 20 < right["without positions"] < 35
 
 # %% [markdown]
 # **Verdict: true, with a catch.** This model must be told something about order: with positions it gets 44 of 56,
-# without them 29, where guessing gets 28, and over 20 texts it loses 1.9 ± 0.2 nats per token. But it's not told
-# *where* a word stands. It's told **how far apart** two words are, so you may count from a million. And look at the
-# last line: a base that it was never trained with does *better* here than its own. We don't know why. And reworded, the
-# same question gets the intact model only 37, or 24 ([lab](03_positional_encoding_lab.ipynb)). One test isn't
-# everything, even one that asks both ways.
+# without them 29, where guessing gets 28, and over 20 texts it then loses 1.9 ± 0.2 nats per token. But it's not told
+# *where* a word stands. It's told **how far apart** two words are, so you may count from a million.
+#
+# And the wrong base does *better* here than its own, though on those 20 texts it does worse. It gains in the
+# [lab](03_positional_encoding_lab.ipynb)'s other two wordings as well, where the intact model gets only 37 and 24. We
+# don't know why. One test isn't everything, even one that asks both ways.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Real weights come from queries and keys, not from the words' own vectors, and each
@@ -481,8 +479,8 @@ assert 20 < right["without positions"] < 35
 # > **At scale.** GPT-3 adds a learned table: 2,048 rows of 12,288 numbers, and there it ends. A formula has no end, but
 # > models with sinusoids or RoPE tend to fail beyond the length that they were trained on ([Press et al.
 # > 2022](https://arxiv.org/abs/2108.12409)). In the [lab](03_positional_encoding_lab.ipynb), whether RoPE fails depends
-# > on the speeds of its pairs. To read further, models are trained on with slower hands: positions squeezed ([Chen et
-# > al. 2023](https://arxiv.org/abs/2306.15595)), or a larger base (Llama 3: 500,000).
+# > on the speeds of its pairs. To read further, models are trained a little more, with slower hands:
+# > positions squeezed ([Chen et al. 2023](https://arxiv.org/abs/2306.15595)), or a larger base (Llama 3: 500,000).
 
 # %% [markdown]
 # ## Four questions
@@ -494,8 +492,8 @@ assert 20 < right["without positions"] < 35
 #
 # <details><summary>Open 1</summary>
 #
-# **(a)**. Both are turned on by the same angles, and the angles between them stay. So not (b): turning changes no
-# length. The base sets how fast each pair turns, so it sets the 2.0, but it's the same at both positions: not (c).
+# **(a)**. Both are turned on by the same angles, and the angles between them stay. So not (b): turning doesn't change
+# a norm. The base sets how fast each pair turns, so it sets the 2.0, but it's the same at both positions: not (c).
 # </details>
 #
 # **2.** You load foreign weights and always take the likeliest token. It names Paris, and two lines later it babbles.
@@ -534,7 +532,7 @@ mine.map(lesson="03")
 # logit.
 #
 # **What you measured**: a shift by a million changes nothing, the wrong pairs leave 19 capitals and no revenge, and
-# *say the last name* explains 26 right answers of 28.
+# 26 right answers of 28 fit the rule *say the last name*.
 #
 # **Yours to keep**: `mine/positional_encoding.py` in your workbook. From now on, `mine.write` runs on it.
 #
