@@ -442,9 +442,9 @@ read_as.answer(cities["Paris - France + Italy"][1])  # the second is the prompt 
 vectors.show_judged(cities, 182, "The sum is read nearly as often as the real city")
 
 # %% [markdown]
-# By the table, 2 of these 182 sums are right. The model reads 152 to 162 of them right, depending on the prompt, and
-# 156 to 169 of the real cities. Adding without subtracting gets 4 to 21, and subtracting a wrong country 32 to 52.
-# But *Italy - France* gets 27 to 97, and there's no city in it. To be read as Italian, a vector needn't be a city.
+# By the table, 2 of these sums are right. The model reads 152 to 162 of them right, depending on the prompt, and 156
+# to 169 of the real cities. Adding without subtracting gets 4 to 21, and subtracting a wrong country 32 to 52. But
+# *Italy - France* gets 27 to 97, with no city in it. To be read as Italian, a vector needn't be a city.
 #
 # And the queen? A question that *woman* alone fails: who stands beside her?
 
@@ -469,10 +469,10 @@ beside_her.answer(couples["king - man + woman"][0])
 # *woman* alone gets a *her*, and *king* alone a *crown*. Yet *king + woman* got neither. The subtraction changed
 # something, and one sentence can't tell what.
 #
-# **Verdict: true, with a catch.** Directions in the table carry meaning, more for some relations than for others: 0
-# of 90 sums close for opposites, 112 of 132 for nationalities. Two inequalities predict which, right for 1,209 of
-# 1,238, where *never* gets 946. For capitals, the model reads right what the nearest row gets wrong. For the couples
-# that made the sum famous, the table (4 of 110) and the model (11 to 16) mostly say no.
+# **Verdict: true, with a catch.** Directions in the table carry meaning for some relations: 0 of 90 sums close for
+# opposites, 112 of 132 for nationalities. Two inequalities predict which, right for 1,209 of 1,238, where *never*
+# gets 946. For capitals, the model reads right what the nearest row gets wrong. For the couples that made the sum
+# famous, the table (4 of 110) and the model (11 to 16) mostly say no.
 
 # %% [markdown]
 # > **Where the picture simplifies.** A row belongs to a token, not to a word: *duchess* has none, and *king* has
@@ -503,8 +503,8 @@ beside_her.answer(couples["king - man + woman"][0])
 #
 # <details><summary>Open 2</summary>
 #
-# **(b)**. A random pair has 0.44 in this table. Among random numbers, 0.5 would be sensational: hence (a). (c) can't be:
-# *king* and *queen* have 0.62.
+# **(b)**. A random pair has 0.44 in this table. Among random numbers, 0.5 would be sensational: hence (a). (c) can't
+# be: *king* and *queen* have 0.62.
 # </details>
 #
 # **3.** A paper reports 95% on analogies. What do you ask first? (a) How many analogies? (b) What do b + c and b
