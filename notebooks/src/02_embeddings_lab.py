@@ -85,7 +85,7 @@ show(
         "percentage points that the subtraction adds, with a, b and c left out",
         0,
     ),
-    title="Subtracting helps nine relations of ten, by 3 to 48 points",
+    title="With subtraction, nine relations of ten score 3 to 48 points higher",
     alt=str(
         {name: [round(share) for share in column] for name, column in shown.items()}
     ),
