@@ -68,7 +68,7 @@ def has_turns(cells: Cells) -> bool:
 def size(cells: Cells, seconds: float = 0) -> Size:
     """Count what a page asks of its reader; learners never see the cells that test the lesson."""
     cells = [cell for cell in cells if not is_test(cell)]
-    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    words = sum(pace.words_in(cell.source) for cell in cells if cell.cell_type == "markdown")
     code = [cell.source for cell in cells if cell.cell_type == "code"]
     lines = sum(bool(line.strip()) for source in code for line in source.splitlines())
     choices = len(re.findall(r"\b(?:predict|predict_number|\w*Explorer)\(", "\n".join(code)))
@@ -77,7 +77,7 @@ def size(cells: Cells, seconds: float = 0) -> Size:
     minutes = sum(find(id).minutes for id in turns)
     minutes += IN_A_LAB * sum(bool(ASKED.search(source)) for source in code)
     asked = sum(len(_puzzles(source)) for source in code)
-    return Size(pace.words_in(text), len(code), lines, len(turns), minutes, choices, figures, seconds, asked)
+    return Size(words, len(code), lines, len(turns), minutes, choices, figures, seconds, asked)
 
 
 def seconds_of(lesson: str) -> float:

@@ -8,7 +8,7 @@
 #
 # **You will write** ten one-liners and three short functions. The three then run in all 30 layers of the model.
 #
-# **Time**: 75 minutes. **Before you start**: Python lists and functions, and what a matrix is. No PyTorch.
+# **Time**: 80 minutes. **Before you start**: Python lists and functions, and what a matrix is. No PyTorch.
 # Shift+Enter runs a cell. At **your turn**, and in the puzzles, replace the `...`. Stuck? Run that cell again,
 # unchanged, for a hint.
 
@@ -454,7 +454,7 @@ print(scores.exp(), scores.exp() / scores.exp().sum())
 # ### Your turn: softmax
 #
 # `scores` has any number of axes, and the results along the last one must add up to 1. We'll try scores of 1,000 and
-# -1,000, and hidden ones.
+# -1,000, and hidden ones. Models learn through it: make new tensors, and write into none.
 
 
 # %%

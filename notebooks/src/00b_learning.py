@@ -103,8 +103,9 @@ def forward(weights, x):
 # %% [markdown]
 # ### Your turn: cross-entropy
 #
-# `logits` is (B, V), a row per guess. `targets` is (B,), the id of the letter that came. We'll also try logits of
-# 200, where a probability gets too small for its logarithm: `log_softmax` takes both steps in one.
+# `logits` is (B, V), a row per guess. `targets` is (B,), the id of the letter that came. Return a tensor of one
+# number, through which gradients pass. We'll also try logits of 200, where a probability gets too small for its
+# logarithm: `log_softmax` takes both steps in one.
 
 
 # %%

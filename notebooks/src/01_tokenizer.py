@@ -67,7 +67,7 @@ print(toy)
 # ### Your turn: count the pairs
 #
 # `words` is a list of lists of ids. Return a dictionary with the count of each pair of neighbors. Pairs don't reach
-# from one word into the next. (`pairwise` is imported.)
+# from one word into the next, and 7, 7, 7 holds the pair (7, 7) twice. (`pairwise` is imported.)
 
 
 # %%

@@ -89,6 +89,7 @@ diagrams.flow(
 # ### Your turn: the lookup
 #
 # `ids` is (T,), `table` is (V, C). Return (T, C): a row per id, in the order of the text.
+# A model learns its table through it, so gradients must reach `table`.
 
 
 # %%

@@ -227,7 +227,12 @@ for small in (1e-3, 1e-2, 1.0):
             / ((scores - scores.amax(-1, keepdim=True)).exp().sum(-1, keepdim=True) + small)
         ),
     )
-turn.probe("other shapes", lambda rng: _draw(rng, (2, 5), (4,), (2, 3, 4), (1, 2, 3, 2)), _not_finite)
+shapes = turn.probe("other shapes", lambda rng: _draw(rng, (2, 5), (4,), (3, 1), (2, 3, 4), (1, 2, 3, 2)), _not_finite)
+shapes.mistake(
+    "A row of one score comes back as it was.",
+    "Its only share is 1. The formula says so, without a branch.",
+    lambda scores: scores if scores.shape[-1] == 1 else scores.softmax(-1),
+)
 large = turn.probe("scores of 200 and -200", _large, _not_finite)
 large.mistake(
     "`exp` overflows above 88, and a row of -200 has nothing but zeros: NaN.",
