@@ -23,7 +23,7 @@ from minillm.tokenizer import split
 # %% [markdown]
 # ## One space
 #
-# Here's SmolLM2, and the beginning of a story. Once as it is, once with a space at the end:
+# SmolLM2 goes on with a story, once as it is, once with a space at the end:
 
 # %% tags=["nbval-ignore-output"]
 prompt = "Once upon a time, there was a little girl named"  # change this
@@ -36,7 +36,7 @@ mine.write(prompt + " ", n=16)
 # %% [markdown]
 # ## Letters, words, bytes
 #
-# What could the pieces be? There are three obvious ways:
+# There are three obvious ways:
 
 # %%
 text = "Nine umbrellas, naïve 🦆"  # change this
@@ -48,7 +48,7 @@ print("bytes:  ", list(text.encode()))
 # - **Letters** make long lists, and Unicode has more than 150,000 characters.
 # - **Words** make short lists, but somebody will always type one that isn't in your list.
 # - **Bytes** are how files store text: a number from 0 to 255, one to four of them per character. Nothing is unknown.
-#   But lists of bytes are the longest of all.
+#   But these lists are the longest.
 #
 # So start from bytes, and merge the pairs that occur often. That's **byte-pair encoding**, BPE. It began as a
 # [compression trick in 1994](../teaching/glossary.md#b).
@@ -56,8 +56,7 @@ print("bytes:  ", list(text.encode()))
 # %% [markdown]
 # ## By hand
 #
-# Take six words. Each is a list of bytes, called ids from here on. Which two neighbors occur most often? Count by hand
-# first:
+# Take six words, each a list of bytes, from here on called ids. Which two neighbors occur most often? Count first:
 
 # %%
 toy = [list(word.encode()) for word in ["low", "low", "lower", "slow", "new", "news"]]
@@ -66,8 +65,8 @@ print(toy)
 # %% [markdown]
 # ### Your turn: count the pairs
 #
-# `words` is a list of lists of ids. Return a dictionary with the count of each pair of neighbors. Pairs don't reach
-# from one word into the next, and 7, 7, 7 holds the pair (7, 7) twice. (`pairwise` is imported.)
+# `words` is a list of lists of ids. Return a dictionary with the count of each pair of neighbors. No pair reaches
+# into the next word, and 7, 7, 7 holds the pair (7, 7) twice. (`pairwise` is imported.)
 
 
 # %%

@@ -11,8 +11,8 @@
 # **You will write** three short functions: the lookup that SmolLM2 begins with, the neighbors of a vector, and the
 # sum.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 00a (tensors, matrix products). From lesson 01, you need only
-# that text becomes ids. At **your turn**, replace the `...`. Stuck? Run that cell again, unchanged, for a hint.
+# **Time**: 70 minutes. **Before you start**: lesson 00a (tensors, matrix products). At **your turn**, replace the
+# `...`. Stuck? Run that cell again, unchanged, for a hint.
 
 # %%
 from collections import Counter
