@@ -30,6 +30,6 @@ def multiples(sizes: Iterable[tuple[str, int]], right: Any, got: Any) -> Iterato
         if math.isclose(factor, value, rel_tol=1e-3):
             yield f"is {sentence}"
     if math.isfinite(factor) and factor and abs(factor - 1) > 1e-3:
-        yield f"is {factor:.3g} times the right one"
+        yield f"is {factor:.4g} times the right one"
     if math.isfinite(gave) and abs(gave - wanted) > 1e-3:
         yield f"is the right one {'plus' if gave > wanted else 'minus'} {abs(gave - wanted):.3g}"

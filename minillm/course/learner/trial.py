@@ -77,6 +77,8 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
     """
     if is_unwritten(source) if source is not None else is_stub(thing):
         return UNWRITTEN
+    if source is not None and "optim" in source:
+        import torch._dynamo  # noqa: F401  (else within the time limit: an optimizer's first step takes seconds for it)
     with same_random_numbers(), bound(turn, thing):
         asked = Asked(_file_of(thing))
         try:

@@ -753,14 +753,3 @@ class LastAxisInFront:
         front = scores.movedim(-1, 0)
         powers = (front - front.amax(dim=0)).exp()
         return (powers / powers.sum(dim=0)).movedim(0, -1)
-
-
-@wrong("00a.softmax", "A row of one score comes back as it was.")
-class SingleScoreUntouched:
-    """A row of one score is returned as it is; its probability is 1."""
-
-    def softmax(scores):
-        if scores.shape[-1] == 1:
-            return scores
-        powers = (scores - scores.amax(dim=-1, keepdim=True)).exp()
-        return powers / powers.sum(dim=-1, keepdim=True)

@@ -130,6 +130,11 @@ _mistake(
     "Weights come first in both the argument list and the difference.",
     lambda w, g, rate: g - rate * w,
 )
+_mistake(
+    "The weight moves toward its gradient, as an average of both.",
+    "Subtract rate times gradient from the weight; the weight stays whole.",
+    lambda w, g, rate: w + rate * (g - w),
+)
 _mistake("The result has the other sign.", "Old weight minus rate times gradient.", lambda w, g, rate: rate * g - w)
 _mistake(
     "The step is multiplied by the weight.",
@@ -207,6 +212,11 @@ lists.mistake(
     "Only the first weight takes a step.",
     "Does each round of the loop append its own new weight?",
     lambda weights, gradients, rate: [weights[0] - rate * gradients[0], *weights[1:]],
+)
+lists.mistake(
+    "The last weight doesn't move.",
+    "Every weight takes a step: `range(len(weights))` takes all, or `zip`.",
+    lambda weights, gradients, rate: [*sgd_step(weights[:-1], gradients[:-1], rate), weights[-1]],
 )
 lists.mistake(
     "The gradients are divided by the number of tensors.",

@@ -225,6 +225,11 @@ square.mistake(
     lambda a, b: a[:, :, -1:] * b[:, -1:],
 )
 square.mistake(
+    "The first product of each sum is left out.",
+    "Python counts from 0: `range(D)`.",
+    lambda a, b: a[:, :, 1:] @ b[:, 1:],
+)
+square.mistake(
     "Every table is that of the last head.",
     "Functions made in a loop look its variable up when they're called, after its end. Compute at once.",
     lambda a, b: (a[-1] @ b[-1]).expand(len(a), -1, -1),

@@ -245,6 +245,11 @@ large.mistake(
     lambda scores: _shares(scores, scores.max()),
 )
 large.mistake(
+    "Scores of -1,000 and less count as hidden, so a row of them has nothing but zeros: NaN.",
+    "Only -inf is hidden. A row of -1,000s has shares like any other.",
+    lambda scores: scores.masked_fill(scores <= -1000, -math.inf).softmax(-1),
+)
+large.mistake(
     "The mean is subtracted, so large scores still overflow.",
     SHIFT,
     lambda scores: _shares(scores, scores.mean(-1, keepdim=True)),

@@ -302,4 +302,9 @@ for small in (1e-3, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12):
         "No token that came had the probability 0: take the logarithm of p itself.",
         lambda probabilities, small=small: surprise([p + small for p in probabilities]),
     )
-turn.probe("a long text", _long, _kind)
+long = turn.probe("a long text", _long, _kind)
+long.mistake(
+    "The product of all probabilities is rounded to 0, and the surprise of 0 is infinite.",
+    "Take the logarithm of each probability, then add.",
+    lambda probabilities: math.inf,
+)
