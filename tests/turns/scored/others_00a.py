@@ -121,7 +121,7 @@ class SizesMisnamed:
 
 @wrong("00a.join_heads", "")
 class StridesByHand:
-    """As_strided with strides worked out from the shape reads the wrong numbers if `heads` is a view, such as by_view's."""
+    """Strides worked out from the shape read the wrong numbers if `heads` is a view, such as by_view's."""
 
     def join_heads(heads):
         H, T, D = heads.shape
