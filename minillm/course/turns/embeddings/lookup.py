@@ -39,6 +39,8 @@ turn = Turn(
         "one dtype, and ids are whole numbers. `.float()` makes floats; picking rows needs no product.",
         "shapes cannot be multiplied|size mismatch|inconsistent tensor size|size of tensor": "Do the shapes fit? A "
         "one-hot row must be V numbers wide, as wide as the table is long: `len(table)`.",
+        "changed the input": "Nothing may be written into `table`, and `max_norm` does that: it shortens rows. A row "
+        "is taken as it is.",
         "too many indices": "A list of tensors is taken as one index per axis. `ids` is a tensor already: take it "
         "as it is.",
         "expanded size|existing size": "Every table has a width of its own: `table.shape[1]`, not 576.",
@@ -107,7 +109,7 @@ def _elsewhere(calls: list[Call], right: list[Any], got: list[Any]) -> Explanati
             return None
     return (
         "None of the rows in the result is a row of `table`.",
-        "A new layer or table begins with random rows of its own. And a row is taken as it is.",
+        "A new layer or table begins with random rows of its own. And a row is taken as it is: nothing is added.",
     )
 
 
@@ -183,6 +185,21 @@ _mistake(
     "Each row has norm 1.",
     "A row is taken as it is, with its norm.",
     lambda ids, table: torch.nn.functional.normalize(table[ids], dim=-1),
+)
+_mistake(
+    "The rows are cut to whole numbers.",
+    "A table that is made of `ids`, as by `ids.new_zeros`, holds whole numbers. Make none: pick the rows.",
+    lambda ids, table: table[ids].long(),
+)
+_mistake(
+    "Only the first number of each row is there.",
+    "`gather` takes one number for each entry of its index. Square brackets take whole rows.",
+    lambda ids, table: table[ids][:, :1],
+)
+_mistake(
+    "The ids count single numbers, not rows, as if the table were one long list.",
+    "`torch.take` sees the table flat. Square brackets take whole rows.",
+    lambda ids, table: table.flatten()[ids],
 )
 _mistake(
     "Only the signs of the rows are left.",

@@ -61,8 +61,11 @@ turn = Turn(
 )
 
 
+AGAIN = 3  # the call that is made once more, at the end
+
+
 def _tables(rng: random.Random) -> list[Call]:
-    """Rows of very different norms; a vector that is a row, one that is none; all rows, and one."""
+    """Rows of very different norms; a vector that is a row, one that is none; all rows, and one; close cosines."""
     calls = []
     for V, C, k, own in ((4, 2, 2, False), (6, 3, 3, True), (5, 5, 2, False), (7, 4, 7, False), (9, 3, 1, False)):
         table = numbers(rng, V, C) * torch.tensor([0.5, 1.0, 3.0, 2.0, 0.7, 4.0, 1.5, 6.0, 0.4])[:V, None]
@@ -71,7 +74,8 @@ def _tables(rng: random.Random) -> list[Call]:
         if not vector.any():
             vector[0] = 1.0
         calls.append((vector, table, k))
-    return calls
+    close = torch.tensor([[0.5, 0.9], [6.0, 0.5], [9.0, 0.4]])  # to (1, 0), by cosines of 0.9966 and 0.9990
+    return [*calls, (torch.tensor([float(rng.randint(1, 5)), 0.0]), close, 2), calls[AGAIN]]
 
 
 def _cosines(vector: Tensor, table: Tensor) -> Tensor:
@@ -79,7 +83,10 @@ def _cosines(vector: Tensor, table: Tensor) -> Tensor:
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """Cosines or rows in place of ids, too many or too few, or something that isn't a list of numbers."""
+    """Cosines or rows in place of ids, too many or too few, or something that isn't a list of numbers; and chance."""
+    if difference(got[AGAIN], got[-1]) is not None:
+        told = "The same call gives another result when it's made again."
+        return told, "Is something drawn at random? The k largest cosines are asked for: `topk`.", AGAIN
     for index, ((vector, table, k), answer) in enumerate(zip(calls, got, strict=True)):
         cosines = _cosines(vector, table)
         if type(answer) in (tuple, list) and len(answer) == 2 and as_tensor(answer[0]) is not None:
@@ -121,7 +128,15 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         count = len(ids[wrong[0]])
         text = f"{which} {'is 1 id' if count == 1 else f'are {count} ids'} where k is {calls[wrong[0]][2]}."
         return text, "`k` says how many.", wrong[0]
+    if not _is_likely(calls, right, got):
+        return _last(calls, right, got)
     return None
+
+
+def _is_likely(calls: list[Call], right: list[Any], got: list[Any]) -> bool:
+    """Whether a known mistake explains all that is wrong: of so few ids, some agree by chance."""
+    wrong = [n for n, pair in enumerate(zip(right, got, strict=True)) if difference(*pair) is not None]
+    return any(all(difference(mistake.answer(*calls[n]), got[n]) is None for n in wrong) for mistake in tables.mistakes)
 
 
 def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -159,6 +174,11 @@ tables.mistake(
     "These rows are nearest by distance, not by cosine.",
     "The cosine compares directions: dot product / norms.",
     _by(lambda vector, table: -(table - vector).norm(dim=1)),
+)
+tables.mistake(
+    "These rows are nearest by distance to the vector of norm 1, and the rows keep their own norms.",
+    "Bring the rows to norm 1 as well: then the nearest by distance is the nearest by cosine.",
+    _by(lambda vector, table: -(table - F.normalize(vector, dim=0)).norm(dim=1)),
 )
 tables.mistake(
     "These rows are the farthest away, by distance.",
@@ -219,6 +239,21 @@ tables.mistake(
     "The mean row of the table is subtracted first.",
     "The cosine takes the rows as they are.",
     _by(lambda vector, table: _cosines(vector, table - table.mean(0))),
+)
+tables.mistake(
+    "The mean row of the table is subtracted first.",
+    "The cosine takes the rows and the vector as they are: what they have in common counts, too.",
+    _by(lambda vector, table: _cosines(vector - table.mean(0), table - table.mean(0))),
+)
+tables.mistake(
+    "The cosines are rounded to two digits, so close ones count as equal.",
+    "Sort them as they are. Round only what you print.",
+    lambda vector, table, k: _cosines(vector, table).round(decimals=2).argsort(descending=True, stable=True)[:k],
+)
+tables.mistake(
+    "Norms below 1 count as 1.",
+    "Short rows have a direction, too: divide by their own norm, without `clamp`.",
+    _by(lambda vector, table: table @ vector / table.norm(dim=1).clamp(min=1)),
 )
 tables.mistake(
     "The longest rows are returned, wherever they point.",

@@ -193,6 +193,11 @@ sums.mistake(
 sums.mistake("c isn't added: the sum is b - a.", "Add row c.", _answer(lambda a, b, c: b - a))
 sums.mistake("b isn't added: the sum is c - a.", "Start from row b.", _answer(lambda a, b, c: c - a))
 sums.mistake("All three are added.", "Subtract row a.", _answer(lambda a, b, c: a + b + c))
+sums.mistake(
+    "c is subtracted as well: the sum is b - a - c.",
+    "In b - (a + c) the brackets take c away. Add row c.",
+    _answer(lambda a, b, c: b - a - c),
+)
 sums.mistake("Nothing is subtracted: the sum is b + c.", "Subtract row a.", _answer(lambda a, b, c: b + c))
 sums.mistake(
     "The ids are added, and the row of that id is used.",
@@ -206,7 +211,8 @@ sums.mistake(
 )
 sums.mistake(
     "With `leave_out`, the same rows answer as without: b or c, if they are nearest.",
-    "If it is True, a, b and c may not answer. Three `!=` in one condition need `and`.",
+    "If it is True, a, b and c may not answer. Three `!=` in one condition need `and`. Are your ids tensors? A set "
+    "or a dictionary never finds those: `int(id)`.",
     _answer(barred=lambda a, b, c, leave_out: []),
 )
 sums.mistake(
@@ -301,12 +307,47 @@ def _removed(a, b, c, table, leave_out):
     return int(_cosines(total, table[kept]).argmax())
 
 
-@sums.mistake(
+def _barred_by(value: float) -> Any:
+    """An answer in which barred rows get this cosine."""
+
+    def answer(a: int, b: int, c: int, table: Tensor, leave_out: bool) -> int:
+        scores = _cosines(table[b] - table[a] + table[c], table).clone()
+        if leave_out:
+            scores[[a, b, c]] = value
+        return int(scores.argmax())
+
+    return answer
+
+
+sums.mistake(
     "A barred row gets the cosine 1, so it wins.",
     "To bar a row, make its cosine as small as can be.",
+    _barred_by(1.0),
 )
-def _ones(a, b, c, table, leave_out):
-    scores = _cosines(table[b] - table[a] + table[c], table).clone()
-    if leave_out:
-        scores[[a, b, c]] = 1.0
+sums.mistake(
+    "A barred row gets the cosine 0, so it wins where all others are negative.",
+    "To bar a row, make its cosine smaller than any: `-torch.inf`.",
+    _barred_by(0.0),
+)
+
+
+@sums.mistake(
+    "Cosines with a, b and c are multiplied and divided: that's 3CosMul.",
+    "It's another published rule. Here the row with the largest cosine with b - a + c answers.",
+)
+def _multiplied(a, b, c, table, leave_out):
+    units = F.normalize(table, dim=1)
+    to_a, to_b, to_c = ((units @ units[id] + 1) / 2 for id in (a, b, c))
+    scores = to_b * to_c / (to_a + 1e-3)
+    scores[[a, b, c] if leave_out else []] = -torch.inf
+    return int(scores.argmax())
+
+
+@sums.mistake(
+    "It takes the row whose step from c points as b - a does.",
+    "That compares steps. Here the row with the largest cosine with b - a + c answers.",
+)
+def _steps(a, b, c, table, leave_out):
+    scores = _cosines(table[b] - table[a], table - table[c])
+    scores[[a, b, c] if leave_out else []] = -torch.inf
     return int(scores.argmax())

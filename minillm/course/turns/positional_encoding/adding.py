@@ -40,6 +40,8 @@ turn = Turn(
             "`math.sin` and `torch.tensor([...])` want single numbers. `angle.sin()` takes a whole table, and "
             "`torch.stack` joins tables."
         ),
+        r"with size \d{3,}": "Your table has an end, and a position may lie behind it. Compute a row for each entry of "
+        "`positions`.",
         "out of bounds|out of range": "Rows are numbered 0, 1, 2, but a position may be 7. `enumerate(positions)` "
         "gives both.",
         "size of tensor a|must match|broadcast": "Positions go down and frequencies across: "
@@ -87,6 +89,12 @@ def _with_gaps(rng: random.Random) -> list[Call]:
     for T, C in ((2, 4), (3, 6), (1, 4), (4, 8)):
         calls.append((torch.tensor(rng.sample(range(3, 60), T)), C))
     return calls
+
+
+def _late(rng: random.Random) -> list[Call]:
+    """Positions behind the end of usual tables, and odd ones, which bfloat16 can't hold."""
+    few, many = 2 * rng.randint(140, 190) + 1, 2 * rng.randint(3_000, 3_400) + 1
+    return [(torch.tensor([few]), 2), (torch.tensor([5, few + 2]), 4), (torch.tensor([many]), 2)]
 
 
 def _first_row(positions: Tensor, C: int) -> Tensor:
@@ -159,6 +167,33 @@ in_order.mistake(
     "Even columns are sines, odd ones cosines.",
     partial(_table, join=lambda s, c: torch.stack([c, c], -1).flatten(1)),
 )
+
+
+in_order.mistake(
+    "The cosines have the wrong sign.",
+    "sin(a + π/2) is cos a; with a minus, it's -cos a.",
+    partial(_table, join=lambda s, c: torch.stack([s, -c], -1).flatten(1)),
+)
+in_order.mistake(
+    "All hands stand in a row twice, one set after the other, so a sine and its cosine are of different hands.",
+    "`repeat` puts all of them behind all of them. `repeat_interleave(2, dim=1)` doubles each where it stands.",
+    partial(_table, join=lambda s, c: torch.where(torch.arange(2 * s.shape[1]) % 2 == 0, *_twice(s, c))),
+)
+
+
+def _twice(s: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+    return s.repeat(1, 2), c.repeat(1, 2)
+
+
+@in_order.mistake(
+    "Even positions have sines only, odd ones cosines only.",
+    "Sine and cosine take turns within each row: even columns are sines.",
+)
+def _by_row(positions, C):
+    twice = partial(_table, positions, C)
+    sines = twice(join=lambda s, c: s.repeat_interleave(2, 1))
+    cosines = twice(join=lambda s, c: c.repeat_interleave(2, 1))
+    return torch.where(positions[:, None] % 2 == 0, sines, cosines)
 
 
 @in_order.mistake(
@@ -249,6 +284,11 @@ in_order.mistake(
     "So does tensor2tensor's code. The paper's exponent is 2i/C.",
     partial(_table, frequencies=lambda i, C: 10_000.0 ** (-i / max(C / 2 - 1, 1))),
 )
+in_order.mistake(
+    "The logarithm is that to base 10, and `exp` needs the natural one.",
+    "`math.log10(10_000)` is 4, `math.log(10_000)` is 9.21.",
+    partial(_table, frequencies=lambda i, C: torch.exp(-2 * i * 4 / C)),
+)
 for wrong_base in (1_000, 100_000):
     in_order.mistake(
         f"The base is {wrong_base:,}.",
@@ -259,6 +299,11 @@ in_order.mistake(
     "Positions are counted from 1.",
     "Use `positions` as they are: 0 gives 0, 1, 0, 1.",
     partial(_table, counted=lambda p: p + 1),
+)
+in_order.mistake(
+    "The positions are divided by the largest one.",
+    "Use them as they are: a position's row is the same in a short text and in a long one.",
+    partial(_table, counted=lambda p: p / p.max().clamp(min=1)),
 )
 in_order.mistake(
     "The angles are in degrees.",
@@ -322,4 +367,11 @@ with_gaps.mistake(
     "The positions are sorted.",
     "Row t belongs to `positions[t]`, whatever its size.",
     lambda positions, C: sinusoids(positions.sort().values, C),
+)
+
+late = turn.probe("positions above 256", _late, _shape)
+late.mistake(
+    "The positions are rounded to bfloat16, which counts to 256 without gaps.",
+    "Compute angles in float32, whatever the model runs in.",
+    partial(_table, counted=lambda p: p.bfloat16().float()),
 )

@@ -47,8 +47,10 @@ turn = Turn(
         "only integer tensors": "A tensor can't multiply a tuple: take its two numbers one by one.",
         "complex": "The new x is its real part, the new y its imaginary part: `z.real, z.imag`.",
         "size of tensor a|must match|matmul|1D tensors|mat1|inconsistent|expected|broadcast|invalid for input": (
-            "Work entry by entry, with `*`: no matrix product is needed."
+            "Work entry by entry, with `*`: no matrix product and no new axis, since all three have one shape."
         ),
+        "0-d tensor": "A single point may come in, or a table of them, and a loop runs over one axis. `angle.cos()` "
+        "takes any shape.",
     },
     debrief=Debrief(
         "Meta's Llama code treats the pair as a complex number and multiplies it by cos + i sin. That's the same four "
@@ -161,6 +163,26 @@ _mistake(
     "The angle is converted to degrees.",
     "`sin` and `cos` take radians.",
     lambda x, y, angle: rotate_pair(x, y, angle * 180 / math.pi),
+)
+_mistake(
+    "The angle is multiplied by 2π.",
+    "It's in radians already, not in full turns.",
+    lambda x, y, angle: rotate_pair(x, y, angle * 2 * math.pi),
+)
+_mistake(
+    "The angle is taken modulo π, so some points land on the opposite side.",
+    "A full turn is 2π. And `sin` and `cos` take angles of any size: no remainder is needed.",
+    lambda x, y, angle: rotate_pair(x, y, angle % math.pi),
+)
+_mistake(
+    "Sine and cosine are replaced by a and 1 - a²/2, which holds for small angles a only.",
+    "Use `angle.sin()` and `angle.cos()`.",
+    lambda x, y, angle: (x * (1 - angle**2 / 2) - y * angle, x * angle + y * (1 - angle**2 / 2)),
+)
+_mistake(
+    "The points are stretched, by e to the power of the angle, and not turned.",
+    "The i is missing: cos a + i sin a is `torch.exp(1j * angle)`.",
+    lambda x, y, angle: (x * angle.exp(), y * angle.exp()),
 )
 _mistake(
     "Sine and cosine are exchanged.",

@@ -46,8 +46,8 @@ turn = Turn(
         "put the two new halves side by side again.",
     ),
     errors={
-        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x: (T, D/2), from "
-        "`positions[:, None]` and one frequency per pair. The left half of x is `x[:, :half]`.",
+        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x, (T, D/2): `positions[:, None]` "
+        "times one frequency per pair. Half is `x.shape[1] // 2`, new in each case; `len(x)` counts rows.",
         "not enough values to unpack|too many values to unpack|Dimension out of range|too many indices": "There's no "
         "batch and no head here: x is (T, D), a row per token.",
         "changed the input": "Make new halves, and don't write into `x`: the second line would need the old one.",
@@ -162,7 +162,15 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
     return None
 
 
-rows = turn.probe("positions from 0", _rows, _shape)
+def _unturned(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    """As at position 0, where nothing turns."""
+    if all(difference(call[0], result) is None for call, result in zip(calls, got, strict=True)):
+        hint = "Each row is turned by its own position, not by the first one, which is 0 here. Return the new halves."
+        return "No row is turned.", hint, 0
+    return _shape(calls, right, got)
+
+
+rows = turn.probe("positions from 0", _rows, _unturned)
 rows.mistake(
     "The pairs are neighbors, 0 with 1: a rotary encoding, but not the one of these weights.",
     "Pair i is made of the numbers i and i + D/2: the left half is x, the right half is y.",
@@ -220,8 +228,18 @@ rows.mistake(
 )
 rows.mistake(
     "All pairs turn at the same speed.",
-    "Pair i turns by position times base^(-2i/D).",
+    "Pair i turns by position times base^(-2i/D). `//` drops the fraction of the exponent: use `/`.",
     partial(_rotated, frequencies=lambda half, base: torch.ones(half)),
+)
+rows.mistake(
+    "The frequencies fall in equal steps, not by equal factors.",
+    "They're powers: pair i has the frequency base^(-2i/D).",
+    partial(_rotated, frequencies=lambda half, base: torch.linspace(1, 1 / base, half)),
+)
+rows.mistake(
+    "Only the first half of each row is turned.",
+    "GPT-NeoX turns a part of each row. Here every number is in a pair: i and i + D/2.",
+    lambda x, positions, base: torch.cat([rotate(x[:, : (w := x.shape[1] // 4 * 2)], positions, base), x[:, w:]], -1),
 )
 rows.mistake(
     "It turns the other way.",
@@ -306,6 +324,11 @@ rows.mistake(
     "The sines and cosines are added to x, all sines first.",
     "Here nothing is added: each pair of x is turned.",
     lambda x, positions, base: x + torch.cat(_waves(x, positions, base), -1),
+)
+rows.mistake(
+    "The sines and cosines are added to x, all cosines first.",
+    "Here nothing is added: each pair of x is turned.",
+    lambda x, positions, base: x + torch.cat(_waves(x, positions, base)[::-1], -1),
 )
 rows.mistake(
     "The sines and cosines of `sinusoids` are added to x.",

@@ -93,7 +93,9 @@ def _odd(rng: random.Random) -> list[Call]:
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
-    """Not a dictionary of pairs, or no numbers in it."""
+    """Not a dictionary of pairs, or no numbers in it; or one that doesn't depend on the words."""
+    if got[0] and all(answer == got[0] for answer in got):
+        return "The result is the same, whatever `words` holds.", "Does it count a name of the page? Count `words`."
     for index, answer in enumerate(got):
         if answer is None or not right[index]:
             continue
@@ -260,6 +262,11 @@ words.mistake(
     _by(lambda ids: combinations(ids, 2)),
 )
 words.mistake(
+    "An id that comes again in a word gets the right neighbor of its first place.",
+    "`ids.index(id)` finds the first place only. Walk over the positions, or use `pairwise(ids)`.",
+    _by(lambda ids: [(id, ids[ids.index(id) + 1]) for id in ids[:-1]]),
+)
+words.mistake(
     "The first id of a word counts as the right neighbor of its last one.",
     "`ids[i - 1]` with i = 0 is the last id. Begin at the second one.",
     _by(lambda ids: [(ids[i - 1], ids[i]) for i in range(len(ids))]),
@@ -277,6 +284,11 @@ odd.mistake(
     "Pairs whose left id is 0 are left out.",
     "0 is an id like any other, and `if id:` is false for it. Ask `is not None`.",
     _by(lambda ids: [pair for pair in pairwise(ids) if pair[0]]),
+)
+odd.mistake(
+    "Pairs whose right id is 0 are left out.",
+    "0 is an id like any other, and `if right:` is false for it. Ask `is not None`.",
+    _by(lambda ids: [pair for pair in pairwise(ids) if pair[1]]),
 )
 odd.mistake(
     "In 5, 5, 5 the pair (5, 5) is counted once.",

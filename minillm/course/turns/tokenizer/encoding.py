@@ -19,6 +19,7 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     known,
     learned_anew,
     longest,
+    misses_last,
     one_place,
     passes,
     replay,
@@ -101,11 +102,18 @@ def _learned(rng: random.Random, kinds: int, n: int, count: int, least: int = 3)
 
 def _few(rng: random.Random) -> list[Call]:
     first: Call = ([97, 98, 99], {(98, 99): 256, (97, 98): 257})
-    return [first, *_learned(rng, 2, 5, 14, least=4)]
+    nothing_known: Call = ([98, 97, 99], {(97, 98): 256})
+    return [first, nothing_known, *_learned(rng, 2, 5, 14, least=4)]
 
 
 def _more(rng: random.Random) -> list[Call]:
     return _learned(rng, 3, 14, 14, least=4)
+
+
+def _shuffled(rng: random.Random) -> list[Call]:
+    """Dictionaries that aren't in the order of learning."""
+    first: Call = ([97, 98, 99], {(97, 98): 257, (98, 99): 256})
+    return [first, *((ids, dict(rng.sample([*one.items()], len(one)))) for ids, one in _learned(rng, 2, 5, 14, 4))]
 
 
 def _odd(rng: random.Random) -> list[Call]:
@@ -124,6 +132,12 @@ def _odd(rng: random.Random) -> list[Call]:
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
+    none_where_known = [(answer is None) is bool(known(*call)) for call, answer in zip(calls, got, strict=True)]
+    if None in got and all(none_where_known):
+        return (
+            "Where a pair is known, None is returned.",
+            "Is there a `return` on that path? A call of itself needs one, too.",
+        )
     for index, answer in enumerate(got):
         if type(answer) is int:
             return "That's a number, and a list of ids is asked for.", "Return the ids themselves.", index
@@ -202,6 +216,16 @@ few.mistake(
     "The pair that is most frequent in this word goes first.",
     "That's how merges are learned. Encoding takes the known pair with the smallest new id.",
     by_pair(lambda known, merges: max(dict.fromkeys(known), key=known.count)),
+)
+few.mistake(
+    "The pair that is most frequent in this word goes first; the new ids only settle ties.",
+    "That's how merges are learned. Encoding takes the known pair with the smallest new id.",
+    by_pair(lambda known, merges: min(known, key=lambda pair: (-known.count(pair), merges[pair]))),
+)
+few.mistake(
+    "The last pair of the word isn't looked at.",
+    "A word of n ids has n - 1 pairs: `range(len(ids) - 1)`.",
+    misses_last,
 )
 few.mistake(
     "It stops after one merge.",
@@ -285,4 +309,12 @@ odd.mistake(
     "It ends one merge too early where two ids are left.",
     "Two ids have one pair. Let the list of known pairs decide when to stop.",
     stops_at_two,
+)
+
+shuffled = turn.probe("merges in another order than they were learned in", _shuffled, _form, demand=a_list)
+shuffled.at_last = _why
+shuffled.mistake(
+    "The merges are replayed in the dictionary's order.",
+    "Their new ids tell in which order they were learned: the smallest of the known pairs goes first.",
+    in_order(lambda ids, merges: merges),
 )

@@ -83,7 +83,8 @@ def _clear(words: Words, n: int) -> bool:
 
 
 def _untied(rng: random.Random) -> list[Call]:
-    calls: list[Call] = [([[7, 8, 9], [7, 8], [7, 8, 9], [7, 8, 3]], 2)]
+    apart = [[7, 8, 9], [7, 8, 9], [7, 8], [7, 8, 9], [5, 6], [5, 6]]  # (8, 9) is gone after the first merge
+    calls: list[Call] = [([[7, 8, 9], [7, 8], [7, 8, 9], [7, 8, 3]], 2), (apart, 3)]
     sizes = [(6, 2), (8, 3), (10, 3), (12, 4), (14, 4)]
     for size, n in sizes:
         while True:
@@ -123,6 +124,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
                 hint = "`max(counts.values())` is a count. Which pair has it?"
                 return "The keys are numbers, not pairs.", hint, index
             return "The ids are the keys.", "The other way round: `merges[pair] = new`.", index
+        if type(answer) is dict and any(type(id) is bytes for key in answer if type(key) is tuple for id in key):
+            return "The keys hold bytes, not ids.", "A key is a pair of ids: `merges[pair] = new`.", index
         if type(answer) is dict and any(type(value) is not int for value in answer.values()):
             return "Not every value is an id.", "`merges[pair] = new`, and `new` is a number from 256 on.", index
     return None
@@ -181,6 +184,31 @@ def _merged_then(number: Callable[[int, dict[Pair, int], Pair], int]) -> Callabl
     return answer
 
 
+def _bytes_only(words: Words, n: int) -> Merges:
+    """Merges of bytes, and of nothing else."""
+    merges: Merges = {}
+    for new in range(BYTES, BYTES + n):
+        counts = {pair: count for pair, count in count_pairs(words).items() if max(pair) < BYTES}
+        if not counts:
+            break
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges[pair] = new
+        words = [merge(ids, pair, new) for ids in words]
+    return merges
+
+
+def _old_counts(words: Words, n: int) -> Merges:
+    """Counts of pairs that a merge broke up stay as they were; those of the new id are added."""
+    counts, merges = count_pairs(words), {}
+    while len(merges) < n and counts:
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges[pair] = new = BYTES + len(merges)
+        words = [merge(ids, pair, new) for ids in words]
+        del counts[pair]
+        counts |= {fresh: count for fresh, count in count_pairs(words).items() if new in fresh}
+    return merges
+
+
 def _first_round(words: Words, n: int) -> Merges:
     counts = count_pairs(words)
     ranked = sorted(counts, key=lambda pair: (-counts[pair], pair))
@@ -193,6 +221,16 @@ untied.mistake(
     "The pairs are counted once, and the n most frequent are taken.",
     "A merge changes what its neighbors are: merge, then count again.",
     _first_round,
+)
+untied.mistake(
+    "The pairs that a merge broke up keep their old counts.",
+    "A merge also takes pairs away: count all of them again in each round.",
+    _old_counts,
+)
+untied.mistake(
+    "No merge builds on an earlier one: only pairs of bytes are merged.",
+    "New ids have neighbors, too: (256, 9) is a pair like any other.",
+    _bytes_only,
 )
 untied.mistake(
     "The words never change, so every round counts the same and finds the same pair.",

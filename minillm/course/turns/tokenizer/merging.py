@@ -122,15 +122,19 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
     return None
 
 
-def _walk(hit: Callable[[Ids, int, Pair], bool], put: Callable[..., Ids] = lambda ids, i, pair, new: [new]) -> Any:
-    """The course's version with another condition, or with other ids in place of a pair."""
+def _walk(
+    hit: Callable[[Ids, int, Pair], bool],
+    put: Callable[..., Ids] = lambda ids, i, pair, new: [new],
+    after: int = 2,
+) -> Any:
+    """The course's version with another condition, other ids in place of a pair, or another step after it."""
 
     def answer(ids: Ids, pair: Pair, new: int) -> Ids:
         merged, position = [], 0
         while position < len(ids):
             found = hit(ids, position, pair)
             merged += put(ids, position, pair, new) if found else [ids[position]]
-            position += 2 if found else 1
+            position += after if found else 1
         return merged
 
     return answer
@@ -265,6 +269,31 @@ def _no_else(ids: Ids, pair: Pair, new: int) -> Ids:
         merged += ids[position : position + 1]
         position += 1
     return merged
+
+
+plain.mistake(
+    "The id behind each pair is lost.",
+    "After a pair the position grows by 3: by 2, and by 1 below the `if`. Put the 1 into an `else`.",
+    _walk(_here, after=3),
+)
+plain.mistake(
+    "The id behind a left id is used up, even where the two aren't the pair.",
+    "It may begin a pair itself: 1, 1, 3 holds (1, 3). Look at it without taking it.",
+    _walk(
+        lambda ids, i, pair: ids[i] == pair[0],
+        lambda ids, i, pair, new: [new] if _here(ids, i, pair) else ids[i : i + 2],
+    ),
+)
+
+
+@plain.mistake(
+    "It ends at the first left id that has no right one behind it.",
+    "A left id may stand alone, and the pair comes later. Walk over all positions.",
+)
+def _until_alone(ids: Ids, pair: Pair, new: int) -> Ids:
+    alone = (i for i, id in enumerate(ids) if id == pair[0] and not _here(ids, i, pair))
+    end = next(alone, len(ids))
+    return [*merge(ids[:end], pair, new), *ids[end:]]
 
 
 @plain.mistake(
