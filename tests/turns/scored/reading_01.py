@@ -946,7 +946,7 @@ class MergesThePairIntoItself:
         return list(ids)
 
 
-@wrong("01.encode", "`encode` returned None.")
+@wrong("01.encode", "Where a pair is known, None is returned.")
 class RecursionWithoutReturn:
     def encode(ids, merges):
         known = [pair for pair in pairwise(ids) if pair in merges]

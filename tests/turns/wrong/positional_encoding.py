@@ -261,7 +261,7 @@ class LlamaCpp:
         return out
 
 
-@wrong("03.rotate", "is `x` as it came in")
+@wrong("03.rotate", "No row is turned.")
 class AtPositionZero:
     def rotate(x, positions, base):
         half = x.shape[1] // 2
@@ -292,7 +292,7 @@ class FourListsDeep:
         return torch.stack(rows)
 
 
-@wrong("03.rotate", "is `x` as it came in")
+@wrong("03.rotate", "No row is turned.")
 class FirstPositionOnly:
     def rotate(x, positions, base):
         half = x.shape[1] // 2

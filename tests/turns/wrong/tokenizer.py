@@ -558,6 +558,14 @@ class CallsItselfForever:
 
 
 @wrong("01.encode", "goes through all merges for each word")
+class ThroughAllMergesBySize:
+    def encode(ids, merges):
+        for pair in sorted(merges, key=merges.get):
+            ids = merge(ids, pair, merges[pair])
+        return list(ids)
+
+
+@wrong("01.encode", "The merges are replayed in the dictionary's order.")
 class ThroughAllMerges:
     def encode(ids, merges):
         ids = list(ids)

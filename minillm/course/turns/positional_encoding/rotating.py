@@ -46,8 +46,8 @@ turn = Turn(
         "put the two new halves side by side again.",
     ),
     errors={
-        "size of tensor a|must match|broadcast": "`angle` needs the shape of half of x, (T, D/2): `positions[:, None]` "
-        "times one frequency per pair. Half is `x.shape[1] // 2`, new in each case; `len(x)` counts rows.",
+        "size of tensor a|must match|broadcast": "`angle` must be (T, D/2): `positions[:, None]` times a frequency per "
+        "pair. D is `x.shape[1]`, another number in each case; `len(x)` counts rows.",
         "not enough values to unpack|too many values to unpack|Dimension out of range|too many indices": "There's no "
         "batch and no head here: x is (T, D), a row per token.",
         "changed the input": "Make new halves, and don't write into `x`: the second line would need the old one.",
