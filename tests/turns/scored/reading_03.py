@@ -1010,7 +1010,7 @@ class ViewedAsTwo:
         return torch.stack(rotate_pair(a, b, angle)).view(T, D)
 
 
-@wrong("03.rotate", "")
+@wrong("03.rotate", "The frequency is i/base, so pair 0 never turns.")
 class DividedByTheBase:
     def rotate(x, positions, base):
         half = x.shape[1] // 2

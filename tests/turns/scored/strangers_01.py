@@ -246,7 +246,7 @@ class GluesWithSpaces:
         return dict(Counter(pairwise(line)))
 
 
-@wrong("01.count_pairs", "")
+@wrong("01.count_pairs", "The result is the same, whatever `words` holds.")
 class ToyOnly:
     """Counts the page's `toy` and never looks at its argument."""
 
@@ -1005,7 +1005,7 @@ class OneTooMany:
         return merges
 
 
-@wrong("01.learn", "")
+@wrong("01.learn", "The keys hold bytes, not ids.")
 class KeysSpelledOut:
     """The keys are pairs of byte strings, as in tiktoken, not pairs of ids."""
 
@@ -1373,7 +1373,7 @@ class KnownFromTheStart:
         return list(ids)
 
 
-@wrong("01.encode", "")
+@wrong("01.encode", "It ends at the first merge that isn't in the word.")
 class BreaksAtTheFirstUnused:
     """Goes through the merges as they were learned, but stops at the first one that isn't in the word."""
 
@@ -1400,7 +1400,7 @@ class NeverTheLastPair:
             ids = merge(ids, pair, merges[pair])
 
 
-@wrong("01.encode", "")
+@wrong("01.encode", "Where a pair is known, None is returned.")
 class RecursionReturnsNothing:
     """The call of itself has no `return` before it, so any word with a known pair gives None."""
 

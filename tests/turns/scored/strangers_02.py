@@ -352,7 +352,7 @@ class TwoDecimals:
         return torch.tensor(ids[:k])
 
 
-@wrong("02.nearest", "")
+@wrong("02.nearest", "The same call gives another result")
 class DrawsNeighbors:
     """Draws k ids with probabilities from the cosines, as for the next token, and doesn't take the largest."""
 
@@ -361,7 +361,7 @@ class DrawsNeighbors:
         return torch.multinomial(cosines.softmax(dim=0), k)
 
 
-@wrong("02.nearest", "")
+@wrong("02.nearest", "The cosines run along the columns")
 class CosinesOfColumns:
     """Cosine_similarity along dim=0 compares columns, and gives C numbers in place of V."""
 
@@ -397,7 +397,7 @@ class RanksForIds:
         return cosines.argsort(descending=True).argsort()[:k]
 
 
-@wrong("02.nearest", "")
+@wrong("02.nearest", "and the rows keep their own norms.")
 class OnlyTheVectorToNormOne:
     """Brings the vector to norm 1, but not the rows, and takes distances: long rows are far away."""
 

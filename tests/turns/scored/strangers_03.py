@@ -179,7 +179,7 @@ class AxisForTheBatch:
         return pe.unsqueeze(0)
 
 
-@wrong("03.sinusoids", "")
+@wrong("03.sinusoids", "with size 5000")
 class FiveThousandRows:
     """Builds a table of 5,000 positions and looks up in it, so larger positions are an error."""
 
@@ -739,7 +739,7 @@ class SecondHalfFirst:
         return torch.cat([second, first], dim=-1)
 
 
-@wrong("03.rotate", "")
+@wrong("03.rotate", "No row is turned.")
 class OnePositionForAllRows:
     """Turns all rows by the first position, as if there were only one row at a time."""
 

@@ -375,3 +375,9 @@ class AGlobalInPlaceOfB:
     def analogy(a, b, c, table, leave_out):
         b = 5
         return int(nearest(table[b] - table[a] + table[c], table, 1)[0])
+
+
+@wrong("02.nearest", "The mean row of the table is subtracted first.")
+class CentersTheTable:
+    def nearest(vector, table, k):
+        return F.cosine_similarity(table - table.mean(0), vector[None]).topk(k).indices

@@ -155,6 +155,10 @@ tables = turn.probe("several tables", _tables, _form, demand=whole_numbers)
 tables.at_last = _last
 
 
+def _of_columns(vector: Tensor, table: Tensor) -> Tensor:
+    return F.cosine_similarity(table, vector[None], dim=0)
+
+
 def _by(scores: Any) -> Any:
     """An answer that takes the k largest of other scores."""
     return lambda vector, table, k: scores(vector, table).topk(k).indices
@@ -249,6 +253,11 @@ tables.mistake(
     "The cosines are rounded to two digits, so close ones count as equal.",
     "Sort them as they are. Round only what you print.",
     lambda vector, table, k: _cosines(vector, table).round(decimals=2).argsort(descending=True, stable=True)[:k],
+)
+tables.mistake(
+    "The cosines run along the columns: C of them.",
+    "Sum over the numbers of a row, `dim=1`: one cosine per row, V in all.",
+    lambda vector, table, k: _of_columns(vector, table).topk(min(k, len(vector))).indices,
 )
 tables.mistake(
     "Norms below 1 count as 1.",

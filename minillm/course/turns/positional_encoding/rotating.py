@@ -232,6 +232,11 @@ rows.mistake(
     partial(_rotated, frequencies=lambda half, base: torch.ones(half)),
 )
 rows.mistake(
+    "The frequency is i/base, so pair 0 never turns.",
+    "It's a power, base^(-2i/D), and that of pair 0 is 1.",
+    partial(_rotated, frequencies=lambda half, base: torch.arange(half) / base),
+)
+rows.mistake(
     "The frequencies fall in equal steps, not by equal factors.",
     "They're powers: pair i has the frequency base^(-2i/D).",
     partial(_rotated, frequencies=lambda half, base: torch.linspace(1, 1 / base, half)),

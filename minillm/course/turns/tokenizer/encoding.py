@@ -27,6 +27,7 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     stops_at_two,
     stops_at_unknown,
     sweep,
+    until_unused,
 )
 from minillm.course.turns.tokenizer.learning import learn
 from minillm.course.turns.tokenizer.merging import merge
@@ -251,6 +252,11 @@ few.mistake(
     "Only the very first merge in `merges` is ever tried.",
     "Choose among the known pairs *of this word*: the one with the smallest new id.",
     in_order(lambda ids, merges: list(merges)[:1]),
+)
+few.mistake(
+    "It ends at the first merge that isn't in the word.",
+    "Most merges aren't. Choose among the known pairs *of this word*, and stop when there's none.",
+    until_unused,
 )
 few.mistake(
     "Only the pairs that were known at the start are merged.",

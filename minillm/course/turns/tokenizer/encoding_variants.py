@@ -164,3 +164,12 @@ def misses_last(ids: Ids, merges: Merges) -> Ids:
         pair = min(found, key=merges.__getitem__)
         ids = merge(ids, pair, merges[pair])
     return list(ids)
+
+
+def until_unused(ids: Ids, merges: Merges) -> Ids:
+    """Merges in the order of learning, up to the first that the word doesn't hold."""
+    for pair in sorted(merges, key=merges.__getitem__):
+        if pair not in pairwise(ids):
+            break
+        ids = merge(ids, pair, merges[pair])
+    return list(ids)
