@@ -1,6 +1,5 @@
 """01.encode: cut a new word by replaying the merges in the order in which they were learned."""
 
-import random
 from itertools import pairwise
 from typing import Any
 
@@ -8,9 +7,8 @@ from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import a_list
 from minillm.course.checks.probe import Explanation
 from minillm.course.learner.turn import Debrief, Turn
+from minillm.course.turns.tokenizer.encoding_inputs import draw_few, draw_more, draw_odd, draw_shuffled
 from minillm.course.turns.tokenizer.encoding_variants import (
-    Ids,
-    Merges,
     by_pair,
     bytes_of,
     counted,
@@ -29,7 +27,6 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     sweep,
     until_unused,
 )
-from minillm.course.turns.tokenizer.learning import learn
 from minillm.course.turns.tokenizer.merging import merge
 
 MANY = 2000  # merges, in the call that counts steps
@@ -88,50 +85,6 @@ turn = Turn(
 )
 
 
-def _letters(rng: random.Random, kinds: int, least: int, most: int) -> Ids:
-    return [97 + rng.randrange(kinds) for _ in range(rng.randint(least, most))]
-
-
-def _learned(rng: random.Random, kinds: int, n: int, count: int, least: int = 3) -> list[Call]:
-    """Words, the shortest first, each with merges that were learned from other words."""
-
-    def merges() -> Merges:
-        return learn([_letters(rng, kinds, 2, 7) for _ in range(2 * n)], n)
-
-    return [(ids, merges()) for ids in sorted((_letters(rng, kinds, least, 9) for _ in range(count)), key=len)]
-
-
-def _few(rng: random.Random) -> list[Call]:
-    first: Call = ([97, 98, 99], {(98, 99): 256, (97, 98): 257})
-    nothing_known: Call = ([98, 97, 99], {(97, 98): 256})
-    return [first, nothing_known, *_learned(rng, 2, 5, 14, least=4)]
-
-
-def _more(rng: random.Random) -> list[Call]:
-    return _learned(rng, 3, 14, 14, least=4)
-
-
-def _shuffled(rng: random.Random) -> list[Call]:
-    """Dictionaries that aren't in the order of learning."""
-    first: Call = ([97, 98, 99], {(97, 98): 257, (98, 99): 256})
-    return [first, *((ids, dict(rng.sample([*one.items()], len(one)))) for ids, one in _learned(rng, 2, 5, 14, 4))]
-
-
-def _odd(rng: random.Random) -> list[Call]:
-    """One id, none, nothing known, no merges, and ids in a row that are equal."""
-    return [
-        ([97], {(97, 98): 256}),
-        ([], {(97, 98): 256}),
-        ([97, 98], {(97, 98): 256}),
-        ([98, 97], {(97, 98): 256}),
-        ([97, 98], {}),
-        ([97] * 7, {(97, 97): 256, (256, 256): 257}),
-        ([97] * 3, {(97, 97): 256}),
-        ([1, 97, 98], {(97, 98): 256, (1, 256): 257}),
-        ([0, 97, 98, 99], {(97, 98): 300, (300, 99): 412}),
-    ]
-
-
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     none_where_known = [(answer is None) is bool(known(*call)) for call, answer in zip(calls, got, strict=True)]
     if None in got and all(none_where_known):
@@ -164,7 +117,7 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
     return None
 
 
-few = turn.probe("a handful of merges", _few, _form, demand=a_list)
+few = turn.probe("a handful of merges", draw_few, _form, demand=a_list)
 few.at_last = _why
 
 
@@ -297,9 +250,9 @@ few.mistake(
 )
 
 
-more = turn.probe("a small vocabulary", _more, _form, demand=a_list)
+more = turn.probe("a small vocabulary", draw_more, _form, demand=a_list)
 more.at_last = _why
-odd = turn.probe("short words, and nothing to merge", _odd, _form, demand=a_list)
+odd = turn.probe("short words, and nothing to merge", draw_odd, _form, demand=a_list)
 odd.at_last = _why
 odd.mistake(
     "The new ids are counted from 256.",
@@ -317,7 +270,7 @@ odd.mistake(
     stops_at_two,
 )
 
-shuffled = turn.probe("merges in another order than they were learned in", _shuffled, _form, demand=a_list)
+shuffled = turn.probe("merges in another order than they were learned in", draw_shuffled, _form, demand=a_list)
 shuffled.at_last = _why
 shuffled.mistake(
     "The merges are replayed in the dictionary's order.",
