@@ -9,6 +9,7 @@ from minillm.course.checks.facts import fact
 from minillm.course.checks.plain import difference
 
 HINT = "Print every part for the input that you see here, and compare one after the other."
+MAX_PLAIN = 2  # parts whose first wrong number is told, if nothing else is known of them
 
 
 def fact_of_parts(
@@ -33,7 +34,7 @@ def fact_of_parts(
         return found or f"The result is not {len(parts)} values.", f"Return {', '.join(parts)}, in this order."
     if all(difference(wanted, gave[::-1]) is None for wanted, gave in zip(right, got, strict=True)):
         return "The parts of the result stand in another order.", f"Return {', '.join(parts)}, in this order."
-    sentences, hint = [], HINT
+    sentences, hint, plainly = [], HINT, 0
     fine = [f"`{name}`" for index, name in enumerate(parts) if not _wrong(index, right, got)]
     if fine:
         sentences.append(f"{' and '.join(fine)} {'is' if len(fine) == 1 else 'are'} right.")
@@ -47,9 +48,11 @@ def fact_of_parts(
             hint = known[1]
         elif found:
             sentences.append(found.replace("The result", f"`{name}`", 1))
-        else:
+        elif (plainly := plainly + 1) <= MAX_PLAIN:
             changes = (difference(wanted[index], gave[index]) for wanted, gave in zip(right, got, strict=True))
             sentences.append(f"`{name}` {next(filter(None, changes))}.")
+        else:
+            sentences.append(f"`{name}` is wrong, too.")
     return " ".join(sentences), hint
 
 
