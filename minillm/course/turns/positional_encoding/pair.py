@@ -71,7 +71,8 @@ def _points(rng: random.Random, *shapes: tuple[int, ...]) -> list[Call]:
 
 
 def _tables(rng: random.Random) -> list[Call]:
-    return _points(rng, (), (3,), (2, 4), (5, 1))
+    x, y, _ = _points(rng, (2,))[0]
+    return [*_points(rng, (), (3,), (2, 4), (5, 1)), (x, y, torch.tensor([math.pi, -math.pi]))]
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:

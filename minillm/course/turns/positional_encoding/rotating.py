@@ -56,6 +56,7 @@ turn = Turn(
         ),
         "dtype|Long|Float|can't be cast|result type": "Positions are whole numbers. Times a frequency, they become "
         "floating-point numbers by themselves.",
+        r"with size \d{3,}": "Your table has an end, and a position may lie behind it. Compute angles of `positions`.",
         "out of bounds|out of range": "Rows are numbered 0, 1, 2, but a position may be 1,000. Use "
         "`zip(x, positions)`, or all rows at once.",
     },
@@ -132,7 +133,9 @@ def _late(rng: random.Random) -> list[Call]:
     first = 2 * rng.randint(1_100, 1_300) + 1
     return [
         (numbers(rng, 2, 4), torch.tensor([first, first + 2]), 10_000.0),
-        (numbers(rng, 1, 8), torch.tensor([first]), 100.0),
+        (numbers(rng, 1, 2), torch.tensor([first]), 100.0),
+        (numbers(rng, 1, 8), torch.tensor([57]), 100_000.0),
+        (numbers(rng, 1, 2), torch.tensor([40_001]), 10_000.0),
     ]
 
 
@@ -388,6 +391,12 @@ def _rounded_angles(x, positions, base):
     return torch.cat(rotate_pair(*_halves(x), angle), -1)
 
 
+def _slowed(half: int, base: float) -> Tensor:
+    """The frequencies of Llama 3.1's long texts: slow pairs are slower still."""
+    frequencies = _step()(half, base)
+    return torch.where(2 * math.pi / frequencies > 8192, frequencies / 8, frequencies)
+
+
 def _left_first(a: Tensor, b: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
     a = a * t.cos() - b * t.sin()
     return a, a * t.sin() + b * t.cos()
@@ -425,6 +434,11 @@ with_gaps.mistake(
 )
 
 late = turn.probe("positions above 2,000", _late, _shape)
+late.mistake(
+    "Slow pairs are slowed down further, as Llama 3.1 does for long texts.",
+    "The formula has one base and no more.",
+    partial(_rotated, frequencies=_slowed),
+)
 late.mistake(
     "The positions are rounded to bfloat16, which counts to 256 without gaps.",
     "Compute angles in float32, whatever the model runs in.",

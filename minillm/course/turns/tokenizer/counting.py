@@ -44,6 +44,7 @@ turn = Turn(
         "of type frozenset": "A set has no order, and (7, 7) leaves one id in it. A key is a tuple: `(left, right)`.",
         "of type pairwise": "`pairwise(ids)` holds the pairs of one word: loop over them.",
         "cannot unpack": "The items of a word are single ids. `pairwise` makes pairs of them.",
+        "out of bounds for axis": "Ids go on above 255: each merge makes a new one. A dictionary has place for all.",
         "inhomogeneous": "Words differ in length, so they don't fit into an array. Loop over them.",
         "no attribute 'items'": "A Counter counts by `.update(...)`; `+=` adds another Counter.",
         "^KeyError|raised KeyError": "The pair isn't in the dictionary yet. `counts.get(pair, 0)` gives 0 for it.",
@@ -87,9 +88,9 @@ def _words(rng: random.Random) -> list[Call]:
 
 
 def _odd(rng: random.Random) -> list[Call]:
-    """Short words, none at all, ids in a row that are equal, and the id 0."""
+    """Short words, none at all, ids in a row that are equal, the id 0, and ids that merges have made."""
     equal: list[Call] = [([[5, 5, 5]],), ([[], [3, 3], [2]],), ([[1, 1, 1, 1, 2], [1, 1]],)]
-    return [*equal, ([[9], [9, 4]],), ([],), ([[0, 3], [4, 0, 3]],)]
+    return [*equal, ([[9], [9, 4]],), ([],), ([[0, 3], [4, 0, 3]],), ([[300, 40_000, 300]],)]
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:

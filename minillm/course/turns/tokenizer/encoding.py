@@ -60,7 +60,8 @@ turn = Turn(
         "GPT-2 has 50,000 merges, and a word has a handful of pairs. Look those up: `pair in merges`.",
     ),
     errors={
-        "changed the input": "`ids` belongs to the caller. `merge` makes a new list; or begin with `ids = list(ids)`.",
+        "changed the input": "`ids` and `merges` belong to the caller. `merge` makes a new list; `list(ids)` and "
+        "`dict(merges)` are copies.",
         "^KeyError|raised KeyError": "That pair isn't in `merges`. minbpe's `min` with `float('inf')` returns such a "
         "pair where none is known: check `pair in merges`, and stop.",
         "(min|max)\\(\\).*(empty|iterable argument)|arg is an empty": "No known pair is left: return the ids before "
@@ -110,7 +111,11 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
             continue
         spelled = [byte for id in answer for byte in bytes_of(id, merges)]
         if spelled != ids:
-            return "Spelled out, the result isn't the word that came in.", "Merging must lose nothing.", index
+            return (
+                "Spelled out, the result isn't the word that came in.",
+                "Merging must lose nothing. Or is it kept from an earlier call?",
+                index,
+            )
         if any(pair in merges for pair in pairwise(answer)):
             pair = next(pair for pair in pairwise(answer) if pair in merges)
             return f"{pair} is still in the result, and it's known: it ends too early.", "Until none is left.", index
@@ -258,6 +263,11 @@ odd.mistake(
     "The new ids are counted from 256.",
     "They are in `merges`: `merges[pair]`. In other vocabularies, the first one isn't 256.",
     counted,
+)
+odd.mistake(
+    "New ids above some thousand are never used.",
+    "A vocabulary may be larger. `float('inf')` is above every id.",
+    lambda ids, merges: encode(ids, {pair: new for pair, new in merges.items() if new < 10_000}),
 )
 odd.mistake(
     "A word of two ids is left as it is.",
