@@ -492,3 +492,14 @@ def test_the_case_that_is_shown_is_the_one_that_is_wrong():
     assert verdict.case["expected"] == rows
     assert verdict.case["got"] == "[[ True,  True,  True],\n [False,  True,  True],\n [False, False,  True]]"
     assert verdict.printed == "T is 3\n"
+
+
+def test_what_fails_on_a_long_input_only_is_told_so():
+    def next_token(logits, temperature):
+        if len(logits) > 100:
+            raise ValueError("too many scores")
+        return find("00.next_token").course(logits, temperature)
+
+    verdict = try_out(find("00.next_token"), next_token)
+    assert verdict.state == "not right yet"
+    assert verdict.sentence.startswith("With a long input, `next_token` raised ValueError: too many scores")
