@@ -7,6 +7,8 @@ from minillm.course.learner.turn import Turn
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there. A "
     "function that calls itself for each item goes too deep for a long list: use a loop.",
+    "changed the input": "`x[...] = ...`, `-=`, `.append`, `.pop` and methods whose names end in `_` change "
+    "what they're used on.",
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
     "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
     "`&`, `|` and `~`.",
@@ -22,6 +24,17 @@ ERRORS = {  # advice about an error that any turn may bring, by a pattern
         "A layer is called, like a function: `self.query(x)`."
     ),
 }
+FACTS = {  # advice where a result is right but for its form, by a pattern
+    "with an axis of 1 too few": "`squeeze()` takes every axis of 1 away, and `[0]` takes one. Think of a single row.",
+    "with an axis of 1 too many": "Is it made by `None`, `unsqueeze`, `keepdim`, a batch or a slice? Leave it out.",
+    r"right numbers in another shape\.": "Only the shape is wrong: are sizes swapped, or axes joined and never split?",
+    "right numbers in another (shape and )?order": "Only their places are wrong: is an axis sorted, swapped or reshaped?",
+}
+
+
+def advice_on_fact(sentence: str) -> str:
+    """What helps where a result is right but for its form; empty if nothing is known."""
+    return next((advice for pattern, advice in FACTS.items() if re.search(pattern, sentence)), "")
 
 
 def advice_on(turn: Turn, trouble: str) -> str:

@@ -18,7 +18,7 @@ from minillm.course.checks.asking import Call, Forbidden, Reply, describe_error,
 from minillm.course.checks.plain import RELATIVE, as_tensor, difference, plain
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
-from minillm.course.learner.advice import advice_on
+from minillm.course.learner.advice import advice_on, advice_on_fact
 from minillm.course.learner.calling import SECONDS, Asked, Late, bound, same_random_numbers
 from minillm.course.learner.case import inputs, shown
 from minillm.course.learner.effort import starts_over
@@ -260,7 +260,7 @@ def _explain(
         sentence = sentence.replace(f"{IN_THE_LINE}{line}", "")
         advice = advice_on(turn, trouble) if advice == DEFAULT_HINT else advice
     elif advice == DEFAULT_HINT:  # a fact, such as "is `value` as it came in", says enough
-        advice = UNKNOWN if sentence.startswith("The result has ") else ""
+        advice = advice_on_fact(sentence) or (UNKNOWN if sentence.startswith("The result has ") else "")
     elif any(mistake.sentence in sentence for mistake in probe.mistakes) and (
         fact := _degenerate(turn, calls, right, replies)
     ):
