@@ -82,7 +82,8 @@ def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanat
     """Four axes, or two."""
     if any(type(answer) is not Tensor for answer in got):
         return None
-    if all(_same(answer, torch.einsum("gtd,hds->ghts", a, b)) for answer, (a, b) in zip(got, calls, strict=True)):
+    pairs = [[torch.einsum(f"gtd,hds->{axes}", a, b) for axes in ("ghts", "gths")] for a, b in calls]
+    if all(any(_same(answer, each) for each in both) for answer, both in zip(got, pairs, strict=True)):
         return "Every head of `a` meets every head of `b`.", "Head h of `a` meets head h of `b` alone."
     if all(_same(answer, a[..., None] * b[:, None]) for answer, (a, b) in zip(got, calls, strict=True)):
         return "There are four axes: nothing is summed.", "An entry of the result is a sum of D products."
@@ -231,7 +232,7 @@ square.mistake(
 )
 square.mistake(
     "Every table is that of the last head.",
-    "Functions made in a loop look its variable up when they're called, after its end. Compute at once.",
+    "Is one table filled again and again? Or a function made in a loop, which looks its variable up later?",
     lambda a, b: (a[-1] @ b[-1]).expand(len(a), -1, -1),
 )
 square.mistake(

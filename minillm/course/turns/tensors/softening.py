@@ -74,7 +74,8 @@ def _large(rng: random.Random) -> list[Call]:
 def _hidden(rng: random.Random) -> list[Call]:
     """A causal mask, and single hidden scores."""
     tables = [numbers(rng, *shape, scale=1.5) for shape in ((2, 2), (3, 3), (2, 3, 3))]
-    return [(table.masked_fill(torch.ones_like(table).triu(1).bool(), -math.inf),) for table in tables]
+    low = torch.tensor([[-1000.0, -math.inf, -1001.0]])
+    return [*((table.masked_fill(torch.ones_like(table).triu(1).bool(), -math.inf),) for table in tables), (low,)]
 
 
 def _not_finite(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -289,6 +290,11 @@ large.mistake(
     lambda scores: _shares(scores).nan_to_num(),
 )
 hidden = turn.probe("hidden scores", _hidden, _not_finite)
+hidden.mistake(
+    "A hidden score counts like a score of -1,000, which others may have, too.",
+    "Leave -inf as it is: its power is exactly 0.",
+    lambda scores: scores.nan_to_num(neginf=-1000).softmax(-1),
+)
 hidden.mistake(
     "A hidden score counts like a score of 0.",
     "Leave -inf as it is: its power is exactly 0.",

@@ -159,6 +159,11 @@ powers.mistake(
     lambda probabilities: -len(probabilities) * math.log2(sum(probabilities) / len(probabilities)),
 )
 powers.mistake(
+    "The probabilities are divided by their sum first.",
+    "They belong to different choices, and needn't add up to 1: take the logarithm of each as it is.",
+    lambda probabilities: surprise([p / sum(probabilities) for p in probabilities]),
+)
+powers.mistake(
     "Early tokens count again and again: the logarithm of a running product is added in every round.",
     "Each round adds minus the logarithm of its own probability.",
     _running,
@@ -190,7 +195,7 @@ powers.mistake(
 )
 powers.mistake(
     "Only the last token counts.",
-    "Does each round overwrite the last? Add to a total, with `+=`.",
+    "Does each round overwrite the last, or take it out again? Add to a total, with `+=`.",
     lambda probabilities: -math.log2(probabilities[-1]),
 )
 powers.mistake(
