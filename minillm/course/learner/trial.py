@@ -28,7 +28,7 @@ from minillm.course.learner.turn import Turn, gradients
 SEED = 0
 LATE = f"has not finished after {SECONDS:.0f} seconds of computing, or {WAITING:.0f} of waiting."
 UNKNOWN = "Print the steps inside your function: what it prints in this case is shown here."
-STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)` or numpy."
+STAY = "Stay with tensors, without `.detach()`, `.item()`, `.tolist()`, `torch.tensor(...)`, `no_grad` or numpy."
 IN_PLACE = "modified by an inplace operation"  # torch, where a number that a gradient needs is gone
 OVERWRITTEN = (
     "The result is right, but no model could learn through it: numbers that its gradient needs are overwritten.",
