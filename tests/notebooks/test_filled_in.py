@@ -1,8 +1,8 @@
 """Every lesson with turns, once more with all turns written: they pass, and everything else comes out the same.
 
-And with each unusual right answer on file: after "right", the cells below must run on it. Long training is cut short;
-the notebooks themselves are tested with all of it. MINILLM_SLOW=1 cuts nothing with the course's solutions, and tries
-all right answers, not only the first of each turn, also those that were written to be scored.
+Long training is cut short; the notebooks themselves are tested with all of it. MINILLM_SLOW=1 cuts nothing, and goes on
+with each unusual right answer on file, also those that were written to be scored: after "right", the cells below must
+run on it.
 """
 
 import ast
@@ -26,11 +26,10 @@ PAGES = {path: json.loads(path.read_text(encoding="utf-8")) for path in sorted(N
 ASKED = {path: [find(id) for id in turns_in(page)] for path, page in PAGES.items() if turns_in(page)}
 
 
-ALL = "MINILLM_SLOW" in os.environ  # otherwise some of those in turns/right, which were written to be unusual
-ROUNDS = 1_000 if ALL else 1
+ALL = "MINILLM_SLOW" in os.environ
 RIGHT = {}  # turn: the sources of its right answers, with what they need
 for answer in load_all():
-    if answer.sentence is None and (ALL or answer.holder.__module__.startswith("turns_right_")):
+    if answer.sentence is None:
         source = source_of(answer.thing)
         known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
         RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
@@ -146,7 +145,8 @@ def test_a_lesson_with_its_turns_written_runs_and_comes_out_the_same(path: Path,
     """
     page = [cell for cell in PAGES[path]["cells"] if cell["cell_type"] == "code"]
     runs = [*solved(page, ASKED[path])]
-    for number in range(min(ROUNDS, max(len(RIGHT[turn.id]) for turn in ASKED[path]))):
+    rounds = max(len(RIGHT[turn.id]) for turn in ASKED[path]) if ALL else 0
+    for number in range(rounds):
         runs += answered(page, {turn: RIGHT[turn.id][number % len(RIGHT[turn.id])] for turn in ASKED[path]})
     sources, stored = zip(*runs, strict=True)
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
@@ -155,7 +155,7 @@ def test_a_lesson_with_its_turns_written_runs_and_comes_out_the_same(path: Path,
     NotebookClient(notebook, timeout=600, coalesce_streams=True, resources=where).execute(env=environment)
     said = [texts(cell)[0].split("\n")[0] for cell in notebook.cells if YOUR_TURN.search(cell.source)]
     assert [line for line in said if not line.endswith(": right")] == []
-    assert len(said) >= 2 * len(ASKED[path])
+    assert len(said) == (1 + rounds) * len(ASKED[path])
     assert any(stored)
     for cell, before in zip(notebook.cells, stored, strict=True):
         if before and not YOUR_TURN.search(cell.source):  # whose code ran may differ
