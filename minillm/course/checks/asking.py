@@ -68,13 +68,16 @@ def ask(
     """
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
-    inner = inspect.unwrap(answer) if callable(answer) else None
-    unused = _UNUSED.setdefault(inner, _defaults(inner)) if type(inner) is FunctionType else {}
+    inner = inspect.unwrap(answer) if callable(answer) else answer
+    function = inner if type(inner) is FunctionType else _nothing
+    unused = _UNUSED.setdefault(function, _defaults(function))
     replies = []
     for call in calls:
         replies.append(_reply(answer, call, forbidden, fresh, file))
-        for name in [name for name, value in unused.items() if _changed(value, _defaults(inner, copies=False)[name])]:
-            other = _reply(_with_default(inner, name, unused[name]), call, forbidden, fresh, file)
+        for name in [
+            name for name, value in unused.items() if _changed(value, _defaults(function, copies=False)[name])
+        ]:
+            other = _reply(_with_default(function, name, unused[name]), call, forbidden, fresh, file)
             if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
                 replies[-1] = replace(replies[-1], kept=name)
     return replies
@@ -82,6 +85,10 @@ def ask(
 
 MUTABLE = (list, dict, set, bytearray)
 _UNUSED: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # defaults when they were first seen
+
+
+def _nothing() -> None:
+    """In place of what isn't a function, such as a class: without default values."""
 
 
 def _defaults(function: FunctionType, copies: bool = True) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Limits:
     total_seconds: float = TOTAL * SECONDS  # for all of a hand-in, second attempts included: see `Budget`
     memory_mb: int = 2000  # in addition to what torch uses
     reply_mb: int = 64  # for the replies to one probe
-    grading_seconds: float = 60  # for the check that compares the replies to one question
+    grading_seconds: int = 60  # for the check that compares the replies to one question
 
 
 @dataclass(frozen=True)
