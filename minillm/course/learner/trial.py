@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from minillm.course.checks.asking import Call, Forbidden, Reply, is_stub, watched_call
+from minillm.course.checks.asking import Call, Forbidden, Reply, describe_error, is_stub, watched_call
 from minillm.course.checks.plain import RELATIVE, as_tensor, difference, plain
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
@@ -321,15 +321,24 @@ def _same_gradient(right: Tensor, got: Any) -> bool:
 def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
     """Whether a long input comes out right, and whether the cells below, with longer ones, would ever end."""
     call = turn.long_call or ()
-    reply = asked(answer, call, turn)
-    if reply.trouble is not None:
-        sentence = f"With a long input, `{turn.name}` {reply.trouble.partition(IN_THE_LINE)[0]}."
-        return Verdict("not right yet", sentence, advice_on(turn, reply.trouble))
-    if how := difference(turn.probes[0].right(*call), reply.value):
+    given: list[Any] = []
+
+    def noted(*arguments: Any) -> None:
+        given.append(answer(*arguments))
+
+    try:
+        with asked.limit(call), redirect_stdout(StringIO()):
+            again_and_again = starts_over(noted, plain(call))
+    except Late:
+        raise
+    except Exception as error:  # of a function that was right so far
+        trouble = describe_error(error, asked.file)
+        sentence = f"With a long input, `{turn.name}` {trouble.partition(IN_THE_LINE)[0]}."
+        return Verdict("not right yet", sentence, advice_on(turn, trouble))
+    if how := difference(turn.probes[0].right(*call), plain(given[0])):
         return Verdict("not right yet", f"With a long input, the result {how}.", "Does a number in your code limit it?")
-    with asked.limit(call), redirect_stdout(StringIO()):
-        if not starts_over(answer, plain(call)):
-            return None
+    if not again_and_again:
+        return None
     again = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."
     return Verdict("not right yet", *(turn.slow or (again, ONCE)))
 

@@ -104,16 +104,6 @@ class Degrees:
         return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
-@wrong("03.sinusoids", "Positions are kept in 16 bits, which end at 32,767.")
-class ShortIntegers:
-    """Stores the positions in 16 bits, where 40,000 becomes -25,536."""
-
-    def sinusoids(positions, C):
-        t = positions.to(torch.int16)[:, None]
-        angle = t.float() * 10_000 ** (-torch.arange(0, C, 2) / C)
-        return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-
-
 @wrong("03.sinusoids", "All hands have the frequency 1.")
 class WholeExponents:
     """// in place of / in the exponent: all hands turn at the same speed."""

@@ -135,7 +135,7 @@ def _late(rng: random.Random) -> list[Call]:
         (numbers(rng, 2, 4), torch.tensor([first, first + 2]), 10_000.0),
         (numbers(rng, 1, 2), torch.tensor([first]), 100.0),
         (numbers(rng, 1, 8), torch.tensor([57]), 100_000.0),
-        (numbers(rng, 1, 2), torch.tensor([40_001]), 10_000.0),
+        (numbers(rng, 1, 2), torch.tensor([8_201]), 10_000.0),
     ]
 
 

@@ -21,12 +21,14 @@ def _learned(rng: random.Random, kinds: int, n: int, count: int, least: int = 3)
 
 
 def draw_few(rng: random.Random) -> list[Call]:
+    """Words of two letters, with a handful of merges."""
     first: Call = ([97, 98, 99], {(98, 99): 256, (97, 98): 257})
     nothing_known: Call = ([98, 97, 99], {(97, 98): 256})
     return [first, nothing_known, *_learned(rng, 2, 5, 14, least=4)]
 
 
 def draw_more(rng: random.Random) -> list[Call]:
+    """Words of three letters, with some more merges."""
     return _learned(rng, 3, 14, 14, least=4)
 
 
