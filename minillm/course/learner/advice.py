@@ -28,7 +28,9 @@ FACTS = {  # advice where a result is right but for its form, by a pattern
     "with an axis of 1 too few": "`squeeze()` takes every axis of 1 away, and `[0]` takes one. Think of a single row.",
     "with an axis of 1 too many": "Is it made by `None`, `unsqueeze`, `keepdim`, a batch or a slice? Leave it out.",
     r"right numbers in another shape\.": "Only the shape is wrong: are sizes swapped, or axes joined and never split?",
-    "right numbers in another (shape and )?order": "Their places are wrong: is an axis sorted, swapped or reshaped?",
+    "right numbers in another (shape and )?order": (
+        "Their places are wrong: is something sorted, swapped or reshaped, or the wrong one taken out?"
+    ),
 }
 
 
