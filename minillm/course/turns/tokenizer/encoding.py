@@ -68,8 +68,8 @@ turn = Turn(
         "you ask for the smallest.",
         "has not finished": "Does the loop end when no pair of the word is in `merges`? And does each round use the "
         "merged ids?",
-        "unhashable type": "The keys of `merges` are tuples. `ids[i : i + 2]` is a list; `tuple(...)` makes one of it. (A "
-        "cache needs such keys, too.)",
+        "unhashable type": "The keys of `merges` are tuples. `ids[i : i + 2]` is a list; `tuple(...)` makes one of it. "
+        "(A cache needs such keys, too.)",
         "index out of range": "The last id has no right neighbor. A word may be a single id, or empty.",
         "'int' object is not iterable|is not subscriptable|has no len": "`merge(ids, pair, new)` takes a list of ids, "
         "a pair, and one new id: `merges[pair]`. `count_pairs` takes a list of words: `[ids]`.",
