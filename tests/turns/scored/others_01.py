@@ -1407,7 +1407,7 @@ class SmallestNewIdOfAll:
             new, pair = min(known, default=(None, None))
             if new is None:
                 return list(word)
-            word = tuple(merge(word, pair, new))
+            word = tuple(merge(list(word), pair, new))
 
 
 @right("01.encode")
