@@ -233,7 +233,7 @@ assert by_model < by_xz < by_gzip < 3
 # **Claim**. A model that starts from nothing can compress a text without sending any weights at all: both sides train
 # the same model on what has been sent so far. Then the cost of learning is in the file, and the bill is fair.
 #
-# **Refuted if** the file, learning included, is no shorter than gzip's.
+# **Refuted if** the file, learning included, isn't shorter than gzip's.
 #
 # **Method**. The [prequential code](https://arxiv.org/abs/1802.07044): predict the next piece, pay its surprise, *then*
 # train on it, on both sides. The texts come from Ottermere, a kingdom that this course invented, so no

@@ -438,8 +438,8 @@ print("numbers that moved in W1, b1, W2, b2:", moved)
 # %% [markdown]
 # ## How low can it go?
 #
-# Training loss has a **floor**, and you can count it. After *aur*, our names go on with *u* 59 times, with *o* 4 times
-# and with *a* 3 times. Nobody who sees three letters can do better than to know how often each one follows. That's a
+# Training loss has a **floor**, and you can count it. After *aur*, our names have *u* 59 times, *o* 4 times and *a* 3
+# times. Nobody who sees three letters can do better than to know how often each one follows. That's a
 # table of counts, and its mean surprise is the lowest loss that this network can reach:
 
 # %%

@@ -52,14 +52,20 @@ class Forbidden(BaseException):  # not an Exception, which an answer may catch
 
 
 def ask(
-    answer: Any, calls: Sequence[Call], forbidden: Sequence[str] = (), fresh: bool = False, file: str | None = None
+    answer: Any,
+    calls: Sequence[Call],
+    forbidden: Sequence[str] = (),
+    fresh: bool = False,
+    file: str | None = None,
+    behind: Any = None,
 ) -> list[Reply]:
     """Call a learner's function once per tuple of arguments.
 
     `forbidden` holds names that the answer must not call (see `watched_call`). If `fresh`, the result must not be one
-    of the arguments. An error is described with its last line in `file`, by default that of the function. Output and
-    warnings of the function are discarded, since notebook graders take text on stderr for an error. Raises only
-    `KeyboardInterrupt` and `OutOfTime`.
+    of the arguments. An error is described with its last line in `file`, by default that of the function. `behind` is
+    the learner's function, where `answer` is a wrapper of ours, for its default values. Output and warnings of the
+    function are discarded, since notebook graders take text on stderr for an error. Raises only `KeyboardInterrupt`
+    and `OutOfTime`.
 
     >>> ask(lambda a, b: a / b, [(1, 2)])
     [Reply(value=0.5, trouble=None, kept=None)]
@@ -68,16 +74,13 @@ def ask(
     """
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
-    inner = inspect.unwrap(answer) if callable(answer) else answer
-    function = inner if type(inner) is FunctionType else _nothing
-    unused = _UNUSED.setdefault(function, _defaults(function))
+    behind = answer if behind is None else behind
+    unused = _UNUSED.setdefault(behind, _defaults(behind)) if type(behind) is FunctionType else {}
     replies = []
     for call in calls:
         replies.append(_reply(answer, call, forbidden, fresh, file))
-        for name in [
-            name for name, value in unused.items() if _changed(value, _defaults(function, copies=False)[name])
-        ]:
-            other = _reply(_with_default(function, name, unused[name]), call, forbidden, fresh, file)
+        for name in [name for name, value in unused.items() if _changed(value, _defaults(behind, copies=False)[name])]:
+            other = _reply(_with_default(behind, name, unused[name]), call, forbidden, fresh, file)
             if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
                 replies[-1] = replace(replies[-1], kept=name)
     return replies
@@ -85,10 +88,6 @@ def ask(
 
 MUTABLE = (list, dict, set, bytearray)
 _UNUSED: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # defaults when they were first seen
-
-
-def _nothing() -> None:
-    """In place of what isn't a function, such as a class: without default values."""
 
 
 def _defaults(function: FunctionType, copies: bool = True) -> dict[str, Any]:

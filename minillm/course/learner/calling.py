@@ -1,6 +1,5 @@
 """Call what a learner wrote in the learner's own process: for a limited time, and so that no later cell notices."""
 
-import functools
 import random
 import time
 from collections.abc import Iterator
@@ -38,7 +37,6 @@ class Asked:
     def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
         """The reply to one call; raises `Late`. What the turn forbids is only looked for if it is given."""
 
-        @functools.wraps(answer, assigned=(), updated=())  # so that its default values are known
         def noted(*arguments: Any) -> Any:
             value = answer(*arguments)
             self.returned = type(value)
@@ -46,7 +44,7 @@ class Asked:
 
         forbidden, fresh = (turn.forbidden, turn.fresh) if turn else ((), False)
         with self.limit(call):
-            return ask(noted, [call], forbidden, fresh, self.file)[0]
+            return ask(noted, [call], forbidden, fresh, self.file, behind=answer)[0]
 
     @contextmanager
     def limit(self, call: Call) -> Iterator[None]:
