@@ -9,7 +9,7 @@ from turn_answers import right, wrong
 tiny_table = torch.tensor([[2.0, 1.0], [1.0, 2.0], [6.0, 3.0], [0.0, -1.0]])
 one_hot = F.one_hot(torch.tensor([2, 0]), 4).float()
 king, man, woman = torch.ones(3, 576)  # as on the page, without its table
-NAMES = "cat dog king river queen man woman boy girl".split()
+NAMES = 50 * "cat dog king river queen man woman boy girl".split()  # the page has 49,152
 
 
 def name(id):

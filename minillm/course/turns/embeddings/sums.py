@@ -65,16 +65,19 @@ turn = Turn(
     ),
 )
 
-KINDS = ("d", "b", "c", "another", "b", "c", "c and b", "all three", "a first", "d")  # who is near the sum
-BARRED = (False, False, False, False, True, True, True, True, True, True)
+KINDS = ("d", "b", "c", "another", "b", "c", "c and b", "all three", "a first", "d", "c and b")  # who is near the sum
+BARRED = (False, False, False, False, True, True, True, True, True, True, True)
+ABOVE = 320  # rows before those of the last call: Python makes new objects of numbers above 256; a set sorts these
 
 
 def _calls(rng: random.Random) -> list[Call]:
-    """Sums whose nearest rows are the query words in every order, with and without leaving them out."""
-    calls = []
+    """Sums whose nearest rows are the query words in every order, with and without leaving them out; large ids."""
+    calls: list[Call] = []
     for kind, leave_out in zip(KINDS, BARRED, strict=True):
         calls.append((*_with(rng, kind), leave_out))
-    return calls
+    a, b, c, table, leave_out = calls.pop()
+    away = torch.arange(-ABOVE, 0)[:, None] * (table[b] - table[a] + table[c])
+    return [*calls, (ABOVE + a, ABOVE + b, ABOVE + c, torch.cat([away, table]), leave_out)]
 
 
 def _with(rng: random.Random, kind: str) -> tuple[int, int, int, Tensor]:
@@ -233,6 +236,11 @@ sums.mistake(
 )
 sums.mistake(
     "Only b and c are left out.", "a is barred as well.", _answer(barred=lambda a, b, c, out: [b, c] if out else [])
+)
+sums.mistake(
+    "Ids above 256 are compared by `is`, which asks for the same object.",
+    "Two equal numbers may be two objects. Compare with `==`, `!=` or `in`.",
+    _answer(barred=lambda a, b, c, out: [id for id in (a, b, c) if out and id <= 256]),
 )
 sums.mistake(
     "With `leave_out`, the second nearest row answers, whichever that is.",

@@ -80,7 +80,7 @@ def _plain(rng: random.Random) -> list[Call]:
 
 
 def _odd(rng: random.Random) -> list[Call]:
-    """The pair is of equal ids, at an edge, or not there; large ids, of which Python makes new objects."""
+    """The pair is of equal ids, at an edge, or not there; large ids, of which Python makes new objects; 46, a dot."""
     big = 40_000 + rng.randint(0, 9)
     return [
         ([7, 7, 7], (7, 7), 256),
@@ -91,6 +91,7 @@ def _odd(rng: random.Random) -> list[Call]:
         ([big, int(str(big)), 3], (big, int(str(big))), 50_000),
         ([17, 8, 3, 7, 80, 7, 8], (7, 8), 256),
         ([0, 7, 8, 0], (7, 8), 256),
+        ([9, 7, 46, 7, 3], (46, 7), 256),
         *(([1] * n + [2] + [1] * (n + 1), (1, 1), 256) for n in range(1, 5)),
     ]
 
@@ -390,4 +391,10 @@ odd.mistake(
     lambda ids, pair, new: [
         int(part) for part in " ".join(map(str, ids)).replace(f"{pair[0]} {pair[1]}", str(new)).split()
     ],
+)
+
+odd.mistake(
+    "The ids are searched by a regular expression, where 46 is a dot and fits any id.",
+    "Put `re.escape` around the pair, or compare the numbers.",
+    _walk(lambda ids, i, pair: len(ids) > i + 1 and all(id in (46, each) for id, each in zip(pair, ids[i:]))),
 )
