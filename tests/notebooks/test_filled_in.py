@@ -136,7 +136,7 @@ def with_answers(page, answers):
 
 @pytest.mark.slow
 @pytest.mark.real
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200 if ALL else 1200)
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in ASKED])
 def test_a_lesson_with_its_turns_written_runs_and_comes_out_the_same(path: Path, tmp_path, real_weights):
     """The page again and again in one kernel; a turn that has run out of answers begins again with its first.

@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
@@ -35,7 +35,7 @@ class Reply:
     """The outcome of one call: a plain value, an error, or both.
 
     The error is in `trouble`, as the end of a sentence. `kept` names an argument whose default value holds what earlier
-    calls left in it, if that changes the outcome.
+    calls left in it, or such a list or dictionary outside the function, if that changes the outcome.
     """
 
     value: Any = None
@@ -63,8 +63,8 @@ def ask(
 
     `forbidden` holds names that the answer must not call (see `watched_call`). If `fresh`, the result must not be one
     of the arguments. An error is described with its last line in `file`, by default that of the function. `behind` is
-    the learner's function, where `answer` is a wrapper of ours, for its default values. Output and warnings of the
-    function are discarded, since notebook graders take text on stderr for an error. Raises only `KeyboardInterrupt`
+    the learner's function, where `answer` is a wrapper of ours, for what it keeps between calls. Output and warnings of
+    the function are discarded, since notebook graders take text on stderr for an error. Raises only `KeyboardInterrupt`
     and `OutOfTime`.
 
     >>> ask(lambda a, b: a / b, [(1, 2)])
@@ -75,19 +75,50 @@ def ask(
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
     behind = answer if behind is None else behind
-    unused = _UNUSED.setdefault(behind, _defaults(behind)) if type(behind) is FunctionType else {}
+    function = behind if type(behind) is FunctionType else None
+    unused = _UNUSED.setdefault(function, _defaults(function)) if function else {}
+    empty = _EMPTY.setdefault(function, _empty_globals(function)) if function else {}
     replies = []
+
+    def note(name: str, call: Call, anew: Any) -> None:
+        other = _reply(anew, call, forbidden, fresh, file)
+        if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
+            replies[-1] = replace(replies[-1], kept=name)
+
     for call in calls:
         replies.append(_reply(answer, call, forbidden, fresh, file))
-        for name in [name for name, value in unused.items() if _changed(value, _defaults(behind, copies=False)[name])]:
-            other = _reply(_with_default(behind, name, unused[name]), call, forbidden, fresh, file)
-            if (other.trouble is None) != (replies[-1].trouble is None) or _changed(other.value, replies[-1].value):
-                replies[-1] = replace(replies[-1], kept=name)
+        for name in [name for name, value in unused.items() if _changed(value, _defaults(function, copies=False)[name])]:
+            note(name, call, _with_default(function, name, unused[name]))
+        for name in [name for name in empty if function.__globals__.get(name)]:
+            with _emptied(function.__globals__, name, empty[name]):
+                note(name, call, answer)
     return replies
 
 
 MUTABLE = (list, dict, set, bytearray)
 _UNUSED: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # defaults when they were first seen
+_EMPTY: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # copies of globals that were empty then
+
+
+def _empty_globals(function: FunctionType) -> dict[str, Any]:
+    """Empty lists, dictionaries and sets outside a function that it uses, itself or by others of its file."""
+    names, file, codes = function.__globals__, function.__code__.co_filename, [function.__code__]
+    for code in codes:  # which grows
+        used = [*map(names.get, code.co_names), *code.co_consts]
+        found = [each.__code__ if type(each) is FunctionType else each for each in used]
+        codes += [each for each in found if type(each) is CodeType and each.co_filename == file and each not in codes]
+    values = {name: names.get(name) for code in codes for name in code.co_names}
+    return {name: copy.copy(value) for name, value in values.items() if isinstance(value, MUTABLE) and not value}
+
+
+@contextmanager
+def _emptied(names: dict[str, Any], name: str, empty: Any) -> Iterator[None]:
+    """Let a global name mean something empty for a while."""
+    before, names[name] = names[name], copy.copy(empty)
+    try:
+        yield
+    finally:
+        names[name] = before
 
 
 def _defaults(function: FunctionType, copies: bool = True) -> dict[str, Any]:

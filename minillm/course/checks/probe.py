@@ -216,11 +216,11 @@ def _explains(mistake: Mistake, draws: Sequence[Answered]) -> bool:
 
 
 def _kept(replies: Sequence[Reply], indices: Sequence[int]) -> tuple[str, str, int] | None:
-    """What is said where the default value of an argument holds what earlier calls left in it."""
+    """What is said where a default value, or a list outside the function, holds what earlier calls left in it."""
     for index in indices:
         if name := replies[index].kept:
             sentence = f"`{name}` still holds what earlier calls have put into it, and that changes the result."
-            hint = f"A default value is made once, with the function: write `{name}=None`, and make a new one inside."
+            hint = "A default value, or what stands above the function, is made once: make a new one inside."
             return sentence, hint, index
     return None
 

@@ -29,7 +29,7 @@ turn = Turn(
     feed_forward,
     minutes=8,
     difficulty=2,
-    long_call=(torch.ones(100, 4), torch.ones(1536, 4), torch.ones(1536, 4), torch.ones(4, 1536)),
+    long_call=(torch.ones(100, 4), torch.ones(2048, 4), torch.ones(2048, 4), torch.ones(4, 2048)),
     slow=(
         "The result is right, but it takes one step per neuron.",
         "SmolLM2 has 1,536 neurons in each of 30 layers. One matrix product computes them all.",

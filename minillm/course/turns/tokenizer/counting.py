@@ -33,7 +33,7 @@ turn = Turn(
         "Two loops: over the words, and over the pairs of one word. `pairwise` gives each id with its right neighbor.",
         "Begin with `counts = {}` above both loops. A pair that isn't in it yet has the count 0: see `dict.get`.",
     ),
-    long_call=([[3 * n, 3 * n + 1, 3 * n + 2] for n in range(200)],),
+    long_call=([[3 * n, 3 * n + 1, 3 * n + 2] for n in range(100)],),
     slow=(
         "The result is right, but the work grows with the square of the number of words.",
         "`list.count` in a loop, or a sum of Counters, starts over again and again. Walk over all pairs once, and add "
