@@ -378,7 +378,7 @@ in_16_bits = predict_number(
 
 # %% tags=["nbval-ignore-output"]
 def rounded(x, positions, base, first=4_000):  # change this: 0, 200, 300
-    return rotate(x, (positions + first).bfloat16(), base)
+    return rotate(x, (positions + first).bfloat16().long(), base)
 
 
 in_16_bits.answer(positions.scores(rounded).revenge)

@@ -75,9 +75,8 @@ def ask(
     if file is None and type(answer) is FunctionType:
         file = answer.__code__.co_filename
     behind = answer if behind is None else behind
-    function = behind if type(behind) is FunctionType else None
-    unused = _UNUSED.setdefault(function, _defaults(function)) if function else {}
-    empty = _EMPTY.setdefault(function, _empty_globals(function)) if function else {}
+    unused = _UNUSED.setdefault(behind, _defaults(behind)) if type(behind) is FunctionType else {}
+    empty = _EMPTY.setdefault(behind, _empty_globals(behind)) if type(behind) is FunctionType else {}
     replies = []
 
     def note(name: str, call: Call, anew: Any) -> None:
@@ -87,10 +86,10 @@ def ask(
 
     for call in calls:
         replies.append(_reply(answer, call, forbidden, fresh, file))
-        for name in [name for name, value in unused.items() if _changed(value, _defaults(function, copies=False)[name])]:
-            note(name, call, _with_default(function, name, unused[name]))
-        for name in [name for name in empty if function.__globals__.get(name)]:
-            with _emptied(function.__globals__, name, empty[name]):
+        for name in [name for name, value in unused.items() if _changed(value, _defaults(behind, copies=False)[name])]:
+            note(name, call, _with_default(behind, name, unused[name]))
+        for name in [name for name in empty if behind.__globals__.get(name)]:
+            with _emptied(behind.__globals__, name, empty[name]):
                 note(name, call, answer)
     return replies
 

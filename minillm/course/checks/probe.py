@@ -177,8 +177,8 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        What is small agrees by chance: of tensors one must agree, of other lists two, of numbers and pairs most, and of
-        answers that are True or False all, right ones included. Where two mistakes explain as much, neither is named.
+        What is small agrees by chance: of tensors one must agree, of all else three quarters, of lists two at least and of
+        numbers three, and of answers that are True or False all, right ones included. Where two mistakes explain as much, neither is named.
         """
         most, closest = 0, None
         yes_or_no = all(type(wanted) is bool for wanted in right)
@@ -256,7 +256,7 @@ def _enough(result: Any, n_wrong: int) -> int:
     tensor = as_tensor(result)
     if tensor is not None and tensor.numel() > 2:
         return 1
-    return 2 if tensor is None and type(result) in (list, tuple, dict) else max(3, n_wrong // 2 + 1)
+    return max(2 if tensor is None and type(result) in (list, tuple, dict) else 3, n_wrong - n_wrong // 4)
 
 
 def _same(result: Any, other: Any) -> bool:

@@ -18,6 +18,7 @@ ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "name 'np' is not defined": "Import it in your cell: `import numpy as np`.",
     "list assignment index": "An empty list has no places yet: `.append(...)` makes one at its end.",
     "of type builtin_function_or_method": "A method needs parentheses to be called, even without arguments.",
+    "is of type (map|filter|zip|reversed)": "It has computed nothing yet, and can be read once: make a list of it.",
     "'int' object is not iterable": "A loop runs over `range(n)`, not over n.",
     "'numpy.ndarray' object has no attribute": "That is a numpy array, which lacks the methods of a tensor.",
     r"not (Linear|Embedding|ModuleList)\b|'(Linear|Embedding|ModuleList)' and|and '(Linear|Embedding|ModuleList)'": (

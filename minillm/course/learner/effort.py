@@ -3,6 +3,7 @@
 import builtins
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from operator import length_hint
 from types import FrameType, GeneratorType
 from typing import Any
@@ -53,7 +54,9 @@ def steps(function: Callable[..., Any], arguments: tuple, size: int) -> int:
         return call
 
     tracing, profiling = sys.gettrace(), sys.getprofile()
-    with patch.multiple(builtins, **{whole.__name__: counted(whole) for whole in WHOLE}):
+    with ExitStack() as replaced:
+        for whole in WHOLE:
+            replaced.enter_context(patch.object(builtins, whole.__name__, counted(whole)))
         sys.setprofile(see_call)
         sys.settrace(see_line)
         try:

@@ -306,7 +306,7 @@ def _grade_gradients(turn: Turn, probe: Probe, answer: Answer, calls: list[Call]
             sentence = f"The result is right, but no model could learn through it: `{name}` gets "
             sentence += "no gradient." if got is None else "a wrong gradient."
             case = inputs(turn, call) | {f"expected gradient of {name}": shown(gradient), "got": shown(got)}
-            return Verdict("not right yet", sentence, STAY, case)
+            return Verdict("not right yet", sentence, turn.advice(sentence) or STAY, case)
     return None
 
 

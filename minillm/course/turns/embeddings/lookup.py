@@ -51,6 +51,8 @@ turn = Turn(
         "loop takes one at a time; square brackets take them all.",
         "must be Tensor, not|expected Tensor as element|'list' object has no attribute": "`torch.stack` makes one "
         "tensor of a list of rows.",
+        "`table` gets (no|a wrong) gradient": "`from_pretrained` freezes a table, `padding_idx` keeps one row from "
+        "learning, and `torch.tensor`, `.tolist()`, `.detach()` and numpy cut it off. `table[ids]` does none of these.",
     },
     constants=("ids",),
     debrief=Debrief(
@@ -84,7 +86,10 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             continue
         if gave.numel() == wanted.numel() and difference(wanted.flatten(), gave.flatten()) is None:
             told = "The numbers are right, but the shape must be (T, C), a row per id"
-            return f"{told}; here it is {tuple(gave.shape)}.", "T rows of C numbers, and no further axis.", index
+            hint = "T rows of C numbers, and no further axis."
+            if gave.dim() < 2:
+                hint = "Also where T is 1: `squeeze()` takes away every axis of 1."
+            return f"{told}; here it is {tuple(gave.shape)}.", hint, index
         T, C = wanted.shape
         if tuple(gave.shape) == (C,) and T > 1:
             for row in (0, -1):
@@ -165,6 +170,11 @@ _mistake(
     "The rows are transposed: (C, T).",
     "A row per id: (T, C).",
     lambda ids, table: table[ids].T,
+)
+_mistake(
+    "The rows are columns, (C, T), and then reshaped: that mixes their numbers.",
+    "`reshape` swaps no axes. Stack the rows along the first axis, or swap the two with `.T`.",
+    lambda ids, table: table[ids].T.reshape(len(ids), -1),
 )
 _mistake(
     "The rows are multiplied by sqrt(C).",

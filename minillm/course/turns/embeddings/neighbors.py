@@ -148,7 +148,8 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         return "The right ids, but in another order.", "The nearest comes first."
     if any(len(each.unique()) < len(each) for each in ids):
         return "One id comes several times.", "Each row is found once: `topk`, or bar the ones that you have."
-    return "Other rows have larger cosines.", "cosine = dot product / (norm of the row · norm of the vector)."
+    hint = "Print all the cosines, and compare: are they dot products over both norms, and are the k largest found?"
+    return "Other rows have larger cosines.", hint
 
 
 tables = turn.probe("several tables", _tables, _form, demand=whole_numbers)
@@ -194,6 +195,25 @@ tables.mistake(
     "A large cosine is near: `topk`, or sort in descending order.",
     _by(lambda vector, table: -_cosines(vector, table)),
 )
+tables.mistake(
+    "Rows with a negative cosine are never found: the search begins at 0.",
+    "The largest may be below 0. Begin with `-math.inf`, or let `topk` search.",
+    lambda vector, table, k: torch.where((top := _cosines(vector, table).topk(k)).values > 0, top.indices, -1),
+)
+
+
+@tables.mistake(
+    "Each row that was found is taken out, so the ids of the rows behind it are too small.",
+    "Keep the list as long as it is, and set what was found to `-torch.inf`.",
+)
+def _taken_out(vector, table, k):
+    cosines, found = _cosines(vector, table).tolist(), []
+    for _ in range(k):
+        found.append(cosines.index(max(cosines)))
+        cosines.pop(found[-1])
+    return torch.tensor(found)
+
+
 tables.mistake(
     "The right rows, but the nearest comes last.",
     "Turn the order round: the nearest comes first.",

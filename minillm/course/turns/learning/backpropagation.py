@@ -270,6 +270,24 @@ def _weight_before_tanh(x, h, w2, d_logits):
 
 
 @sizes.mistake(
+    "`w2` is reshaped, not transposed, so what comes back to h is mixed up.",
+    "`w2.T` swaps the axes. `reshape` keeps the numbers in their order and only cuts the rows elsewhere.",
+)
+def _reshaped(x, h, w2, d_logits):
+    d_z = d_logits @ w2.reshape(w2.T.shape) * (1 - h**2)
+    return x.T @ d_z, d_z.sum(0), h.T @ d_logits, d_logits.sum(0)
+
+
+@sizes.mistake(
+    "`d_b1` takes the slope of tanh at the mean of h.",
+    "Multiply row by row, then add the rows up: the sum of `d_z`.",
+)
+def _slope_at_the_mean(x, h, w2, d_logits):
+    d_w1, _, d_w2, d_b2 = backward(x, h, w2, d_logits)
+    return d_w1, (d_logits.sum(0) @ w2.T) * (1 - h.mean(0) ** 2), d_w2, d_b2
+
+
+@sizes.mistake(
     "The slope of tanh is also multiplied into the gradients of W2 and b2.",
     "W2 and b2 come after tanh: what they need is h and `d_logits`.",
 )

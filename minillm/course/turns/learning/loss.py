@@ -245,6 +245,13 @@ batches.mistake(
     lambda logits, targets: -(-_loss(logits, targets)).exp().mean().log(),
 )
 batches.mistake(
+    "The losses are averaged per letter first, so a rare letter counts as much as a frequent one.",
+    "Each row counts the same: take the mean over the rows at once.",
+    lambda logits, targets: torch.stack(
+        [_loss(logits[targets == letter], targets[targets == letter]).mean() for letter in targets.unique()]
+    ).mean(),
+)
+batches.mistake(
     "The largest probability of each row is used, whichever letter came.",
     "The loss is about the letter that came: use `targets`.",
     lambda logits, targets: -logits.log_softmax(-1).amax(-1).mean(),
@@ -341,3 +348,13 @@ for small in (1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12, 1e-15, 1e-20):
         "`log_softmax` needs no such number: it never computes the probability.",
         lambda logits, targets, small=small: -((-_loss(logits, targets)).exp() + small).log().mean(),
     )
+
+
+@large.mistake(
+    "The largest logit of the whole table is subtracted. A row far below it has nothing but zeros: not finite.",
+    "Take the largest of each row, with `keepdim=True`, or let `log_softmax` do it.",
+)
+def _one_largest(logits, targets):
+    shifted = logits - logits.max()
+    log_p = shifted - shifted.exp().sum(-1, keepdim=True).log()
+    return -log_p[torch.arange(len(targets)), targets].mean()

@@ -42,8 +42,8 @@ turn = Turn(
         "index out of range|out of bounds": "There may be any number of weights: loop over them.",
         "list indices must be|converted to an index": "A loop over a list gives its items. For "
         "numbers, use `range(len(weights))`, or `zip`.",
-        "changed the input": "`-=` changes the old tensors, `weights[i] = ...` and `weights.append` the old list. "
-        "Put each `w - rate * g` into a list of your own.",
+        "changed the input": "`-=`, `*=` and methods that end in `_` change the old tensors, `weights[i] = ...` "
+        "the old list. Put each `w - rate * g` into a list of your own.",
         "stack expects|only one element tensors": "The weights differ in shape: they stay a list, one tensor each.",
     },
     debrief=Debrief(
@@ -145,6 +145,11 @@ _mistake(
     "Only the sign of each gradient is used: every number moves equally far.",
     "Use the gradient itself. Sign descent exists, but this turn asks for gradient descent.",
     lambda w, g, rate: w - rate * g.sign(),
+)
+_mistake(
+    "Gradients beyond 1 and -1 are cut off there.",
+    "Use each gradient as it is. Clipping is another recipe.",
+    lambda w, g, rate: w - rate * g.clamp(-1, 1),
 )
 _mistake(
     "The gradients lost their sign: every number falls.",

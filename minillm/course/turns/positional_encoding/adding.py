@@ -376,3 +376,8 @@ late.mistake(
     "Compute angles in float32, whatever the model runs in.",
     partial(_table, counted=lambda p: p.bfloat16().float()),
 )
+late.mistake(
+    "The positions are rounded to float16, which counts to 2,048 without gaps.",
+    "Compute angles in float32, whatever the model runs in.",
+    partial(_table, counted=lambda p: p.half().float()),
+)

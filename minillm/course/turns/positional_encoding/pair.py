@@ -255,3 +255,8 @@ _mistake(
     "The new y takes sine of the old x, and cosine of the old y.",
     lambda x, y, angle: (rotate_pair(x, y, angle)[0], y),
 )
+_mistake(
+    "Each point is turned by 1, and stretched by its angle.",
+    "`torch.polar` takes the length first, then the angle: `torch.polar(torch.ones_like(angle), angle)`.",
+    lambda x, y, angle: rotate_pair(x * angle, y * angle, torch.ones_like(angle)),
+)

@@ -289,6 +289,18 @@ def _angles_of_numbers(x, positions, base):
 
 
 rows.mistake(
+    "The angles are (D/2, T), so rows get angles of other rows.",
+    "Positions go down, frequencies across: `positions[:, None] * frequency`. (`reshape` swaps no axes.)",
+    lambda x, positions, base: _side_by_side(
+        *rotate_pair(*_halves(x), (_RIGHT(x.shape[1] // 2, base)[:, None] * positions).reshape(len(x), -1))
+    ),
+)
+rows.mistake(
+    "A row at position 0 comes out as zeros.",
+    "It isn't turned, but it belongs into the result: x as it was.",
+    lambda x, positions, base: rotate(x, positions, base) * (positions != 0)[:, None],
+)
+rows.mistake(
     "All rows are turned by all positions, one after the other.",
     "Row t is turned once, by `positions[t]`.",
     lambda x, positions, base: rotate(x, positions.sum().expand(len(x)), base),

@@ -34,6 +34,7 @@ turn = Turn(
         "name '[BTCHD]' is not defined": "Take the sizes from the argument: `H, T, D = heads.shape`.",
         "expanded size": "A head takes D columns, the numbers of one token in it. H and T differ from D.",
         "is invalid for input of size": "The sizes differ from case to case: take them from `heads.shape`.",
+        "0-d tensor": "`squeeze()` takes every axis of 1 away, and H, T or D may be 1.",
     },
     debrief=Debrief(
         "`heads.transpose(1, 2).flatten(2)`, with a batch in front, is what `minillm/model/attention.py` does. Fused "

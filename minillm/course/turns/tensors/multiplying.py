@@ -97,7 +97,8 @@ def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanat
 square = turn.probe("all sizes equal", lambda rng: _draw(rng, (2, 2, 2, 2), (3, 3, 3, 3)), _other_form)
 square.mistake(
     "Rows of `a` meet rows of `b`. With equal sizes, no error says so.",
-    "Row t of `a[h]` meets *column* s of `b[h]`: `b` is (H, D, S), and the sum runs over its axis 1.",
+    "Row t of `a[h]` meets *column* s of `b[h]`: `b` is (H, D, S), and the sum runs over its axis 1. "
+    "`reshape` swaps no axes.",
     lambda a, b: a @ b.transpose(1, 2),
 )
 square.mistake(
@@ -256,6 +257,21 @@ square.mistake(
     lambda a, b: (a[..., None] - b[:, None]).square().sum(2),
 )
 square.mistake(
+    "The total runs on from column to column.",
+    "It begins at 0 for every entry: set it there, inside the loop over columns.",
+    lambda a, b: (a @ b).cumsum(-1),
+)
+square.mistake(
+    "The total runs on over all entries of a head.",
+    "It begins at 0 for every entry: set it there, inside the loop over columns.",
+    lambda a, b: (a @ b).flatten(1).cumsum(1).view(len(a), a.shape[1], -1),
+)
+square.mistake(
+    "The total runs on from head to head.",
+    "It begins at 0 in every head: make a new one there, inside the loop.",
+    lambda a, b: (a @ b).cumsum(0),
+)
+square.mistake(
     "There is a softmax too.",
     "That's the next turn: return the sums as they are.",
     lambda a, b: (a @ b).softmax(-1),
@@ -265,6 +281,16 @@ different.mistake(
     "The result has T columns, whatever S is.",
     "It's (H, T, S): S is `b.shape[2]`.",
     lambda a, b: (a @ b)[..., : a.shape[1]],
+)
+different.mistake(
+    "The sums have T terms, whatever D is.",
+    "A row has D numbers: `a.shape[2]`. `len(a[h])` counts the rows.",
+    lambda a, b: a[..., : a.shape[1]] @ b[:, : a.shape[1]],
+)
+different.mistake(
+    "Only T columns are filled, whatever S is; the others are 0.",
+    "It's (H, T, S): S is `b.shape[2]`.",
+    lambda a, b: (a @ b) * (torch.arange(b.shape[2]) < a.shape[1]),
 )
 turn.probe("keys on their side, and a single token", _of_views, _other_form)
 turn.probe("one head, one number", lambda rng: _draw(rng, (1, 2, 3, 4), (3, 2, 1, 2), (1, 1, 1, 1)), _other_form)

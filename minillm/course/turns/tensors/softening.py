@@ -58,7 +58,7 @@ turn = Turn(
         "What comes out if a row is hidden entirely, so that all its scores are -inf?",
     ),
 )
-SHIFT = "Subtract the largest score of each row before `exp`: the shares stay the same."
+SHIFT = "Subtract the largest score of each row, `amax`, before `exp`: the shares stay the same."
 
 
 def _draw(rng: random.Random, *shapes: tuple[int, ...]) -> list[Call]:
@@ -126,6 +126,12 @@ square.mistake(
     "`keepdim=True` leaves (..., 1): a number per row, which broadcasts along that row.",
     lambda scores: (scores - scores.amax(-1)).softmax(-1),
 )
+for _axis, _which in ((-2, "column"), (0, "place in the first axis")):
+    square.mistake(
+        f"The largest score of each {_which} is subtracted, so the scores of a row get different shifts.",
+        "One number for the whole row: `amax(dim=-1, keepdim=True)`.",
+        lambda scores, axis=_axis: _shares(scores, scores.amax(axis, keepdim=True)),
+    )
 square.mistake(
     "The whole table adds up to 1.",
     "Each row is a choice of its own: sum along the last axis.",

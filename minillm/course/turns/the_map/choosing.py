@@ -49,7 +49,7 @@ turn = Turn(
         "values to unpack": "The number of tokens differs from case to case: take the list as it comes.",
         "index out of range|list assignment": "Make a new list: begin with `[]`, and `.append(...)` each result.",
         "division by zero": "e to the power of -1000 is 0 to a computer, and so is a sum of such. Subtract the largest "
-        "score from every score first: all probabilities stay the same.",
+        "score from every score first (`max`, not the largest size): all probabilities stay the same.",
         "must be Tensor, not list|not a Tensor": "`logits` is a plain list, and a plain list is asked for. No torch "
         "is needed.",
     },
@@ -67,7 +67,8 @@ def _scores(rng: random.Random, n: int, spread: float = 2.0) -> list[float]:
 
 def _plain(rng: random.Random) -> list[Call]:
     """Temperature 1, with scores of both signs."""
-    return [([1.0, 0.0, -1.0], 1.0), ([0.5, 2.0], 1.0), (_scores(rng, 5), 1.0), (_scores(rng, 14), 1.0)]
+    equal: Call = ([0.5, 2.0, 0.5], 1.0)
+    return [([1.0, 0.0, -1.0], 1.0), ([0.5, 2.0], 1.0), equal, (_scores(rng, 5), 1.0), (_scores(rng, 14), 1.0)]
 
 
 def _warm(rng: random.Random) -> list[Call]:
@@ -134,6 +135,14 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
     return None
 
 
+def _adds_up(right: Any, got: Any) -> str | None:
+    """A list, and the probabilities that were raised a little show in its sum."""
+    if fault := a_list(right, got):
+        return fault
+    off = abs(sum(got) - 1) > 5e-7  # the rounding of float32 is less
+    return f"adds up to {sum(got):.7f}, and probabilities add up to 1" if off else None
+
+
 def _softmax(logits: list[float], temperature: float = 1.0) -> list[float]:
     return next_token(logits, temperature)
 
@@ -142,7 +151,7 @@ def _shares(powers: list[float]) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-plain = turn.probe("temperature 1", _plain, _type, demand=a_list)
+plain = turn.probe("temperature 1", _plain, _type, demand=_adds_up)
 plain.at_last = _nearly
 plain.mistake(
     "The scores themselves are divided by their sum.",
@@ -267,6 +276,11 @@ plain.mistake(
     lambda logits, temperature: [100 * p for p in _softmax(logits)],
 )
 plain.mistake(
+    "Equal scores count once in the sum.",
+    "A dictionary or a set can't hold both. Keep a list of powers, and add up all of them.",
+    lambda logits, temperature: [math.exp(logit) / sum(map(math.exp, set(logits))) for logit in logits],
+)
+plain.mistake(
     "Each power is divided by the sum of the powers before it and its own.",
     "Compute all powers first, then their sum, then the shares.",
     lambda logits, temperature: [
@@ -279,7 +293,7 @@ plain.mistake(
     lambda logits, temperature: [p / (1 - p) for p in _softmax(logits)],
 )
 
-warm = turn.probe("other temperatures", _warm, _type, demand=a_list)
+warm = turn.probe("other temperatures", _warm, _type, demand=_adds_up)
 warm.at_last = _nearly
 warm.mistake(
     "The temperature has no effect.",
@@ -322,6 +336,14 @@ warm.mistake(
     lambda logits, temperature: [math.exp(logit / temperature) / sum(map(math.exp, logits)) for logit in logits],
 )
 warm.mistake(
+    "Only the powers above the line know the temperature; the sum below it is that of the plain scores.",
+    "Divide what is left of the scores, with the largest subtracted, once. Use these for the powers and for their sum.",
+    lambda logits, temperature: [
+        math.exp((logit - max(logits)) / temperature) / sum(math.exp(other - max(logits)) for other in logits)
+        for logit in logits
+    ],
+)
+warm.mistake(
     "Only the sum below the line knows the temperature; the powers above it are those of the plain scores.",
     "Divide the scores by the temperature once, and use these for the powers and for their sum.",
     lambda logits, temperature: [
@@ -348,7 +370,7 @@ warm.mistake(
     ],
 )
 
-extreme = turn.probe("scores of 1,000, or a low temperature", _extreme, _type, demand=a_list)
+extreme = turn.probe("scores of 1,000, or a low temperature", _extreme, _type, demand=_adds_up)
 extreme.at_last = _nearly
 extreme.mistake(
     "At a low temperature the likeliest token gets all.",
@@ -363,3 +385,8 @@ for small in (1e-3, 1e-4):
         "Leave them as small as they are: a float holds 1e-300.",
         lambda logits, temperature, small=small: [max(p, small) for p in _softmax(logits, temperature)],
     )
+extreme.mistake(
+    "Scores far from 0 are cut off, so they become equal.",
+    "Subtract the largest score from every score first. Then none overflows, and nothing needs to be cut.",
+    lambda logits, temperature: _softmax([max(-700.0, min(700.0, logit / temperature)) for logit in logits]),
+)

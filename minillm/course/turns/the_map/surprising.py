@@ -194,6 +194,11 @@ powers.mistake(
     _first,
 )
 powers.mistake(
+    "The first probability itself is added, in place of its surprise.",
+    "`reduce` begins with the first item unless you give it a beginning: 0.",
+    lambda probabilities: probabilities[0] + surprise(probabilities[1:]),
+)
+powers.mistake(
     "Only the last token counts.",
     "Does each round overwrite the last, or take it out again? Add to a total, with `+=`.",
     lambda probabilities: -math.log2(probabilities[-1]),

@@ -163,6 +163,13 @@ words.mistake(
     _in_last_word,
 )
 words.mistake(
+    "Of a pair's counts in several words, the largest is kept.",
+    "`|` of Counters does that. Add them up: `counts.get(pair, 0) + 1`.",
+    lambda words: {
+        pair: max(list(pairwise(ids)).count(pair) for ids in words) for ids in words for pair in pairwise(ids)
+    },
+)
+words.mistake(
     "A pair that comes twice in a word is counted four times.",
     "You add the number of its positions at each of them. Add 1.",
     _by(lambda ids: [pair for pair in pairwise(ids) for _ in range(list(pairwise(ids)).count(pair))]),
@@ -290,6 +297,21 @@ odd.mistake(
     "Pairs whose right id is 0 are left out.",
     "0 is an id like any other, and `if right:` is false for it. Ask `is not None`.",
     _by(lambda ids: [pair for pair in pairwise(ids) if pair[1]]),
+)
+odd.mistake(
+    "Pairs with the id 0 are left out.",
+    "0 is an id like any other, and no padding.",
+    _by(lambda ids: [pair for pair in pairwise(ids) if 0 not in pair]),
+)
+odd.mistake(
+    "A pair is packed into one number, and a right id above 255 spills over into the left one.",
+    "A tuple holds any two ids: `(left, right)`.",
+    _by(lambda ids: [divmod(left * 256 + right, 256) for left, right in pairwise(ids)]),
+)
+odd.mistake(
+    "A pair is packed into one number, and a right id above 255 spills over into the left one.",
+    "A tuple needs no bits shifted: `(left, right)`.",
+    _by(lambda ids: [divmod(left << 8 | right, 256) for left, right in pairwise(ids)]),
 )
 odd.mistake(
     "In 5, 5, 5 the pair (5, 5) is counted once.",

@@ -12,8 +12,10 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     by_pair,
     bytes_of,
     counted,
+    fewest,
     from_the_right,
     in_order,
+    in_rounds,
     known,
     learned_anew,
     longest,
@@ -203,6 +205,11 @@ few.mistake(
     stops_at_one_known,
 )
 few.mistake(
+    "It ends one merge too early where two ids are left.",
+    "Two ids have one pair. Let the list of known pairs decide when to stop.",
+    stops_at_two,
+)
+few.mistake(
     "It goes over the word once, from the right.",
     "Of all known pairs in the word, merge the one with the smallest new id. Then look again.",
     from_the_right,
@@ -224,6 +231,16 @@ few.mistake(
 )
 
 
+few.mistake(
+    "All pairs that are known at the start of a round are merged, before it looks again.",
+    "A merge may make a pair that was learned earlier than the next one. Look again after each merge.",
+    in_rounds,
+)
+few.mistake(
+    "The word is cut into as few entries as can be.",
+    "That's another algorithm. Here the merges are replayed: of the known pairs, the one learned first.",
+    fewest,
+)
 few.mistake(
     "The longest entry that fits is taken, again and again.",
     "That's another algorithm (WordPiece). Here the merge that was learned first goes first.",
@@ -274,11 +291,6 @@ odd.mistake(
     "A word of two ids is left as it is.",
     "Two ids have one pair. Let the list of known pairs decide when to stop.",
     lambda ids, merges: list(ids) if len(ids) == 2 else encode(ids, merges),
-)
-odd.mistake(
-    "It ends one merge too early where two ids are left.",
-    "Two ids have one pair. Let the list of known pairs decide when to stop.",
-    stops_at_two,
 )
 
 shuffled = turn.probe("merges in another order than they were learned in", draw_shuffled, _form, demand=a_list)

@@ -53,6 +53,14 @@ def in_order(pairs: Callable[[Ids, Merges], Iterable[Pair]]) -> Callable[[Ids, M
     return answer
 
 
+def in_rounds(ids: Ids, merges: Merges) -> Ids:
+    """In each round, merge all pairs that are known at its start, the one learned first before the others."""
+    while found := known(ids, merges):
+        for pair in sorted(set(found), key=merges.__getitem__):
+            ids = merge(ids, pair, merges[pair])
+    return list(ids)
+
+
 def known(ids: Ids, merges: Merges) -> list[Pair]:
     """The pairs of neighbors that are in the merges, from left to right."""
     return [pair for pair in pairwise(ids) if pair in merges]
@@ -91,6 +99,16 @@ def longest(ids: Ids, merges: Merges) -> Ids:
         out.append(spelled.get(tuple(ids[start:end]), ids[start]))
         start = end
     return out
+
+
+def fewest(ids: Ids, merges: Merges) -> Ids:
+    """The fewest entries that spell the word; of several ways, the one with the longest last entry."""
+    spelled = {tuple(bytes_of(new, merges)): new for new in merges.values()} | {(id,): id for id in ids}
+    best: list[Ids] = [[]]  # of each beginning
+    for end in range(1, len(ids) + 1):
+        ways = ((start, tuple(ids[start:end])) for start in range(end))
+        best.append(min(([*best[start], spelled[piece]] for start, piece in ways if piece in spelled), key=len))
+    return best[-1]
 
 
 def one_place(ids: Ids, merges: Merges) -> Ids:

@@ -209,6 +209,18 @@ def _old_counts(words: Words, n: int) -> Merges:
     return merges
 
 
+def _by_bytes(words: Words, n: int) -> Merges:
+    """Ties are settled by the bytes that the two ids stand for."""
+    merges: Merges = {}
+    spelled = {id: (id,) for ids in words for id in ids}
+    while len(merges) < n and (counts := count_pairs(words)):
+        pair = min(counts, key=lambda pair: (-counts[pair], spelled[pair[0]], spelled[pair[1]]))
+        merges[pair] = new = BYTES + len(merges)
+        spelled[new] = spelled[pair[0]] + spelled[pair[1]]
+        words = [merge(ids, pair, new) for ids in words]
+    return merges
+
+
 def _first_round(words: Words, n: int) -> Merges:
     counts = count_pairs(words)
     ranked = sorted(counts, key=lambda pair: (-counts[pair], pair))
@@ -221,6 +233,11 @@ untied.mistake(
     "The pairs are counted once, and the n most frequent are taken.",
     "A merge changes what its neighbors are: merge, then count again.",
     _first_round,
+)
+untied.mistake(
+    "A word that comes twice counts once.",
+    "Keep all words in the list, or multiply each count by how often its word comes.",
+    lambda words, n: learn([list(ids) for ids in dict.fromkeys(map(tuple, words))], n),
 )
 untied.mistake(
     "The pairs that a merge broke up keep their old counts.",
@@ -347,6 +364,11 @@ tied.mistake(
     "In ties, ids are compared as text, where '10' comes before '9'.",
     "Compare the pairs themselves, tuples of numbers.",
     _rounds(lambda counts: min(counts, key=lambda pair: (-counts[pair], str(pair)))),
+)
+tied.mistake(
+    "Ties are settled by the bytes that the ids stand for.",
+    "Compare the ids: a new one, such as 256, comes after all bytes.",
+    _by_bytes,
 )
 tied.mistake(
     "In ties with one left id, the pair that was seen first wins.",

@@ -287,6 +287,13 @@ plain.mistake(
 )
 
 
+plain.mistake(
+    "The pair isn't merged where it ends the word.",
+    "The last pair begins at `len(ids) - 2`: `i + 2 < len(ids)` stops before it.",
+    _walk(lambda ids, i, pair: i + 2 < len(ids) and _here(ids, i, pair)),
+)
+
+
 @plain.mistake(
     "It ends at the first left id that has no right one behind it.",
     "A left id may stand alone, and the pair comes later. Walk over all positions.",
@@ -373,6 +380,17 @@ def _swallows(ids: Ids, pair: Pair, new: int) -> Ids:
         else:
             merged.append(id)
     return merged
+
+
+@odd.mistake(
+    "In 7, 7, 7, 7 only the first two are merged.",
+    "The pair at position 1 is no longer there, so it doesn't bar the one at 2. Go on behind each pair that was merged.",
+)
+def _bars_by_barred(ids: Ids, pair: Pair, new: int) -> Ids:
+    hits = [_here(ids, i, pair) for i in range(len(ids))]
+    starts = [hit and not before for hit, before in zip(hits, [False, *hits], strict=False)]
+    used = [False, *starts]
+    return [new if start else id for id, start, right in zip(ids, starts, used, strict=False) if not right]
 
 
 odd.mistake(
