@@ -175,7 +175,7 @@ diagrams.flow(
 # ### Your turn: join the heads
 #
 # The way back: `heads` is (H, T, D). Return (T, H · D), where row t holds the D numbers that head 0 has for token t,
-# then those of head 1, and so on.
+# then those of head 1, and so on. Stay in torch: models learn through it.
 
 
 # %%

@@ -254,7 +254,8 @@ diagrams.flow(
 # ### Your turn: rotate
 #
 # `x` is (T, D), a row per token. `positions` is (T,), and there may be gaps: while a model writes, it turns one row at
-# a time, and that row may stand at position 57. `base` is 100,000 in SmolLM2.
+# a time, and that row may stand at position 57. `base` is 100,000 in SmolLM2. Models learn through it: stay in
+# torch.
 
 
 # %%

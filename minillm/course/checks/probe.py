@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import Tensor
+
 from minillm.course.checks.asking import Call, Reply
 from minillm.course.checks.demands import Demand
 from minillm.course.checks.facts import fact
@@ -177,22 +179,21 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        What is small agrees by chance: of tensors one must agree, of all else three quarters, of lists two at least and of
-        numbers three, and of answers that are True or False all, right ones included. Where two mistakes explain as much, neither is named.
+        What is small agrees by chance: of tensors and long lists one must agree, of all else three quarters, of
+        dictionaries two at least and of ids and numbers three, and of answers that are True or False all, right ones
+        included. Where two mistakes explain as much, neither is named; nor is one that would have spoilt as many of the
+        right results.
         """
         most, closest = 0, None
         yes_or_no = all(type(wanted) is bool for wanted in right)
         n_wrong = sum(difference(wanted, gave) is not None for wanted, gave in zip(right, got, strict=True))
         for mistake in self.mistakes:
-            results = _outputs(mistake.answer, calls)
-            if yes_or_no and _differs(results, got):
+            cases = [*zip(_outputs(mistake.answer, calls), right, got, strict=True)]
+            if yes_or_no and not all(_same(result, gave) for result, _, gave in cases):
                 continue
-            agreeing = [
-                wanted
-                for result, wanted, gave in zip(results, right, got, strict=True)
-                if _same(result, gave) and not _same(wanted, gave)
-            ]
-            if agreeing and len(agreeing) >= max(most, min(_enough(one, n_wrong) for one in agreeing)):
+            agreeing = [wanted for result, wanted, gave in cases if _same(result, gave) and not _same(wanted, gave)]
+            spoilt = sum(_same(wanted, gave) and not _same(wanted, result) for result, wanted, gave in cases)
+            if len(agreeing) > spoilt and len(agreeing) >= max(most, min(_enough(one, n_wrong) for one in agreeing)):
                 most, closest = len(agreeing), mistake if len(agreeing) > most else None
         return closest
 
@@ -220,7 +221,7 @@ def _kept(replies: Sequence[Reply], indices: Sequence[int]) -> tuple[str, str, i
     for index in indices:
         if name := replies[index].kept:
             sentence = f"`{name}` still holds what earlier calls have put into it, and that changes the result."
-            hint = "A default value, or what stands above the function, is made once: make a new one inside."
+            hint = "It's made once. Make a new one in each call."
             return sentence, hint, index
     return None
 
@@ -254,7 +255,8 @@ def _outputs(answer: Answer, calls: Sequence[Call]) -> list[Any]:
 def _enough(result: Any, n_wrong: int) -> int:
     """How many results like this one must agree, so that it is no chance."""
     tensor = as_tensor(result)
-    if tensor is not None and tensor.numel() > 2:
+    are_ids = tensor is not None and type(result) is not Tensor and tensor.equal(tensor.round())
+    if tensor is not None and tensor.numel() > (8 if are_ids else 2):
         return 1
     return max(2 if tensor is None and type(result) in (list, tuple, dict) else 3, n_wrong - n_wrong // 4)
 

@@ -32,19 +32,22 @@ class Asked:
     def __init__(self, file: str | None):
         self.file = file  # which holds the function, for messages
         self.left = SECONDS
-        self.returned: type = type(None)  # by the last call; a reply holds a copy in plain types
+        self.returned: Any = None  # by the last call; a reply holds a copy in plain types
 
     def __call__(self, answer: Answer, call: Call, turn: Turn | None = None) -> Reply:
         """The reply to one call; raises `Late`. What the turn forbids is only looked for if it is given."""
 
+        values: list[Any] = []  # the first one counts: `ask` may call again, with what is kept made new
+
         def noted(*arguments: Any) -> Any:
-            value = answer(*arguments)
-            self.returned = type(value)
-            return value
+            values.append(answer(*arguments))
+            return values[-1]
 
         forbidden, fresh = (turn.forbidden, turn.fresh) if turn else ((), False)
         with self.limit(call):
-            return ask(noted, [call], forbidden, fresh, self.file, behind=answer)[0]
+            reply = ask(noted, [call], forbidden, fresh, self.file, behind=answer)[0]
+        self.returned = values[0] if values else None
+        return reply
 
     @contextmanager
     def limit(self, call: Call) -> Iterator[None]:

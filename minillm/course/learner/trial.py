@@ -34,6 +34,10 @@ OVERWRITTEN = (
     "The result is right, but no model could learn through it: numbers that its gradient needs are overwritten.",
     "Make a new tensor, `x = x + ...`, in place of `x += ...`, `x[...] = ...` or `.add_(...)`.",
 )
+OVERWRITES = (
+    "The result is right, but a later call changes it: all of them fill the same list or tensor.",
+    "Make a new one in each call. It costs little, and the caller may still need the old one.",
+)
 IN_THE_LINE = ", in the line: "
 NOTHING_RETURNED = "Does its last line begin with `return`? What `append`, `sort` and `print` return is None."
 ONCE = "Compute what is the same for all items once, before the loop. The model's list has 49,152 of them."
@@ -207,11 +211,12 @@ def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: A
     for call in calls:
         replies.append(asked(answer, call, turn))
         returned.append(asked.returned)
-    if verdict := _other_kind(turn, probe, calls, replies, returned):
+    if verdict := _other_kind(turn, probe, calls, replies, [*map(type, returned)]):
         return verdict
     failure = probe.grade(turn.name, calls, replies)
     if failure is None:
-        return None
+        same = [index for index, value in enumerate(returned) if difference(replies[index].value, plain(value))]
+        return Verdict("not right yet", *OVERWRITES, inputs(turn, calls[same[0]])) if same else None
     troubles = [reply.trouble for reply in replies]
     if "is not written yet" in troubles:  # it raised NotImplementedError
         return UNWRITTEN
@@ -336,7 +341,11 @@ def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
         sentence = f"With a long input, `{turn.name}` {trouble.partition(IN_THE_LINE)[0]}."
         return Verdict("not right yet", sentence, advice_on(turn, trouble))
     if how := difference(turn.probes[0].right(*call), plain(given[0])):
-        return Verdict("not right yet", f"With a long input, the result {how}.", "Does a number in your code limit it?")
+        return Verdict(
+            "not right yet",
+            f"With a long input, the result {how}.",
+            "What is in it that the short ones lack? Larger numbers, too.",
+        )
     if not again_and_again:
         return None
     again = f"The result is right, but `{turn.name}` goes through all of `{turn.parameters[0]}` again for each item."

@@ -240,7 +240,7 @@ class Shares:
         return {pair: n / counts.total() for pair, n in counts.items()}
 
 
-@wrong("01.count_pairs", "The result lacks 2 keys.")
+@wrong("01.count_pairs", "Pairs with the id 0 are left out.")
 class NullBetweenWords:
     """Separates words by a 0 and drops pairs with 0; but 0 is a byte, and its pairs are lost."""
 
@@ -741,7 +741,7 @@ class MinimumFrequencyTwo:
         return merges
 
 
-@wrong("01.learn", "The pairs are counted once, and the n most frequent are taken.")
+@wrong("01.learn", "The n most frequent pairs of the words as they came are taken.")
 class CountsOnceOnly:
     """Counts once and takes the n most frequent pairs; nothing is merged and counted anew in between."""
 
@@ -1196,7 +1196,7 @@ class LongestEntryFromTheLeft:
         return cut
 
 
-@wrong("01.encode", "Spelled out, the result isn't the word that came in.")
+@wrong("01.encode", "`_seen_words` still holds what earlier calls have put into it")
 class CacheWithoutTheMerges:
     """Keeps results by word only, so the same word with other merges gets the old ids."""
 
@@ -1265,7 +1265,7 @@ class RoundByRound:
         return ids
 
 
-@wrong("01.encode", "(256, 98) is still in the result, and it's known: it ends too early.")
+@wrong("01.encode", "is still in the result, and it's known: it ends too early.")
 class HalvesFirst:
     """Cuts the word in two, encodes each half, and joins them; a merge across the middle is lost."""
 

@@ -223,7 +223,7 @@ class TinyTemperatureForZero:
         return int((ends <= u * ends[-1]).sum())
 
 
-@wrong("07.sample", "In some cases, this is what happens: The token before the right one is returned.")
+@wrong("07.sample", "")
 class NearestEnd:
     def sample(logits, temperature, u):
         if temperature == 0:

@@ -832,7 +832,7 @@ class IdToPair:
         return vocabulary
 
 
-@wrong("01.learn", "The pairs are counted once, and the n most frequent are taken.")
+@wrong("01.learn", "The n most frequent pairs of the words as they came are taken.")
 class CountsOnce:
     """Counts once and takes the n most frequent pairs; after a merge, the counts are others."""
 

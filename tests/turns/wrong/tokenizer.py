@@ -606,3 +606,13 @@ class LastPlaceFirst:
             new, at = min(found)
             ids[-at : 2 - at] = [new]
         return ids
+
+
+@wrong("01.encode", "raised IndexError: list index out of range")
+class BeginsWithTheFirst:
+    def encode(ids, merges):
+        out = [ids[0], *ids[1:]]
+        while known := [pair for pair in pairwise(out) if pair in merges]:
+            pair = min(known, key=merges.get)
+            out = merge(out, pair, merges[pair])
+        return out

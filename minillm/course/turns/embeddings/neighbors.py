@@ -156,6 +156,34 @@ tables = turn.probe("several tables", _tables, _form, demand=whole_numbers)
 tables.at_last = _last
 
 
+def _twins(rng: random.Random) -> list[Call]:
+    """Tables with two equal rows, which both belong to the answer."""
+    calls = []
+    for near in (0, 1, 2):
+        table, vector = numbers(rng, 6, 3), numbers(rng, 3)
+        vector[0] += 0.5
+        twin = table[_cosines(vector, table).argsort(descending=True)[near]]
+        calls.append((vector, torch.cat([table, twin[None]]), near + 2))
+    return calls
+
+
+def _fault(call: Call, got: Any) -> str | None:
+    """What is wrong with these ids, of which equal rows may come in either order."""
+    vector, table, k = call
+    ids = as_tensor(got)
+    if ids is None or ids.shape != (k,):
+        return f"isn't {k} ids"
+    cosines = _cosines(vector, table)
+    if len(ids.unique()) < k or difference(cosines.topk(k).values, cosines[ids.long()]) is not None:
+        return "isn't the k nearest rows"
+    return None
+
+
+def _one_twin(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation:
+    hint = "Does a dictionary by cosine, or a sort of yours, keep one of several? Each row has an id of its own."
+    return "Of two equal rows, only one is found.", hint
+
+
 def _of_columns(vector: Tensor, table: Tensor) -> Tensor:
     return F.cosine_similarity(table, vector[None], dim=0)
 
@@ -299,3 +327,4 @@ tables.mistake(
     "After sorting the rows, their places are no ids. Sort the ids by the cosines: `argsort`, or `topk`.",
     lambda vector, table, k: _cosines(vector, table).argsort(descending=True).argsort()[:k],
 )
+turn.probe("two equal rows", _twins, demand=whole_numbers, judge=_fault, at_last=_one_twin)

@@ -77,7 +77,11 @@ def _calls(rng: random.Random) -> list[Call]:
         calls.append((*_with(rng, kind), leave_out))
     a, b, c, table, leave_out = calls.pop()
     away = torch.arange(-ABOVE, 0)[:, None] * (table[b] - table[a] + table[c])
-    return [*calls, (ABOVE + a, ABOVE + b, ABOVE + c, torch.cat([away, table]), leave_out)]
+    table = torch.cat([away, table])
+    a, b, c = ABOVE + a, ABOVE + b, ABOVE + c
+    best = analogy(a, b, c, table, leave_out)
+    table[[2, best]] = table[[best, 2]]  # the digits of this id are in those of the others
+    return [*calls, (a, b, c, table, leave_out)]
 
 
 def _with(rng: random.Random, kind: str) -> tuple[int, int, int, Tensor]:
@@ -152,7 +156,7 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
             )
     wrong = [difference(*pair) is not None for pair in zip(right, got, strict=True)]
     if not any(bad for bad, call in zip(wrong, calls, strict=True) if not call[-1]):
-        hint = "Are a, b and c barred, and nothing else? Then look at the sum: b - a + c."
+        hint = "Are a, b and c barred, and nothing else? Does the nearest of all others answer?"
         return "Right where all may answer; with `leave_out`, the wrong row answers.", hint
     return None
 
@@ -236,6 +240,11 @@ sums.mistake(
 )
 sums.mistake(
     "Only b and c are left out.", "a is barred as well.", _answer(barred=lambda a, b, c, out: [b, c] if out else [])
+)
+sums.mistake(
+    "The ids are searched as text, where 2 is in 321.",
+    "Digits aren't ids. Compare the numbers: `id in (a, b, c)`.",
+    _answer(barred=lambda a, b, c, out: [id for id in range(1000) if out and str(id) in f"{a} {b} {c}"]),
 )
 sums.mistake(
     "Ids above 256 are compared by `is`, which asks for the same object.",

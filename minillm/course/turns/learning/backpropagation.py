@@ -270,6 +270,24 @@ def _weight_before_tanh(x, h, w2, d_logits):
 
 
 @sizes.mistake(
+    "Only the last row counts in the gradients of the weights.",
+    "The rows add up: `+=` in the loop, not `=`. A matrix product does it without a loop.",
+)
+def _last_row(x, h, w2, d_logits):
+    _, d_b1, _, d_b2 = backward(x, h, w2, d_logits)
+    d_w1, _, d_w2, _ = backward(x[-1:], h[-1:], w2, d_logits[-1:])
+    return d_w1, d_b1, d_w2, d_b2
+
+
+@sizes.mistake(
+    "Gradients beyond 1 and -1 are cut off there.",
+    "Return them as they are. Clipping belongs to the step.",
+)
+def _clamped(x, h, w2, d_logits):
+    return tuple(part.clamp(-1, 1) for part in backward(x, h, w2, d_logits))
+
+
+@sizes.mistake(
     "`w2` is reshaped, not transposed, so what comes back to h is mixed up.",
     "`w2.T` swaps the axes. `reshape` keeps the numbers in their order and only cuts the rows elsewhere.",
 )

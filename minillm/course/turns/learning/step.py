@@ -65,7 +65,8 @@ def _lists(rng: random.Random) -> list[Call]:
     ):
         calls.append(([numbers(rng, *s) for s in shapes], [numbers(rng, *s) for s in shapes], rate))
     weights = [numbers(rng, 2) for _ in range(3)]
-    return [*calls, (weights, [numbers(rng, 2), torch.zeros(2), numbers(rng, 2)], 0.5)]  # one rests
+    rests = (weights, [numbers(rng, 2), torch.zeros(2), numbers(rng, 2)], 0.5)
+    return [*calls, rests, ([torch.ones(2)], [torch.tensor([0.0007, 1.0])], 1.0)]  # and a slope that is nearly 0
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -74,6 +75,12 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         return "One tensor is returned, not a list.", "Collect the new weights in a list, one for each old one."
     if any(type(answer) not in (list, tuple) for answer in got):
         return None
+    n_numbers = [sum(weight.numel() for weight in weights) for weights, _, _ in calls]
+    if any(len(call[0]) > 1 for call in calls) and all(
+        len(answer) == 1 and type(answer[0]) is Tensor and answer[0].numel() == n
+        for n, answer in zip(n_numbers, got, strict=True)
+    ):
+        return "All weights are in one long vector.", "Return a list with a tensor per weight, each in its own shape."
     if all(len(answer) == 1 for answer in got) and any(len(call[0]) > 1 for call in calls):
         hint = "Is `return` inside the loop, which it ends? Or the empty list, which then begins again each round?"
         return "Only one weight is returned.", hint
@@ -129,6 +136,11 @@ _mistake(
     "Weight and gradient are swapped.",
     "Weights come first in both the argument list and the difference.",
     lambda w, g, rate: g - rate * w,
+)
+_mistake(
+    "The weight is multiplied by 1 - rate, too.",
+    "The old weight stays whole: `w - rate * g`, and `lerp` mixes the two.",
+    lambda w, g, rate: (1 - rate) * w - rate * g,
 )
 _mistake(
     "The weight moves toward its gradient, as an average of both.",
@@ -217,6 +229,11 @@ lists.mistake(
     "Only the first weight takes a step.",
     "Does each round of the loop append its own new weight?",
     lambda weights, gradients, rate: [weights[0] - rate * gradients[0], *weights[1:]],
+)
+lists.mistake(
+    "The first weight doesn't move.",
+    "Every weight takes a step; Python counts them from 0.",
+    lambda weights, gradients, rate: [weights[0], *sgd_step(weights[1:], gradients[1:], rate)],
 )
 lists.mistake(
     "The last weight doesn't move.",

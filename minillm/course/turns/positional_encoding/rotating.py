@@ -290,7 +290,7 @@ def _angles_of_numbers(x, positions, base):
 
 rows.mistake(
     "The angles are (D/2, T), so rows get angles of other rows.",
-    "Positions go down, frequencies across: `positions[:, None] * frequency`. (`reshape` swaps no axes.)",
+    "Positions go down, frequencies across.",
     lambda x, positions, base: _side_by_side(
         *rotate_pair(*_halves(x), (_RIGHT(x.shape[1] // 2, base)[:, None] * positions).reshape(len(x), -1))
     ),

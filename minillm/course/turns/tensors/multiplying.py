@@ -89,6 +89,8 @@ def _other_form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanat
         return "There are four axes: nothing is summed.", "An entry of the result is a sum of D products."
     if all(answer.dim() == 4 for answer in got):
         return "There are four axes.", "The result has three: the sum leaves d out, without `keepdim`."
+    if all(_same(answer, (a @ b).movedim(0, -1)) for answer, (a, b) in zip(got, calls, strict=True)):
+        return "The axis of the heads comes last, (T, S, H).", "It comes first: (H, T, S). `movedim(-1, 0)` moves it."
     if all(answer.dim() == 2 for answer in got):
         return "The result has two axes.", "There is a table for each head, (H, T, S), and only d is summed."
     return None

@@ -67,7 +67,7 @@ def _scores(rng: random.Random, n: int, spread: float = 2.0) -> list[float]:
 
 def _plain(rng: random.Random) -> list[Call]:
     """Temperature 1, with scores of both signs."""
-    equal: Call = ([0.5, 2.0, 0.5], 1.0)
+    equal: Call = ([2.0, 0.5, 0.5], 1.0)
     return [([1.0, 0.0, -1.0], 1.0), ([0.5, 2.0], 1.0), equal, (_scores(rng, 5), 1.0), (_scores(rng, 14), 1.0)]
 
 
@@ -82,6 +82,7 @@ def _extreme(rng: random.Random) -> list[Call]:
         ([-1000.0, -1001.0, -1003.0], 1.0),
         ([20.0, 19.9, -5.0], 0.02),
         ([800.0, -800.0, 799.0], 2.0),
+        ([0.0, -3.0, -37.0], 1.0),
     ]
 
 
@@ -135,12 +136,14 @@ def _nearly(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation 
     return None
 
 
-def _adds_up(right: Any, got: Any) -> str | None:
-    """A list, and the probabilities that were raised a little show in its sum."""
+def _to_the_smallest(right: Any, got: Any) -> str | None:
+    """A list, and even the smallest shares in it are right: they are compared as quotients."""
     if fault := a_list(right, got):
         return fault
-    off = abs(sum(got) - 1) > 5e-7  # the rounding of float32 is less
-    return f"adds up to {sum(got):.7f}, and probabilities add up to 1" if off else None
+    for index, (wanted, gave) in enumerate(zip(right, got, strict=True)):
+        if gave < 0 or (wanted > 1e-30 and abs(gave / wanted - 1) > 1e-3):  # float32 is closer, and ends below 1e-38
+            return f"has {gave:.3g} in place of {wanted:.3g} at [{index}]"
+    return None
 
 
 def _softmax(logits: list[float], temperature: float = 1.0) -> list[float]:
@@ -151,7 +154,7 @@ def _shares(powers: list[float]) -> list[float]:
     return [power / sum(powers) for power in powers]
 
 
-plain = turn.probe("temperature 1", _plain, _type, demand=_adds_up)
+plain = turn.probe("temperature 1", _plain, _type, demand=_to_the_smallest)
 plain.at_last = _nearly
 plain.mistake(
     "The scores themselves are divided by their sum.",
@@ -276,6 +279,11 @@ plain.mistake(
     lambda logits, temperature: [100 * p for p in _softmax(logits)],
 )
 plain.mistake(
+    "The first power isn't in the sum.",
+    "Python counts from 0: `powers[1:]` leaves it out.",
+    lambda logits, temperature: [math.exp(logit) / sum(map(math.exp, logits[1:])) for logit in logits],
+)
+plain.mistake(
     "Equal scores count once in the sum.",
     "A dictionary or a set can't hold both. Keep a list of powers, and add up all of them.",
     lambda logits, temperature: [math.exp(logit) / sum(map(math.exp, set(logits))) for logit in logits],
@@ -293,7 +301,7 @@ plain.mistake(
     lambda logits, temperature: [p / (1 - p) for p in _softmax(logits)],
 )
 
-warm = turn.probe("other temperatures", _warm, _type, demand=_adds_up)
+warm = turn.probe("other temperatures", _warm, _type, demand=_to_the_smallest)
 warm.at_last = _nearly
 warm.mistake(
     "The temperature has no effect.",
@@ -370,7 +378,7 @@ warm.mistake(
     ],
 )
 
-extreme = turn.probe("scores of 1,000, or a low temperature", _extreme, _type, demand=_adds_up)
+extreme = turn.probe("scores of 1,000, or a low temperature", _extreme, _type, demand=_to_the_smallest)
 extreme.at_last = _nearly
 extreme.mistake(
     "At a low temperature the likeliest token gets all.",

@@ -90,7 +90,8 @@ def _words(rng: random.Random) -> list[Call]:
 def _odd(rng: random.Random) -> list[Call]:
     """Short words, none at all, ids in a row that are equal, the id 0, and ids that merges have made."""
     equal: list[Call] = [([[5, 5, 5]],), ([[], [3, 3], [2]],), ([[1, 1, 1, 1, 2], [1, 1]],)]
-    return [*equal, ([[9], [9, 4]],), ([],), ([[0, 3], [4, 0, 3]],), ([[300, 40_000, 300]],)]
+    as_text: Call = ([[17, 12], [7, 10, 7, 1]],)
+    return [*equal, ([[9], [9, 4]],), ([],), ([[0, 3], [4, 0, 3]],), as_text, ([[300, 40_000, 300]],)]
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
@@ -161,6 +162,11 @@ words.mistake(
     "Each word's counts replace those of the words before.",
     "Add to what is there: `counts.get(pair, 0)`.",
     _in_last_word,
+)
+words.mistake(
+    "Of a pair's counts in several words, the first is kept.",
+    "Add them up: `counts.get(pair, 0) + 1`.",
+    lambda words: _in_last_word(words[::-1]),
 )
 words.mistake(
     "Of a pair's counts in several words, the largest is kept.",

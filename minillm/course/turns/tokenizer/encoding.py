@@ -288,6 +288,11 @@ odd.mistake(
     lambda ids, merges: encode(ids, {pair: new for pair, new in merges.items() if new < 10_000}),
 )
 odd.mistake(
+    "The new ids are compared as text, where '1000' comes before '256'.",
+    "Compare the numbers: `merges[pair]`, without `str`.",
+    by_pair(lambda known, merges: min(known, key=lambda pair: str(merges[pair]))),
+)
+odd.mistake(
     "A word of two ids is left as it is.",
     "Two ids have one pair. Let the list of known pairs decide when to stop.",
     lambda ids, merges: list(ids) if len(ids) == 2 else encode(ids, merges),

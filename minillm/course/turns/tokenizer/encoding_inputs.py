@@ -24,7 +24,7 @@ def draw_few(rng: random.Random) -> list[Call]:
     """Words of two letters, with a handful of merges."""
     first: Call = ([97, 98, 99], {(98, 99): 256, (97, 98): 257})
     nothing_known: Call = ([98, 97, 99], {(97, 98): 256})
-    return [first, nothing_known, *_learned(rng, 2, 5, 14, least=4)]
+    return [first, nothing_known, *_learned(rng, 2, 5, 24, least=4)]
 
 
 def draw_more(rng: random.Random) -> list[Call]:
@@ -51,4 +51,5 @@ def draw_odd(rng: random.Random) -> list[Call]:
         ([1, 97, 98], {(97, 98): 256, (1, 256): 257}),
         ([0, 97, 98, 99], {(97, 98): 300, (300, 99): 412}),
         ([97, 98, 99], {(97, 98): 30_000, (30_000, 99): 49_000}),
+        ([97, 98, 99], {(98, 99): 256, (97, 98): 1_000}),
     ]

@@ -212,7 +212,7 @@ def _old_counts(words: Words, n: int) -> Merges:
 def _by_bytes(words: Words, n: int) -> Merges:
     """Ties are settled by the bytes that the two ids stand for."""
     merges: Merges = {}
-    spelled = {id: (id,) for ids in words for id in ids}
+    spelled: dict[int, tuple[int, ...]] = {id: (id,) for ids in words for id in ids}
     while len(merges) < n and (counts := count_pairs(words)):
         pair = min(counts, key=lambda pair: (-counts[pair], spelled[pair[0]], spelled[pair[1]]))
         merges[pair] = new = BYTES + len(merges)
@@ -230,8 +230,8 @@ def _first_round(words: Words, n: int) -> Merges:
 untied = turn.probe("one pair is always the most frequent", _untied, _form)
 untied.at_last = _why
 untied.mistake(
-    "The pairs are counted once, and the n most frequent are taken.",
-    "A merge changes what its neighbors are: merge, then count again.",
+    "The n most frequent pairs of the words as they came are taken.",
+    "A merge changes what its neighbors are: merge, then count again, in the merged words.",
     _first_round,
 )
 untied.mistake(

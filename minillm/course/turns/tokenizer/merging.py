@@ -5,6 +5,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+from torch import Tensor
+
 from minillm.course.checks.asking import Call
 from minillm.course.checks.demands import a_list
 from minillm.course.checks.probe import Explanation
@@ -52,6 +54,7 @@ turn = Turn(
         "'int' object is not iterable": "`ids` is one word, so its items are numbers. And `+=` wants a list: "
         "`+= [new]`, or `.append(new)`.",
         "no attribute 'append'": "`append` changes the list and returns None. Leave out the `=` before it.",
+        "invalid literal for int": "An empty text has no number in it. Nor is text needed: compare the numbers.",
         "bytes must be in range": "An id above 255 isn't a byte. Stay with lists.",
         "unsupported operand|can only concatenate|must be str": "`ids` is a list of numbers, `pair` a tuple of two, "
         "and `new` a number. `[new]` is a list with it.",
@@ -100,6 +103,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     for index, answer in enumerate(got):
         if type(answer) is str:
             return "That's text, and a list of ids is asked for.", "Append to a new list, and return it.", index
+        if type(answer) is Tensor:
+            return "That's a tensor or an array, and a list is asked for.", "End with `.tolist()`.", index
         if type(answer) is int:
             return "That's a number, and a list of ids is asked for.", "Append to a new list, and return it.", index
         if type(answer) is list and any(type(id) is not int for id in answer):
@@ -259,7 +264,7 @@ plain.mistake(
 
 @plain.mistake(
     "The id after a pair comes out without being looked at.",
-    "The line below the `if` runs after a pair, too. Put it into an `else`.",
+    "Go on right behind the pair, and look again. A line below an `if` runs after a pair, too, unless it's in an `else`.",
 )
 def _no_else(ids: Ids, pair: Pair, new: int) -> Ids:
     merged, position = [], 0
@@ -384,7 +389,7 @@ def _swallows(ids: Ids, pair: Pair, new: int) -> Ids:
 
 @odd.mistake(
     "In 7, 7, 7, 7 only the first two are merged.",
-    "The pair at position 1 is no longer there, so it doesn't bar the one at 2. Go on behind each pair that was merged.",
+    "The pair at position 1 is gone by then, so it doesn't bar the one at 2. Go on behind each pair that was merged.",
 )
 def _bars_by_barred(ids: Ids, pair: Pair, new: int) -> Ids:
     hits = [_here(ids, i, pair) for i in range(len(ids))]
@@ -414,5 +419,5 @@ odd.mistake(
 odd.mistake(
     "The ids are searched by a regular expression, where 46 is a dot and fits any id.",
     "Put `re.escape` around the pair, or compare the numbers.",
-    _walk(lambda ids, i, pair: len(ids) > i + 1 and all(id in (46, each) for id, each in zip(pair, ids[i:]))),
+    _walk(lambda ids, i, pair: len(ids) > i + 1 and pair[0] in (46, ids[i]) and pair[1] in (46, ids[i + 1])),
 )
