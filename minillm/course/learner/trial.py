@@ -344,7 +344,7 @@ def _grade_effort(turn: Turn, answer: Answer, asked: Asked) -> Verdict | None:
         return Verdict(
             "not right yet",
             f"With a long input, the result {how}.",
-            "What is in it that the short ones lack? Larger numbers, too.",
+            "What is in it that the short ones lack? There are also larger numbers.",
         )
     if not again_and_again:
         return None

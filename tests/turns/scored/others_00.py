@@ -208,7 +208,7 @@ class DialOnlyAboveOne:
         return [power / total for power in powers]
 
 
-@wrong("00.next_token", "The result adds up to 1.000001")
+@wrong("00.next_token", "The result has 1e-06 in place of 8.13e-17 at [2].")
 class LiftedAboveZero:
     """Lifts small probabilities to 1e-6 to keep them above 0, and the sum grows past 1."""
 

@@ -264,7 +264,7 @@ class IndexFindsTheFirst:
         return counts
 
 
-@wrong("01.count_pairs", "In 5, 5, 5 the pair (5, 5) is counted once.")
+@wrong("01.count_pairs", "(5, 5) has the count 1, and 2 is right.")
 class CountsDigitsInText:
     """Counts in the printed list, where "8, 11" is also found within "108, 111"."""
 

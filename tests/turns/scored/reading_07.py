@@ -104,10 +104,7 @@ class SortsAndForgetsTheOrder:
         return int((ends <= u * ends[-1]).sum())
 
 
-@wrong(
-    "07.sample",
-    "In some cases, this is what happens: At the end of a piece, the token before it comes",
-)
+@wrong("07.sample", "At the end of a piece, u belongs to the next one.")
 class SearchsortedLeft:
     def sample(logits, temperature, u):
         if temperature == 0:

@@ -269,6 +269,13 @@ def _weight_before_tanh(x, h, w2, d_logits):
     return x.T @ (d_logits @ w2.T), d_b1, d_w2, d_b2
 
 
+sizes.mistake(
+    "Only the last row counts.",
+    "The rows add up: `+=` in the loop, not `=`. A matrix product and `sum(dim=0)` do it without a loop.",
+    lambda x, h, w2, d_logits: backward(x[-1:], h[-1:], w2, d_logits[-1:]),
+)
+
+
 @sizes.mistake(
     "Only the last row counts in the gradients of the weights.",
     "The rows add up: `+=` in the loop, not `=`. A matrix product does it without a loop.",

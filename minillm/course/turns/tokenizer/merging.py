@@ -264,7 +264,7 @@ plain.mistake(
 
 @plain.mistake(
     "The id after a pair comes out without being looked at.",
-    "Go on right behind the pair, and look again. A line below an `if` runs after a pair, too, unless it's in an `else`.",
+    "Go on right behind the pair, and look again. A line below an `if` runs after a pair, too: `else` prevents it.",
 )
 def _no_else(ids: Ids, pair: Pair, new: int) -> Ids:
     merged, position = [], 0
