@@ -7,6 +7,7 @@ with the outputs stored in it. nbval drives a kernel by a small loop of its own,
 import os
 import re
 import time
+from collections import Counter
 from queue import Empty
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch loads: as many workers as cores, so one thread for each
@@ -74,16 +75,15 @@ def missing_models(notebook):
 
 
 def pytest_collection_modifyitems(items):
-    """Run long files first under pytest-xdist: files with slow tests, later lessons.
+    """Run long files first under pytest-xdist: files with slow tests, files with many, later lessons.
 
     Otherwise one worker can end up alone with a long file. start.py passes --no-loadscope-reorder, which keeps this
     order.
     """
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if item.get_closest_marker("slow")}
-        items.sort(
-            key=lambda item: (item.path in slow, item.path.name if item.path.suffix == ".ipynb" else ""), reverse=True
-        )
+        count = Counter(item.path for item in items if item.path.suffix != ".ipynb")
+        items.sort(key=lambda item: (item.path in slow, count[item.path], item.path.name), reverse=True)
 
 
 def pytest_itemcollected(item):

@@ -51,8 +51,8 @@ turn = Turn(
         "loop takes one at a time; square brackets take them all.",
         "must be Tensor, not|expected Tensor as element|'list' object has no attribute": "`torch.stack` makes one "
         "tensor of a list of rows.",
-        "`table` gets (no|a wrong) gradient": "`from_pretrained` freezes a table, `padding_idx` keeps one row from "
-        "learning, and `torch.tensor`, `.tolist()`, `.detach()` and numpy cut it off. `table[ids]` does none of these.",
+        "`table` gets (no|a wrong) gradient": "`from_pretrained` makes a table of its own, `padding_idx` keeps one row "
+        "from learning, and `torch.tensor`, `.tolist()`, `.detach()` and numpy cut it off. `table[ids]` does none of it.",
     },
     constants=("ids",),
     debrief=Debrief(

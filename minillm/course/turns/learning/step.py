@@ -66,7 +66,11 @@ def _lists(rng: random.Random) -> list[Call]:
         calls.append(([numbers(rng, *s) for s in shapes], [numbers(rng, *s) for s in shapes], rate))
     weights = [numbers(rng, 2) for _ in range(3)]
     rests = (weights, [numbers(rng, 2), torch.zeros(2), numbers(rng, 2)], 0.5)
-    return [*calls, rests, ([torch.ones(2)], [torch.tensor([0.0007, 1.0])], 1.0)]  # and a slope that is nearly 0
+    return [
+        *calls,
+        rests,
+        ([torch.tensor([1.2345, 0.4321])], [torch.tensor([0.0007, 1.0])], 1.0),
+    ]  # and a slope that is nearly 0
 
 
 def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
