@@ -52,7 +52,7 @@ turn = Turn(
         "must be Tensor, not|expected Tensor as element|'list' object has no attribute": "`torch.stack` makes one "
         "tensor of a list of rows.",
         "`table` gets (no|a wrong) gradient": "`from_pretrained` makes a table of its own, `padding_idx` keeps one row "
-        "from learning, and `torch.tensor`, `.tolist()`, `.detach()` and numpy cut it off. `table[ids]` does none of it.",
+        "from learning, and `torch.tensor`, `.tolist()`, `.detach()` and numpy cut it off. Use `table[ids]`.",
     },
     constants=("ids",),
     debrief=Debrief(
