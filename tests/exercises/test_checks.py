@@ -378,6 +378,36 @@ def test_a_default_that_holds_what_earlier_calls_left_is_named_if_it_changes_the
         assert "`seen` still holds what earlier calls" in probe.grade("sum", calls, ask(answer, calls)).sentence
 
 
+_NUMBERS, _SUMS, _BEST = [], Counter(), []
+
+
+def test_a_list_outside_the_function_that_holds_what_earlier_calls_left_is_named_if_it_changes_the_result():
+    def total(numbers):
+        _NUMBERS.extend(numbers)
+        return sum(_NUMBERS)
+
+    def by_helper(numbers):
+        def count(number):
+            _SUMS["all"] += number
+
+        for number in numbers:
+            count(number)
+        return _SUMS["all"]
+
+    def rebound(numbers):
+        global _BEST
+        _BEST = torch.tensor(numbers)  # neither true nor false
+        return int(_BEST.sum())
+
+    calls = [([1, 2],), ([3],), ([4],)]
+    assert [one.kept for one in ask(total, calls)] == [None, "_NUMBERS", "_NUMBERS"]
+    assert [one.kept for one in ask(by_helper, calls)] == [None, "_SUMS", "_SUMS"]
+    assert [(one.value, one.kept) for one in ask(rebound, calls)] == [(3, None), (3, None), (4, None)]
+    assert _NUMBERS == [1, 2, 3, 4]  # as the calls left it
+    probe = Probe("sum", lambda rng: calls, sum)
+    assert "`_NUMBERS` still holds what earlier calls" in probe.grade("sum", calls, ask(total, calls)).sentence
+
+
 def test_a_default_that_changes_no_result_is_not_named():
     def squared(number, known={}):  # noqa: B006
         if number not in known:

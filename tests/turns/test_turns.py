@@ -15,6 +15,7 @@ from minillm.course.contents import TOPICS
 from minillm.course.dinosaurs import forward, start, windows
 from minillm.course.learner.box import Box
 from minillm.course.learner.decorator import _help
+from minillm.course.learner.effort import steps
 from minillm.course.learner.source import is_unwritten, source_of
 from minillm.course.learner.trial import UNKNOWN, try_out
 from minillm.course.learner.turn import Turn, gradients
@@ -504,3 +505,32 @@ def test_what_fails_on_a_long_input_only_is_told_so():
     verdict = try_out(find("00.next_token"), next_token)
     assert verdict.state == "not right yet"
     assert verdict.sentence.startswith("With a long input, `next_token` raised ValueError: too many scores")
+
+
+@pytest.mark.parametrize(
+    ("function", "per_item"),
+    [
+        (lambda items: [max(item, 3) for item in items], 20),
+        (lambda items: [sum(1 for _ in (1, 2)) for _ in items], 20),
+        (lambda items: [sum(items, 0) for _ in items], 100),
+        (lambda items: [sum(map(float, items)) for _ in items], 100),
+        (lambda items: [items.count(item) for item in items], 100),
+        (lambda items: [sorted(items)[0] for _ in items], 100),
+    ],
+)
+def test_what_goes_through_a_list_counts_by_its_length(function, per_item):
+    taken = steps(function, ([1.0] * 100,), 100) / 100
+    assert 5 < taken <= 20 if per_item == 20 else 100 < taken < 130
+    assert sum.__name__ == "sum"  # as it was
+
+
+def test_a_mistake_that_would_have_spoilt_right_results_is_not_named():
+    """Two results of three agree with it, and two others would be wrong by it."""
+    turn = Turn("99.z", "", lambda ids: [*ids, 0])
+    probe = turn.probe("x", lambda rng: [([n] * 9,) for n in range(1, 6)])
+    probe.mistake("Nothing is added.", "Add 0.", lambda ids: list(ids))
+    wrong = {1: [1] * 9, 2: [2] * 9, 3: [3] * 8}
+    verdict = try_out(turn, _named(turn.name, lambda ids: wrong.get(ids[0], [*ids, 0])))
+    assert "Nothing is added" not in verdict.sentence
+    verdict = try_out(turn, _named(turn.name, lambda ids: (wrong | {4: [4] * 9}).get(ids[0], [*ids, 0])))
+    assert "In some cases, this is what happens: Nothing is added." in verdict.sentence

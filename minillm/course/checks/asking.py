@@ -13,6 +13,7 @@ import pkgutil
 import sys
 import threading
 import traceback
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
@@ -88,26 +89,31 @@ def ask(
         replies.append(_reply(answer, call, forbidden, fresh, file))
         for name in [name for name, value in unused.items() if _changed(value, _defaults(behind, copies=False)[name])]:
             note(name, call, _with_default(behind, name, unused[name]))
-        for name in [name for name in empty if behind.__globals__.get(name)]:
+        for name in [name for name, value in empty.items() if _is_filled(behind.__globals__.get(name), value)]:
             with _emptied(behind.__globals__, name, empty[name]):
                 note(name, call, answer)
     return replies
 
 
 MUTABLE = (list, dict, set, bytearray)
+CONTAINERS = (*MUTABLE, Counter, defaultdict, deque)  # just these: a class of the learner's may do anything when asked
 _UNUSED: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # defaults when they were first seen
 _EMPTY: WeakKeyDictionary[FunctionType, dict[str, Any]] = WeakKeyDictionary()  # copies of globals that were empty then
 
 
 def _empty_globals(function: FunctionType) -> dict[str, Any]:
-    """Empty lists, dictionaries and sets outside a function that it uses, itself or by others of its file."""
+    """Empty lists, dictionaries and the like outside a function that it uses, itself or by others of its file."""
     names, file, codes = function.__globals__, function.__code__.co_filename, [function.__code__]
     for code in codes:  # which grows
         used = [*map(names.get, code.co_names), *code.co_consts]
         found = [each.__code__ if type(each) is FunctionType else each for each in used]
         codes += [each for each in found if type(each) is CodeType and each.co_filename == file and each not in codes]
     values = {name: names.get(name) for code in codes for name in code.co_names}
-    return {name: copy.copy(value) for name, value in values.items() if isinstance(value, MUTABLE) and not value}
+    return {name: copy.copy(value) for name, value in values.items() if type(value) in CONTAINERS and not value}
+
+
+def _is_filled(value: Any, empty: Any) -> bool:
+    return type(value) is type(empty) and len(value) > 0
 
 
 @contextmanager

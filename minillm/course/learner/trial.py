@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from minillm.course.checks.asking import Call, Forbidden, Reply, describe_error, is_stub, watched_call
-from minillm.course.checks.plain import RELATIVE, as_tensor, difference, plain
+from minillm.course.checks.plain import RELATIVE, Refused, as_tensor, difference, plain
 from minillm.course.checks.probe import DEFAULT_HINT, Answer, Failure, Probe
 from minillm.course.checks.time_limit import WAITING
 from minillm.course.learner.advice import advice_on, advice_on_fact
@@ -215,13 +215,21 @@ def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: A
         return verdict
     failure = probe.grade(turn.name, calls, replies)
     if failure is None:
-        same = [index for index, value in enumerate(returned) if difference(replies[index].value, plain(value))]
-        return Verdict("not right yet", *OVERWRITES, inputs(turn, calls[same[0]])) if same else None
+        changed = [call for call, *pair in zip(calls, replies, returned, strict=True) if _has_changed(*pair)]
+        return Verdict("not right yet", *OVERWRITES, inputs(turn, changed[0])) if changed else None
     troubles = [reply.trouble for reply in replies]
     if "is not written yet" in troubles:  # it raised NotImplementedError
         return UNWRITTEN
     verdict, call = _explain(turn, probe, calls, replies, failure)
     return replace(verdict, printed=_printed(answer, call, asked))
+
+
+def _has_changed(reply: Reply, returned: Any) -> bool:
+    """Whether what a call returned is no longer what it was: a later call has written into it."""
+    try:
+        return difference(reply.value, plain(returned)) is not None
+    except Refused:
+        return True
 
 
 def _other_kind(
