@@ -182,7 +182,7 @@ class Probe:
         What is small agrees by chance: of tensors and long lists one must agree, of all else three quarters, of
         dictionaries two at least and of ids and numbers three, and of answers that are True or False all, right ones
         included. Where two mistakes explain as much, neither is named; nor is one that would have spoilt as many of the
-        right results.
+        right results as it explains of the wrong ones, or any if they are small.
         """
         most, closest = 0, None
         yes_or_no = all(type(wanted) is bool for wanted in right)
@@ -193,7 +193,8 @@ class Probe:
                 continue
             agreeing = [wanted for result, wanted, gave in cases if _same(result, gave) and not _same(wanted, gave)]
             spoilt = sum(_same(wanted, gave) and not _same(wanted, result) for result, wanted, gave in cases)
-            if len(agreeing) > spoilt and len(agreeing) >= max(most, min(_enough(one, n_wrong) for one in agreeing)):
+            needed = min((_enough(one, n_wrong) for one in agreeing), default=len(calls) + 1)
+            if len(agreeing) >= max(most, needed) and spoilt < (len(agreeing) if needed == 1 else 1):
                 most, closest = len(agreeing), mistake if len(agreeing) > most else None
         return closest
 
