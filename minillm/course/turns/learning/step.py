@@ -21,6 +21,7 @@ turn = Turn(
     "00b.sgd_step",
     "A step of gradient descent",
     sgd_step,
+    fresh=True,
     minutes=4,
     difficulty=1,
     hints=(
