@@ -128,9 +128,20 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         count = len(ids[wrong[0]])
         text = f"{which} {'is 1 id' if count == 1 else f'are {count} ids'} where k is {calls[wrong[0]][2]}."
         return text, "`k` says how many.", wrong[0]
+    if _only_itself_is_lost(calls, right, got):
+        hint = "Rounding may put a cosine just above 1. Is an angle made of it? Its `acos` is NaN, which sorts last."
+        return "The row that is the vector itself is lost, and nothing else.", hint
     if not _is_likely(calls, right, got):
         return _last(calls, right, got)
     return None
+
+
+def _only_itself_is_lost(calls: list[Call], right: list[Any], got: list[Any]) -> bool:
+    """Whether all that is wrong is a nearest row with a cosine of 1, which is missing or comes last."""
+    wrong = [n for n, pair in enumerate(zip(right, got, strict=True)) if difference(*pair) is not None]
+    lost = [difference(right[n][1:], as_tensor(got[n])[:-1].to(right[n].dtype)) is None for n in wrong]
+    own = [_cosines(calls[n][0], calls[n][1])[right[n][0]] > 1 - 1e-5 for n in wrong]
+    return all(lost) and all(own) and len(wrong) < len(calls)
 
 
 def _is_likely(calls: list[Call], right: list[Any], got: list[Any]) -> bool:

@@ -349,6 +349,16 @@ sums.mistake(
 
 
 @sums.mistake(
+    "Barred rows become zeros, whose cosine of 0 wins where all others are negative.",
+    "To bar a row, make its cosine smaller than any, `-torch.inf`, or skip its id.",
+)
+def _zero_rows(a, b, c, table, leave_out):
+    total, rows = table[b] - table[a] + table[c], table.clone()
+    rows[[a, b, c] if leave_out else []] = 0.0
+    return int(_cosines(total, rows).topk(1).indices)
+
+
+@sums.mistake(
     "Cosines with a, b and c are multiplied and divided: that's 3CosMul.",
     "It's another published rule. Here the row with the largest cosine with b - a + c answers.",
 )

@@ -137,7 +137,7 @@ def _why(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | N
         if type(answer) is not dict or answer == wanted:
             continue
         if len(answer) != len(wanted):
-            hint = "Count your rounds. A pair that is found twice is one key."
+            hint = "It goes on until there are n merges, or no word has a pair left."
             return f"The number of merges is {len(answer)}, and {len(wanted)} is right.", hint, index
         for (pair, new), (other, other_new) in zip(wanted.items(), answer.items(), strict=True):
             if pair != other:

@@ -1,0 +1,75 @@
+"""Answers to the turns of lesson 00a, written from its text alone; checks changed after."""
+
+from functools import reduce
+
+import torch
+from turn_answers import right
+
+# --- 00a.join_heads
+
+
+@right("00a.join_heads")
+class ByColumnNumber:
+    """Column c is looked up as number c % D of head c // D, by indexing with two tensors."""
+
+    def join_heads(heads):
+        H, _, D = heads.shape
+        column = torch.arange(H * D)
+        return heads[column // D, :, column % D].T
+
+
+@right("00a.join_heads")
+class FlattensEachToken:
+    """vmap flattens the (H, D) table of each token."""
+
+    def join_heads(heads):
+        return torch.vmap(torch.flatten, in_dims=1)(heads)
+
+
+# --- 00a.batched_product
+
+
+@right("00a.batched_product")
+class SumOfOuterProducts:
+    """The tables are added up from D outer products: column d of a[h] times row d of b[h]."""
+
+    def batched_product(a, b):
+        columns, rows = a.unbind(2), b.unbind(1)
+        return sum(column[:, :, None] * row[:, None, :] for column, row in zip(columns, rows, strict=True))
+
+
+@right("00a.batched_product")
+class DotThriceMapped:
+    """A dot product of two vectors, mapped by vmap over the columns, the rows and the heads."""
+
+    def batched_product(a, b):
+        def dot(row, column):
+            return (row * column).sum()
+
+        over_columns = torch.vmap(dot, in_dims=(None, 1))
+        over_rows = torch.vmap(over_columns, in_dims=(0, None))
+        return torch.vmap(over_rows)(a, b)
+
+
+# --- 00a.softmax
+
+
+@right("00a.softmax")
+class SortedAndNormalized:
+    """The maximum comes from sorting, and the division by the sum from normalize with the norm of order 1."""
+
+    def softmax(scores):
+        top = scores.sort(dim=-1, descending=True).values[..., :1]
+        return torch.nn.functional.normalize((scores - top).exp(), p=1, dim=-1)
+
+
+@right("00a.softmax")
+class ColumnByColumn:
+    """The last axis is taken apart, the columns are worked on as a Python list, and stacked again."""
+
+    def softmax(scores):
+        columns = scores.unbind(dim=-1)
+        top = reduce(torch.maximum, columns)
+        powers = [torch.exp(column - top) for column in columns]
+        total = sum(powers)
+        return torch.stack([power / total for power in powers], dim=-1)
