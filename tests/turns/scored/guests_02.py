@@ -50,15 +50,6 @@ class RowAfterRow:
 # --- 02.nearest
 
 
-@wrong("02.nearest", "The result is one place too early.")
-class AnglesThatAreNaN:
-    """acos of a cosine that rounding has put above 1 is NaN and is sorted last, so the very nearest row can be lost."""
-
-    def nearest(vector, table, k):
-        cosine = torch.einsum("vc,c->v", table, vector) / (table.norm(dim=1) * vector.norm())
-        return cosine.acos().argsort()[:k]
-
-
 @right("02.nearest")
 class SquareWithItsSign:
     """It sorts by dot times |dot| over the squared norm of the row, in float64, which has the order of the cosines."""

@@ -31,16 +31,6 @@ class GatherWithAllColumns:
 # --- 02.nearest
 
 
-@wrong("02.nearest", "The row that is the vector itself is lost, and nothing else.")
-class AngleBeyondOne:
-    """It sorts by acos, which is nan for a cosine that rounds to just above 1, and then the nearest row comes last."""
-
-    def nearest(vector, table, k):
-        cosines = (table @ vector) / (table.norm(dim=1) * vector.norm())
-        angles = torch.acos(cosines)
-        return angles.argsort()[:k]
-
-
 @right("02.nearest")
 class ChordsOfTheUnitSphere:
     """On rows of norm 1 the smallest distances belong to the largest cosines."""

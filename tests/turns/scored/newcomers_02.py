@@ -132,16 +132,6 @@ class UnitRowsCachedByShape:
         return (_UNIT[key] @ F.normalize(vector, dim=0)).topk(k).indices
 
 
-@wrong("02.nearest", "")
-class AngleOfMoreThanOne:
-    """It sorts by angle, but acos of a cosine that rounding put above 1 is nan, and so the nearest row comes last."""
-
-    def nearest(vector, table, k):
-        cosines = F.normalize(table, dim=1) @ F.normalize(vector, dim=0)
-        angles = torch.acos(cosines)
-        return angles.argsort()[:k]
-
-
 @right("02.nearest")
 class KTimesTheMaximum:
     """It takes the maximum k times, and each time sets the one it found to minus infinity."""

@@ -381,3 +381,13 @@ class AGlobalInPlaceOfB:
 class CentersTheTable:
     def nearest(vector, table, k):
         return F.cosine_similarity(table - table.mean(0), vector[None]).topk(k).indices
+
+
+@wrong("02.nearest", "The row that is the vector itself is lost, and nothing else.")
+class AngleOfMoreThanOne:
+    """As `acos` does of a cosine that rounding has put above 1, which depends on the computer: NaN sorts last."""
+
+    def nearest(vector, table, k):
+        cosines = F.cosine_similarity(table, vector[None], dim=1)
+        angles = torch.where(cosines > 1 - 1e-5, torch.nan, cosines.clamp(-1, 1).acos())
+        return angles.argsort()[:k]
