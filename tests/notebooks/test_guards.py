@@ -107,14 +107,16 @@ def test_workers_begin_with_the_long_files_and_keep_the_order_within_a_file(monk
         ("14_last.ipynb", "c"),
         ("test_a.py", "d"),
         ("test_b.py", "e"),
+        ("test_c.py", "f"),
+        ("test_c.py", "g"),
     ]
-    items = [item(*one) for one in given] + [item("test_b.py", "f", slow=True)]
+    items = [item(*one) for one in given] + [item("test_b.py", "h", slow=True)]
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     order(items)
-    assert [one.name for one in items] == [*"abcdef"], "one process keeps the order of the lessons"
+    assert [one.name for one in items] == [*"abcdefgh"], "one process keeps the order of the lessons"
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
     order(items)
-    assert [one.name for one in items] == [*"efbcad"]
+    assert [one.name for one in items] == [*"ehfgdbca"]
 
 
 def test_the_conftest_imports_without_nbval():
