@@ -161,11 +161,11 @@ def test_an_error_for_some_inputs_is_told_with_the_kind_and_with_the_mistake_tha
     def answer(numbers):
         if len(numbers) == 1:
             raise IndexError("too short")
-        return [min(numbers) - 1] * 3
+        return [min(numbers) - 1] * 9
 
-    question = Question("99.2", "Largest, three times", lambda numbers: [max(numbers)] * 3)
+    question = Question("99.2", "Largest, three times", lambda numbers: [max(numbers)] * 9)
     probe = question.probe("lists", lambda rng: [([1, 3],), ([4],)], kinds=("two numbers", "one number"))
-    probe.mistake("It is the smallest.", "Turn the comparison round.", lambda numbers: [min(numbers) - 1] * 3)
+    probe.mistake("It is the smallest.", "Turn the comparison round.", lambda numbers: [min(numbers) - 1] * 9)
     failure = question.grade(0, [ask(answer, question.calls(0)[0])]).failure
     assert failure.sentence.startswith("<lambda> raised IndexError: too short")
     assert "It happens with one number. In other cases, this is what happens: It is the smallest." in failure.sentence

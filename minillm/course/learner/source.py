@@ -84,7 +84,8 @@ def _code_of(thing: Any) -> CodeType | None:
 
 def _function_of(thing: Any) -> FunctionType | None:
     """A function, or the first method that a class defines itself."""
-    for function in vars(thing).values() if isinstance(thing, type) else [inspect.unwrap(thing)]:
+    for value in vars(thing).values() if isinstance(thing, type) else [inspect.unwrap(thing)]:
+        function = value.__func__ if isinstance(value, staticmethod | classmethod) else value
         if isinstance(function, FunctionType) and function.__module__ == thing.__module__:
             return function
     return None
