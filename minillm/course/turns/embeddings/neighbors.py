@@ -139,7 +139,7 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
 def _only_itself_is_lost(calls: list[Call], right: list[Any], got: list[Any]) -> bool:
     """Whether all that is wrong is a nearest row with a cosine of 1, which is missing or comes last."""
     wrong = [n for n, pair in enumerate(zip(right, got, strict=True)) if difference(*pair) is not None]
-    lost = [difference(right[n][1:], as_tensor(got[n])[:-1].to(right[n].dtype)) is None for n in wrong]
+    lost = [difference(right[n][1:], torch.as_tensor(got[n])[:-1].to(right[n].dtype)) is None for n in wrong]
     own = [_cosines(calls[n][0], calls[n][1])[right[n][0]] > 1 - 1e-5 for n in wrong]
     return all(lost) and all(own) and len(wrong) < len(calls)
 
