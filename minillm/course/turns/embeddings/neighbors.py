@@ -141,7 +141,7 @@ def _only_itself_is_lost(calls: list[Call], right: list[Any], got: list[Any]) ->
     wrong = [n for n, pair in enumerate(zip(right, got, strict=True)) if difference(*pair) is not None]
     lost = [difference(right[n][1:], torch.as_tensor(got[n])[:-1].to(right[n].dtype)) is None for n in wrong]
     own = [_cosines(calls[n][0], calls[n][1])[right[n][0]] > 1 - 1e-5 for n in wrong]
-    return all(lost) and all(own) and len(wrong) < len(calls)
+    return 0 < len(wrong) < len(calls) and all(lost) and all(own)
 
 
 def _is_likely(calls: list[Call], right: list[Any], got: list[Any]) -> bool:
