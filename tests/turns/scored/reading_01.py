@@ -907,7 +907,7 @@ class PairsListedOnceAtTheTop:
         return list(ids)
 
 
-@wrong("01.encode", "It goes over the word once, and joins each id to what stands before it.")
+@wrong("01.encode", "")
 class WalksAlongTheOldPairs:
     def encode(ids, merges):
         for pair in pairwise(ids):
@@ -1034,7 +1034,7 @@ class AsTheLearnerOfMerges:
         return learn([ids], len(merges))
 
 
-@wrong("01.encode", "In some cases, this is what happens: The pair with the smallest ids goes first.")
+@wrong("01.encode", "")
 class LeftIdMustBeSmallest:
     def encode(ids, merges):
         while known := [pair for pair in pairwise(ids) if pair in merges]:
