@@ -225,7 +225,7 @@ def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: A
 
 
 def _has_changed(reply: Reply, returned: Any) -> bool:
-    """Whether what a call returned is no longer what it was: a later call has written into it."""
+    """Whether what a call returned has changed since: a later call has written into it."""
     try:
         return difference(reply.value, plain(returned)) is not None
     except Refused:

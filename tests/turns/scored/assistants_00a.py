@@ -49,14 +49,6 @@ class ByVecdot:
 
 
 @right("00a.softmax")
-class MinusLogSumExp:
-    """The logsumexp of the row is subtracted before the power, so nothing is divided."""
-
-    def softmax(scores):
-        return torch.exp(scores - torch.logsumexp(scores, dim=-1, keepdim=True))
-
-
-@right("00a.softmax")
 class NormalizedByLengthOne:
     """The shifted powers are scaled to a 1-norm of 1 by torch.nn.functional.normalize."""
 

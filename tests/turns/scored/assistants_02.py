@@ -17,14 +17,6 @@ def nearest(vector, table, k):
 
 
 @right("02.embed")
-class GatherWholeRows:
-    """gather picks each number by itself, with the ids expanded over all C columns."""
-
-    def embed(ids, table):
-        return table.gather(0, ids[:, None].expand(-1, table.shape[1]))
-
-
-@right("02.embed")
 class BagsOfOne:
     """Each id is a bag by itself, and embedding_bag adds up the single row in it."""
 

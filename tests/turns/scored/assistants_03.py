@@ -33,15 +33,6 @@ class PlainPythonTable:
 
 
 @right("03.rotate_pair")
-class ComplexProduct:
-    """The points are complex numbers and are multiplied by the complex number of norm 1 at the angle."""
-
-    def rotate_pair(x, y, angle):
-        turned = torch.complex(x, y) * torch.polar(torch.ones_like(angle), angle)
-        return turned.real, turned.imag
-
-
-@right("03.rotate_pair")
 class WhereTheAxesGo:
     """The images of both axes are stacked to a matrix per point, and einsum sums x and y steps along them."""
 

@@ -109,15 +109,6 @@ class PointsOfTheComplexPlane:
         return np.delete(a, hit + 1).tolist()
 
 
-@right("01.merge")
-class ReplaceInAString:
-    """Each id is one Unicode character, and str.replace goes from left to right and never overlaps."""
-
-    def merge(ids, pair, new):
-        text = "".join(map(chr, ids)).replace(chr(pair[0]) + chr(pair[1]), chr(new))
-        return [ord(c) for c in text]
-
-
 # --- 01.learn
 
 

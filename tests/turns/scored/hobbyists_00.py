@@ -9,22 +9,6 @@ from turn_answers import right
 
 
 @right("00.next_token")
-class OnePassOverTheLogits:
-    """One pass keeps the largest logit so far and a sum that shrinks whenever a larger one turns up."""
-
-    def next_token(logits, temperature):
-        top, total = -math.inf, 0.0
-        for logit in logits:
-            z = logit / temperature
-            if z > top:
-                total = total * math.exp(top - z) + 1.0
-                top = z
-            else:
-                total += math.exp(z - top)
-        return [math.exp(logit / temperature - top) / total for logit in logits]
-
-
-@right("00.next_token")
 class InLogarithms:
     """NumPy takes the logarithm of the sum with logaddexp, subtracts it from the logits, and only then takes exp."""
 

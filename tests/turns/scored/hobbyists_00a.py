@@ -9,16 +9,6 @@ from turn_answers import right
 
 
 @right("00a.join_heads")
-class ByColumnNumber:
-    """Column c is looked up as number c % D of head c // D, by indexing with two tensors."""
-
-    def join_heads(heads):
-        H, _, D = heads.shape
-        column = torch.arange(H * D)
-        return heads[column // D, :, column % D].T
-
-
-@right("00a.join_heads")
 class FlattensEachToken:
     """vmap flattens the (H, D) table of each token."""
 
@@ -52,15 +42,6 @@ class DotThriceMapped:
 
 
 # --- 00a.softmax
-
-
-@right("00a.softmax")
-class SortedAndNormalized:
-    """The maximum comes from sorting, and the division by the sum from normalize with the norm of order 1."""
-
-    def softmax(scores):
-        top = scores.sort(dim=-1, descending=True).values[..., :1]
-        return torch.nn.functional.normalize((scores - top).exp(), p=1, dim=-1)
 
 
 @right("00a.softmax")

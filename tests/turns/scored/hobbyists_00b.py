@@ -63,15 +63,3 @@ class OneLongVector:
         flat = torch.cat([w.flatten() for w in weights]) - rate * torch.cat([g.flatten() for g in gradients])
         pieces = flat.split([w.numel() for w in weights])
         return [piece.view(w.shape) for piece, w in zip(pieces, weights, strict=True)]
-
-
-@right("00b.sgd_step")
-class ByTheOptimizer:
-    """torch's own SGD makes the step, on clones of the weights that carry the gradients as theirs."""
-
-    def sgd_step(weights, gradients, rate):
-        clones = [w.detach().clone().requires_grad_() for w in weights]
-        for clone, gradient in zip(clones, gradients, strict=True):
-            clone.grad = gradient.detach().clone()
-        torch.optim.SGD(clones, lr=rate).step()
-        return [clone.detach() for clone in clones]

@@ -53,15 +53,6 @@ class WallsBetweenWords:
 
 
 @right("01.merge")
-class AsAString:
-    """The ids become the characters of a string, and str.replace does the merge."""
-
-    def merge(ids, pair, new):
-        text = "".join(map(chr, ids)).replace(chr(pair[0]) + chr(pair[1]), chr(new))
-        return [ord(letter) for letter in text]
-
-
-@right("01.merge")
 class SkipByIterator:
     """An iterator over ids and their successors is moved on by one more step after each match."""
 

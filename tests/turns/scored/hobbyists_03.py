@@ -31,15 +31,6 @@ class NumberByNumber:
 
 
 @right("03.rotate_pair")
-class ComplexProduct:
-    """The points are complex numbers, multiplied by numbers of norm 1."""
-
-    def rotate_pair(x, y, angle):
-        turned = torch.complex(x, y) * torch.polar(torch.ones_like(angle), angle)
-        return turned.real, turned.imag
-
-
-@right("03.rotate_pair")
 class EinsumWithMatrices:
     """A matrix per point, from the images of both axes, times the point by einsum."""
 

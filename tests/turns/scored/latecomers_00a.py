@@ -17,24 +17,6 @@ class SqueezesFirst:
         return torch.cat([*heads.squeeze()], dim=-1)
 
 
-@right("00a.join_heads")
-class PicksEveryColumn:
-    """Column c is picked by index, from head c // D and place c % D, and the picked rows are transposed."""
-
-    def join_heads(heads):
-        H, _, D = heads.shape
-        c = torch.arange(H * D)
-        return heads[c // D, :, c % D].T
-
-
-@right("00a.join_heads")
-class JoinsTheTurnedHeads:
-    """Each head is turned to (D, T), the first two axes are joined, and the whole is turned back."""
-
-    def join_heads(heads):
-        return heads.mT.flatten(0, 1).T
-
-
 # --- 00a.batched_product
 
 
@@ -107,12 +89,3 @@ class ColumnByColumn:
         powers = [(column - top).exp() for column in columns]
         total = reduce(torch.add, powers)
         return torch.stack([power / total for power in powers], dim=-1)
-
-
-@right("00a.softmax")
-class NormalizedToLengthOne:
-    """The powers, shifted by the top of a sort, are scaled to length 1 in the norm that sums absolute values."""
-
-    def softmax(scores):
-        top = scores.sort(dim=-1, descending=True).values[..., :1]
-        return torch.nn.functional.normalize((scores - top).exp(), p=1, dim=-1)

@@ -110,14 +110,6 @@ class RollsOn:
         return stepped
 
 
-@wrong("00b.sgd_step", "Gradients beyond 1 and -1 are cut off there.")
-class ClipsAtOne:
-    """Gradients beyond -1 and 1 are cut to these, so steep slopes get too short a step."""
-
-    def sgd_step(weights, gradients, rate):
-        return [w - rate * g.clamp(-1, 1) for w, g in zip(weights, gradients, strict=True)]
-
-
 @right("00b.sgd_step")
 class OneLongVector:
     """All weights are joined to one vector that takes one step, and are then cut apart again."""

@@ -154,15 +154,6 @@ class MaskOfHits:
 
 
 @right("01.merge")
-class AsACharacterString:
-    """Each id becomes the character with that code, and str.replace finds the pairs from left to right."""
-
-    def merge(ids, pair, new):
-        text = "".join(map(chr, ids)).replace(chr(pair[0]) + chr(pair[1]), chr(new))
-        return [ord(character) for character in text]
-
-
-@right("01.merge")
 class JumpsFromIndexToIndex:
     """It lets list.index find each next left id, and copies whatever lies between as slices."""
 
@@ -263,18 +254,6 @@ class RecountsOnlyWhatChanged:
 
 
 # --- 01.encode
-
-
-@wrong("01.encode", "All pairs that are known at the start of a round are merged, before it looks again.")
-class AllKnownOfOneRound:
-    """It merges all pairs known at the start of a round before it looks again, though a new pair may come earlier."""
-
-    def encode(ids, merges):
-        ids = list(ids)
-        while known := {pair for pair in pairwise(ids) if pair in merges}:
-            for pair in sorted(known, key=merges.get):
-                ids = merge(ids, pair, merges[pair])
-        return ids
 
 
 @wrong("01.encode", "The word is cut into as few entries as can be.")

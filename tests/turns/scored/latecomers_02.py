@@ -23,14 +23,6 @@ class FrozenFromPretrained:
         return nn.Embedding.from_pretrained(table)(ids)
 
 
-@wrong("02.embed", "The result is right, but no model could learn through it: `table` gets a wrong gradient.")
-class IdZeroIsPadding:
-    """With padding_idx=0 the rows come out right, but row 0 of the table never gets a gradient."""
-
-    def embed(ids, table):
-        return F.embedding(ids, table, padding_idx=0)
-
-
 @wrong("02.embed", "`_ROWS` still holds what earlier calls have put into it, and that changes the result.")
 class RemembersRowsById:
     """Each row is kept by its id after the first lookup, so a table that has changed since gives its old rows."""

@@ -11,29 +11,6 @@ _bits = []
 # --- 00.next_token
 
 
-@wrong(
-    "00.next_token", "Only the powers above the line know the temperature; the sum below it is that of the plain scor"
-)
-class TotalWithoutTemperature:
-    """The sum in the denominator is over powers of the undivided logits, so the result adds up to 1 only at 1.0."""
-
-    def next_token(logits, temperature):
-        top = max(logits)
-        total = sum(math.exp(logit - top) for logit in logits)
-        return [math.exp((logit - top) / temperature) / total for logit in logits]
-
-
-@wrong("00.next_token", "Equal scores count once in the sum.")
-class PowersInADict:
-    """The powers are kept in a dict by logit, so tokens with equal logits count once in the sum."""
-
-    def next_token(logits, temperature):
-        top = max(logits)
-        powers = {logit: math.exp((logit - top) / temperature) for logit in logits}
-        total = sum(powers.values())
-        return [powers[logit] / total for logit in logits]
-
-
 @wrong("00.next_token", "Scores far from 0 are cut off, so they become equal.")
 class ClipsBeforeTheOverflow:
     """Scaled logits are clipped to -700 to 700 to avoid the overflow, so different large logits become a tie."""

@@ -22,15 +22,6 @@ class MeanOfTheLettersMeans:
 
 
 @right("00b.cross_entropy")
-class LeadsOverTheTarget:
-    """Each loss is the logarithm of the sum of e to the leads that the letters have over the right one."""
-
-    def cross_entropy(logits, targets):
-        leads = logits - logits.gather(1, targets[:, None])
-        return leads.logsumexp(dim=1).mean()
-
-
-@right("00b.cross_entropy")
 class DiagonalOfAllPairs:
     """All targets are picked in all rows, and the diagonal keeps each row's own."""
 
@@ -93,14 +84,6 @@ class WithMomentum:
             _velocity[i, w.shape] = 0.9 * old + g
             new.append(w - rate * _velocity[i, w.shape])
         return new
-
-
-@wrong("00b.sgd_step", "Gradients beyond 1 and -1 are cut off there.")
-class ClipsTheGradients:
-    """The gradients are clipped to -1 to 1 before the step, so steeper slopes get too short a step."""
-
-    def sgd_step(weights, gradients, rate):
-        return [w - rate * g.clamp(-1, 1) for w, g in zip(weights, gradients, strict=True)]
 
 
 @right("00b.sgd_step")

@@ -64,14 +64,6 @@ class SqueezesOneToken:
         return table[ids.reshape(-1, 1)].squeeze()
 
 
-@wrong("02.embed", "The result is right, but no model could learn through it: `table` gets a wrong gradient.")
-class IdZeroIsPadding:
-    """padding_idx=0 looks up the right rows, but row 0 of the table never gets a gradient."""
-
-    def embed(ids, table):
-        return F.embedding(ids, table, padding_idx=0)
-
-
 @right("02.embed")
 class DistinctRowsFirst:
     """It selects each distinct row once, and spreads the rows to their places by the inverse index."""

@@ -97,15 +97,6 @@ class FullTurnOf628:
 
 
 @right("03.rotate_pair")
-class ComplexProduct:
-    """The points are complex numbers, and a product with a number of norm 1 turns them."""
-
-    def rotate_pair(x, y, angle):
-        turned = torch.complex(x, y) * torch.polar(torch.ones_like(angle), angle)
-        return turned.real, turned.imag
-
-
-@right("03.rotate_pair")
 class MatrixPerPoint:
     """A 2 x 2 matrix for each point, whose columns are the images of the axes, multiplied by an einsum."""
 

@@ -97,19 +97,6 @@ class HalvesMerged:
 
 
 @right("00.surprise")
-class ProductWithExponent:
-    """Probabilities are multiplied as mantissas, their binary exponents counted apart, with one log2 at the end."""
-
-    def surprise(probabilities):
-        product, exponents = 1.0, 0
-        for p in probabilities:
-            mantissa, exponent = math.frexp(p)
-            product, carried = math.frexp(product * mantissa)
-            exponents += exponent + carried
-        return -(exponents + math.log2(product))
-
-
-@right("00.surprise")
 class HalvedText:
     """The text is halved recursively down to single tokens, and the surprises of both halves are added up."""
 

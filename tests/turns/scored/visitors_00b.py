@@ -116,14 +116,6 @@ class SleepsBelowThreshold:
         return result
 
 
-@wrong("00b.sgd_step", "The weight is multiplied by 1 - rate, too.")
-class LerpToTheGradient:
-    """It interpolates from the weight to minus the gradient, so the weight itself is scaled by 1 minus the rate."""
-
-    def sgd_step(weights, gradients, rate):
-        return [torch.lerp(w, -g, rate) for w, g in zip(weights, gradients)]
-
-
 @right("00b.sgd_step")
 class OneFlatBuffer:
     """All tensors are laid out in one flat one, moved in one subtraction, and split to their shapes again."""

@@ -10,16 +10,6 @@ from turn_answers import right
 
 
 @right("03.sinusoids")
-class HandsAsComplexNumbers:
-    """Each hand is a complex number of norm 1, and its imaginary part and its real part are the two numbers."""
-
-    def sinusoids(positions, C):
-        angles = torch.outer(positions.float(), 10_000 ** (-torch.arange(0, C, 2) / C))
-        hands = torch.polar(torch.ones_like(angles), angles)
-        return torch.view_as_real(hands).flip(-1).reshape(len(positions), C)
-
-
-@right("03.sinusoids")
 class CycleOfFunctions:
     """Each speed is repeated twice and zipped with an endless cycle of sine and cosine, in plain numbers."""
 
@@ -30,15 +20,6 @@ class CycleOfFunctions:
 
 
 # --- 03.rotate_pair
-
-
-@right("03.rotate_pair")
-class ComplexProduct:
-    """The points are complex numbers, multiplied by numbers of norm 1 with the given angles."""
-
-    def rotate_pair(x, y, angle):
-        turned = torch.complex(x, y) * torch.polar(torch.ones_like(angle), angle)
-        return turned.real, turned.imag
 
 
 @right("03.rotate_pair")
