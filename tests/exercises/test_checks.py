@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import random
 import signal
 import sys
@@ -28,14 +27,13 @@ from minillm.course.checks.time_limit import time_limit
 pytestmark = pytest.mark.usefixtures("as_users_call_it")
 
 EXERCISES = Path(__file__).resolve().parents[2] / "exercises"
-ALL_SEEDS = "MINILLM_SLOW" in os.environ  # otherwise the one that learners see
 ALL = [question for number in ASSIGNMENTS for question in questions(number)]
 IDS = [question.id for question in ALL]
 WRONG = [pytest.param(answer, id=str(answer)) for answer in load_all() if answer.mistake]
 RIGHT = [pytest.param(answer, id=str(answer)) for answer in load_all() if not answer.mistake]
 
 
-@pytest.mark.parametrize("seed", SEEDS if ALL_SEEDS else SEEDS[:1])
+@pytest.mark.parametrize("seed", [SEEDS[0], *(pytest.param(seed, marks=pytest.mark.slow) for seed in SEEDS[1:])])
 @pytest.mark.parametrize("answer", WRONG)
 def test_a_wrong_answer_is_rejected_and_its_mistake_named(answer, seed):
     result = judged(answer.question, answer.function, seed)
@@ -46,7 +44,7 @@ def test_a_wrong_answer_is_rejected_and_its_mistake_named(answer, seed):
 
 @pytest.mark.parametrize("answer", RIGHT)
 def test_an_unusual_right_answer_is_accepted(answer):
-    for seed in SEEDS if ALL_SEEDS else SEEDS[:1]:
+    for seed in SEEDS:
         result = judged(answer.question, answer.function, seed)
         assert result.passed, f"seed {seed}: {result}"
         assert result.points == result.possible == len(result.probes)
@@ -92,7 +90,7 @@ def test_the_readme_counts_the_answers_on_file():
     assert f"{len(RIGHT)} of {len(RIGHT)} unusual right ones accepted" in text
 
 
-@pytest.mark.skipif(not ALL_SEEDS, reason="it takes ten minutes; MINILLM_SLOW=1 tries all seeds")
+@pytest.mark.slow
 def test_the_kill_rate_is_a_sentence_for_the_readme(capsys):
     n_wrong, n_right = len(WRONG), len(RIGHT)
     sentence = kill_rate()

@@ -179,8 +179,8 @@ class Probe:
     def closest(self, calls: list[Call], right: list[Any], got: list[Any]) -> Mistake | None:
         """The known mistake that gives the same wrong results in the most cases, if it does so in any.
 
-        What is small agrees by chance: of tensors and long lists one must agree, of all else three quarters, of
-        dictionaries two at least and of ids and numbers three, and of answers that are True or False all, right ones
+        What is small agrees by chance: of tensors and long lists one must agree, of nested lists two, of all
+        else three quarters, of ids and numbers three at least, and of answers that are True or False all, right ones
         included. Where two mistakes explain as much, neither is named; nor is one that would have spoilt as many of the
         right results as it explains of the wrong ones, or any if they are small.
         """
@@ -194,7 +194,7 @@ class Probe:
             agreeing = [wanted for result, wanted, gave in cases if _same(result, gave) and not _same(wanted, gave)]
             spoilt = sum(_same(wanted, gave) and not _same(wanted, result) for result, wanted, gave in cases)
             needed = min((_enough(one, n_wrong) for one in agreeing), default=len(calls) + 1)
-            if len(agreeing) >= max(most, needed) and spoilt < (len(agreeing) if needed == 1 else 1):
+            if len(agreeing) >= max(most, needed) and spoilt < (len(agreeing) if needed < 3 else 1):
                 most, closest = len(agreeing), mistake if len(agreeing) > most else None
         return closest
 
@@ -259,7 +259,9 @@ def _enough(result: Any, n_wrong: int) -> int:
     are_ids = tensor is not None and type(result) is not Tensor and tensor.equal(tensor.round())
     if tensor is not None and tensor.numel() > (8 if are_ids else 2):
         return 1
-    return max(2 if tensor is None and type(result) in (list, tuple, dict) else 3, n_wrong - n_wrong // 4)
+    if tensor is None and type(result) in (list, tuple):
+        return 2
+    return max(2 if type(result) is dict else 3, n_wrong - n_wrong // 4)
 
 
 def _same(result: Any, other: Any) -> bool:
