@@ -1,6 +1,6 @@
 """What lesson 00a uses beside torch: an attention layer with one axis changed at a time, and short tests of SmolLM2.
 
-changes         35 ways to change one axis, one transpose or one product in an attention layer
+changes         29 ways to take a wrong axis in an attention layer
 tried           what comes of each of them at some sizes: an error, another shape, other numbers, or no difference
 capitals        of 20 countries, how many capitals SmolLM2 knows with other parts
 agrees          whether it gives the same scores with other parts as with its own
@@ -44,7 +44,6 @@ RULES = {  # what is changed, wherever it stands, and what may stand there inste
     r"\.view\(T, H, D\)\.transpose\(0, 1\)": [".reshape(H, T, D)"],
     r"(?<=\()-1(?=, keepdim)": ["0", "1"],
     r", keepdim=True": [""],
-    r"@": ["*"],
     r"t\[:, None\] < t": ["t < t[:, None]"],
 }
 ERROR, SHAPE, NUMBERS, SAME = "raises an error", "wrong shape", "wrong numbers", "no difference"
@@ -70,7 +69,7 @@ def changes() -> list[Change]:
     """The layer with one thing changed, in every way that `RULES` has.
 
     >>> len(changes())
-    35
+    29
     """
     found = []
     for pattern, others in RULES.items():
@@ -87,7 +86,7 @@ def tried(T: int, H: int, D: int) -> list[tuple[Change, str]]:
     """Each change, and what comes of it for T tokens and H heads of D numbers, on random numbers.
 
     >>> Counter(outcome for _, outcome in tried(4, 4, 4))["raises an error"]
-    4
+    0
     """
     rng = torch.Generator().manual_seed(0)
     C = H * D

@@ -2,7 +2,7 @@
 # # 00a · Tensors
 #
 # SmolLM2 is a language model of 135 million numbers. In a minute, you'll swap one of its lines for another that gives
-# the same shape. PyTorch won't complain. Will the model still talk sense?
+# the same shape. Will the model still talk sense?
 #
 # **The claim**: PyTorch checks your shapes, so if you get an axis wrong, it raises an error. True?
 #
@@ -25,7 +25,7 @@ from minillm.viz import diagrams
 mine.map(lesson="00a")
 
 # %% [markdown]
-# ## Same shape, no error
+# ## Two ways to cut
 #
 # In every layer, the model has 576 numbers per token (a word, or a piece of one). It cuts them into H = 9 *heads* of
 # 64; lesson 04 says what for. Here are two ways to write the cut. Both take (T, 576) and give (9, T, 64), for T tokens.
@@ -33,7 +33,7 @@ mine.map(lesson="00a")
 
 
 # %%
-def by_view(x, H):
+def by_transpose(x, H):
     return x.view(len(x), H, -1).transpose(0, 1)
 
 
@@ -44,14 +44,14 @@ def by_reshape(x, H):
 # %%
 which = predict(
     "Which of the two completes *The capital of France is* with *Paris*?",
-    ["by_view", "by_reshape", "both"],
+    ["by_transpose", "by_reshape", "both"],
 )
 
 # %% tags=["nbval-ignore-output"]
 prompt = "The capital of France is"  # change this
-first = mine.write(prompt, n=10, split_heads=by_view)
+first = mine.write(prompt, n=10, split_heads=by_transpose)
 second = mine.write(prompt, n=10, split_heads=by_reshape)
-if "France" in prompt:
+if prompt == "The capital of France is":
     knows = ["Paris" in first, "Paris" in second]
     which.answer("both" if all(knows) else which.choices[knows.index(True)])
 
@@ -62,8 +62,8 @@ if "France" in prompt:
 # %% [markdown]
 # ## A box of numbers with a shape
 #
-# That's a [tensor](../teaching/glossary.md#t): one number, a row, a table, a stack of tables. Each size has a letter in
-# this course:
+# That's a [tensor](../teaching/glossary.md#t): one number, a row, a table, a stack of tables. Each **axis** has a size,
+# with a letter in this course:
 #
 # | letter | counts | in SmolLM2 |
 # | --- | --- | --- |
@@ -146,25 +146,25 @@ print(spell(word), "in the table:", spell(names[0]))
 # Now turn the rows into columns. There are two obvious candidates, and both give (4, 3):
 
 # %%
-turned, refilled = ids.T, ids.reshape(4, 3)
-print("as columns:", *(spell(column) for column in turned.T))
-print("as rows:   ", *(spell(row) for row in refilled))
+turned, refilled = ids.T, ids.reshape(4, 3)  # change this: 2, 6
+print("turned:  ", *(spell(row) for row in turned))
+print("refilled:", *(spell(row) for row in refilled))
 
 # %% [markdown]
-# `.T` swaps the axes: each word is a column. `reshape` reads all numbers in order, *m i r a b r a m n e l l*, and fills
-# them into the new shape: *mir, abr, amn, ell*. Trap two, and the one from the beginning. Here it is with T = 3
-# tokens, C = 6 and H = 2. The number 25 is column 5 of token 2:
+# `.T` swaps the axes: the first letters spell *mira*. `reshape` reads all numbers in order, *m i r a b r a m n e l l*,
+# and fills them into the new shape: *mir, abr, amn, ell*. Trap two, and the one from the beginning. Here it is with T =
+# 3 tokens, C = 6 and H = 2. The number 25 is column 5 of token 2:
 
 # %%
-x = 10 * torch.arange(3.0)[:, None] + torch.arange(6.0)  # (T, C)
-viewed = diagrams.box("head 0, by_view", by_view(x, 2)[0], "T D")
+x = 10 * torch.arange(3.0).view(3, 1) + torch.arange(6.0)  # (T, C)
+viewed = diagrams.box("head 0, by_transpose", by_transpose(x, 2)[0], "T D")
 reshaped = diagrams.box("head 0, by_reshape", by_reshape(x, 2)[0], "T D")
 diagrams.flow(
     [
         diagrams.box("x", x, "T C", ["t=0", "t=1", "t=2"]),
         diagrams.fan([viewed], [reshaped]),
     ],
-    title="By view, head 0 gets a part of each token; by reshape, it never sees token 2",
+    title="With the transpose, head 0 gets a part of each token; without, never of token 2",
 ).show()
 
 # %% [markdown]
@@ -175,7 +175,7 @@ diagrams.flow(
 # ### Your turn: join the heads
 #
 # The way back: `heads` is (H, T, D). Return (T, H · D), where row t holds the D numbers that head 0 has for token t,
-# then those of head 1, and so on. Stay in torch: models learn through it.
+# then those of head 1, and so on. Stay in torch: learning needs its gradients (lesson 00b).
 
 
 # %%
@@ -198,22 +198,22 @@ def join_heads(heads):
 # </details>
 
 # %%
-torch.testing.assert_close(join_heads(by_view(x, 2)), x)
+torch.testing.assert_close(join_heads(by_transpose(x, 2)), x)
 owner = "your" if origin(join_heads) == "this page" else "the course's"
 print(
-    f"Cut and joined by {owner} join_heads: all {x.numel()} numbers are back in place."
+    f"Cut by by_transpose, joined by {owner} join_heads: all {x.numel()} are in place."
 )
 
 # %% [markdown]
 # ## Broadcasting
 #
-# What if two shapes differ? Write them flush right. Where one has a 1, or nothing, it's repeated until it fits. This is
-# [broadcasting](../teaching/glossary.md#b):
+# What if two shapes differ? Write them flush right. Where one has a 1, or nothing, it's repeated until it fits;
+# anything else is an error. This is [broadcasting](../teaching/glossary.md#b):
 #
 # ```
 # scores    (B, T, V)     3  4  27
 # bias            (V)           27     the same for all texts and tokens
-# column    (B, 1, 1)     3  1  1      one number per text
+# column    (B, 1, 1)     3  1   1     one number per text
 # ```
 #
 # An index `None` makes an axis of size 1: a row `a` of shape (4,) becomes a column `a[:, None]`, (4, 1).
@@ -282,8 +282,8 @@ diagrams.flow(
 # that says 2.5 to everything gets half of that. Nothing crashes. (`torch.nn.functional.mse_loss` at least warns; a
 # minus sign can't.) **Before you subtract, check both shapes.**
 #
-# This trap has a cousin. `x.mean(dim=1)` of a (T, C) tensor is (T,): flush right, it stands below the *columns*. With
-# `keepdim=True` it's (T, 1), one number per row.
+# This trap has a cousin. `x.mean(dim=1)` averages axis 1 away: (T, C) becomes (T,), and flush right, that stands below
+# the *columns*. With `keepdim=True` it's (T, 1), one number per row.
 
 # %% [markdown]
 # ### Puzzles 5 and 6
@@ -327,7 +327,7 @@ puzzles.solve(
 # ### Puzzles 7 and 8
 #
 # `window` is the mask of sliding-window attention: a token sees itself and the W - 1 before it. `t` holds positions: 0,
-# 1, 2, ... And `rank(x) < k` picks the k largest scores, as top-k sampling does.
+# 1, 2, ... And `rank(x) < k` picks the k largest scores (more, if some tie), as top-k sampling does.
 #
 # ```python
 # # window(t, W)
@@ -361,10 +361,9 @@ puzzles.solve(
 # %% [markdown]
 # ## Products
 #
-# The [dot product](../teaching/glossary.md#d) of two vectors multiplies them entry by entry and adds up. It measures
-# how much they agree: entries with the same sign add to it, entries with opposite signs take away from it. And `a @ b`
-# holds the dot products of all rows of a with all columns of b. The inner sizes must agree, and vanish: (T, **C**) @
-# (**C**, F) is (T, F).
+# The [dot product](../teaching/glossary.md#d) of two vectors multiplies them entry by entry and adds up. Entries
+# with the same sign add to it, entries with opposite signs take away from it. And `a @ b` holds the dot products of all
+# rows of a with all columns of b. The inner sizes must agree, and vanish: (T, **C**) @ (**C**, V) is (T, V).
 
 # %%
 a = torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 3.0]])  # (2, 3)
@@ -454,7 +453,7 @@ print(scores.exp(), scores.exp() / scores.exp().sum())
 # ### Your turn: softmax
 #
 # `scores` has any number of axes, and the results along the last one must add up to 1. We'll try scores of 1,000 and
-# -1,000, and hidden ones. Models learn through it: make new tensors, and write into none.
+# -1,000, and hidden ones. For the gradients, make new tensors, and write into none.
 
 
 # %%
@@ -519,18 +518,18 @@ slips = {"softmax": over_queries, "join_heads": joined_by_reshape}
 slips |= {"norm": norm_over_tokens, "linear": not_transposed}
 for part, slip in slips.items():
     mine.write("Once upon a time, a dog", n=8, **{part: slip})  # change this
-named = {part: shapes.capitals(**{part: slip}) for part, slip in slips.items()}
+named = {"none of them": shapes.capitals()}
+named |= {part: shapes.capitals(**{part: slip}) for part, slip in slips.items()}
 print("capitals named, of 20:", named)
 
 # %% tags=["test", "nbval-ignore-output"]
-assert max(named.values()) <= 1
+assert max(named[part] for part in slips) <= 1 < named["none of them"]
 
 # %% [markdown]
-# The intact model writes *named Max was on the road*. It names 17 of 20 capitals, and with any one of these slips
-# none.
+# The intact model writes *named Max was on the road*. With any one of these slips, it knows no capital.
 
 # %% [markdown]
-# ### Two that touch every number
+# ### Two changes to all numbers
 #
 # A **norm** brings each vector to a standard size, 61 times on the way. SmolLM2's is RMSNorm, which divides by the root
 # of the mean square. LayerNorm subtracts the mean first. This model was never trained for that. Let's do it:
@@ -551,15 +550,15 @@ def moved_norm(x, weight, eps, shift=0.0):
 
 left = shapes.capitals(norm=moved_norm)
 after.answer(after.choices[0 if left <= 5 else 1 if left <= 14 else 2])
-for s in (0.1, 0.03):  # change this
+for s in (0.1, -0.1, 0.03):  # change this
     moved = shapes.capitals(norm=lambda *of, s=s: moved_norm(*of, s))
-    print(f"all numbers moved by {s:.0%}: {moved} of 20 capitals")
+    print(f"all numbers moved by {-s:+.0%}: {moved} of 20 capitals")
 print(f"no mean: {left}; its share of the mean square: {shapes.mean_share():.1%}")
 
 # %% [markdown]
-# Is the model blind to it? No: move all numbers of a vector by 10% of their root mean square, and 3 capitals
-# of 20 are left. The means in this model are smaller: a share of 0.1% of the mean square makes a mean of about 3%, and
-# a move by 3% leaves 16. So LayerNorm's subtraction finds little to subtract here.
+# Is the model blind to the mean? No: move all numbers of a vector down by 10% of their root mean square, and 3 capitals
+# of 20 are left; up, 11. The means in this model are smaller: a share of 0.1% of the mean square, as in the median
+# norm, makes a mean of about 3%, and a move by 3% leaves 16. So LayerNorm finds little to subtract here.
 #
 # Second: a number has a [dtype](../teaching/glossary.md#d). `float32` keeps 24 binary digits, and `bfloat16`, in which
 # large models are stored and mostly computed, keeps 8. So it can't count past 256:
@@ -590,43 +589,44 @@ print(*(f"{old} ... became {new}" for old, new in pairs if old != new), sep="\n"
 # %% [markdown]
 # ## How many does PyTorch catch?
 #
-# Back to the claim. We wrote an attention layer in a dozen lines, and changed one thing at a time: other axes in a
-# `transpose`, or no `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `*` for `@`; `reshape` for `view` and
-# `transpose`; a transposed mask. 35 slips.
+# Back to the claim. Here's an attention layer. We changed one axis at a time: others in a `transpose`, or no
+# `transpose`; axis 0 or 1 for -1; no `keepdim`; no `.T`; `reshape` for `view` and `transpose`; a mask on its side. 29
+# slips.
 
 # %%
+print(shapes.LAYER)
 caught = predict_number(
-    "With 4 tokens and 4 heads of 4 numbers: how many of the 35 raise an error?",
-    unit="of 35",
+    "With 4 tokens and 4 heads of 4 numbers: how many of the 29 raise an error?",
+    unit="of 29",
 )
 
 # %%
 caught.answer(shapes.counted(T=4, H=4, D=4)["raises an error"])
-sizes = [(4, 4, 4), (1, 1, 4), (2, 3, 5), (6, 9, 64), (64, 9, 64)]  # change these
+sizes = [(4, 4, 4), (1, 1, 4), (2, 3, 5), (6, 9, 64), (9, 9, 64)]  # change these
 for T, H, D in sizes:
     found = shapes.counted(T, H, D).most_common()
     told = ", ".join(f"{outcome}: {n}" for outcome, n in found)
     print(f"T = {T:2}, H = {H}, D = {D:2}   {told}")
 
 # %% [markdown]
-# **Verdict: true for a bit over half of them, if your sizes differ.** At SmolLM2's sizes and six tokens, 20 of 35 raise
-# an error. Let the text grow to 64 tokens, as many as a head has numbers, and it's 17. With all sizes equal, 4.
+# **Verdict: true for half of them, if you're lucky.** With 9 heads of 64 numbers and six tokens, 14 of 29 raise an
+# error. With nine tokens, as many as heads, it's 9. And with T = H = D, none.
 #
-# So **compare the numbers** with slow loops. That catches all 35, even where all sizes are 4. It fails only where a
-# size is 1, and that's the first test that comes to mind: with one token and one head, 20 of the 35 wrong layers give
-# the right numbers. Best are **sizes above 1 that all differ**, such as (2, 3, 5): all 35 are caught, and 20 of them
-# raise an error that names a line.
+# So **compare the numbers** with slow loops. That catches all 29, even where T = H = D. It fails only where a size is
+# 1, and that's the first test that comes to mind: with one token and one head, 19 of the 29 wrong layers give the right
+# numbers. Best are **sizes above 1 that all differ**, such as (2, 3, 5): all 29 are caught, and 14 of them stop by
+# themselves.
 
 # %% [markdown]
-# > **Where the picture simplifies.** The 35 slips are ours, in one layer, each alone. We can't say how often people
+# > **Where the picture simplifies.** The 29 slips are ours, in one layer, each alone. We can't say how often people
 # > make them. Our product stores all H · T · D · S products before it sums; real ones don't. We rounded the weights
 # > alone, from a 4-bit file, and computed in float32.
 
 # %% [markdown]
 # > **At scale.** Why `@`, if loops give the same? A Python loop asks for every number what it is and what to do with
 # > it. `@` asks once, and then a GPU does hundreds of trillions of multiplications per second. Against silent slips,
-# > large code bases write shapes next to names and check them while they run, as this course's package does with
-# > `jaxtyping`, or name the axes (`einsum`, `einops`).
+# > large code bases write shapes next to names and check them in tests, as this course's package does with `jaxtyping`,
+# > or name the axes (`einsum`, `einops`).
 
 # %% [markdown]
 # ## Three questions
@@ -650,14 +650,14 @@ for T, H, D in sizes:
 # Not (c): writing into a view is allowed.
 # </details>
 #
-# **3.** heads is (H, T, D) and you want (T, H · D). `heads.reshape(T, H * D)` runs. (a) Fine. (b) Fine if H = 1.
+# **3.** `heads` is (H, T, D) and you want (T, H · D). `heads.reshape(T, H * D)` runs. (a) Fine. (b) Fine if H = 1.
 # (c) Never fine.
 #
 # <details><summary>Open 3</summary>
 #
-# **(b)**. With one head (or one token), the order in memory happens to be right, so the smallest test passes. With
-# more, it reads head 0 to its end before head 1, and rows mix tokens: not (a). And (c) forgets those two cases, where
-# the bug hides.
+# **(b)**. With one head (or one token), the numbers happen to come in the right order, so the smallest test passes.
+# With more, it reads head 0 to its end before head 1, and rows mix tokens: not (a). And (c) forgets those two cases,
+# where the bug hides.
 # </details>
 
 # %%
@@ -666,8 +666,8 @@ mine.map(lesson="00a")
 # %% [markdown]
 # **What you wrote**: ten one-liners, and three functions that ran in all 30 layers.
 #
-# **What you measured**: of 35 slips in an attention layer, PyTorch catches 20 at SmolLM2's sizes, and 4 if all are
-# equal. Comparing numbers catches all 35, unless a size is 1.
+# **What you measured**: of 29 slips in an attention layer, PyTorch catches 14 with 9 heads of 64, and none if T = H =
+# D. Comparing numbers catches all 29, unless a size is 1.
 #
 # **Yours to keep**: `mine/tensors.py` in your workbook.
 #

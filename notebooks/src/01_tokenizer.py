@@ -66,7 +66,8 @@ print(toy)
 # ### Your turn: count the pairs
 #
 # `words` is a list of lists of ids. Return a dictionary with the count of each pair of neighbors. No pair reaches
-# into the next word, and 7, 7, 7 holds the pair (7, 7) twice. (`pairwise` is imported.)
+# into the next word, and 7, 7, 7 holds the pair (7, 7) twice. It'll run once per merge, so walk through the words
+# once. (`pairwise` is imported.)
 
 
 # %%
@@ -239,7 +240,7 @@ plural = predict(
 # ### Your turn: encode
 #
 # `ids` is a word as the ids of its bytes, `merges` is `{pair: new id}`. A smaller new id was learned earlier. Return
-# the ids that are left when no known pair is.
+# the ids that are left when no known pair is. GPT-2 has 50,000 merges: look up a word's few pairs, don't try them all.
 
 
 # %%

@@ -98,8 +98,8 @@ repeated = puzzle(
     lambda rng: [(numbers(rng, n, n), n) for n in (2, 3)],
     lambda rng: [(numbers(rng, K, D), n) for K, D, n in ((2, 3, 3), (3, 1, 2), (2, 2, 1))],
     (
-        "Indexing with a tensor of row numbers gives these rows. For K = 2 and n = 2, which four numbers?",
-        "0, 0, 1, 1: `torch.arange` counts to K * n, and `//` divides without a remainder.",
+        "Indexing with a tensor of row numbers gives these rows. For two rows and n = 2, which four numbers?",
+        "0, 0, 1, 1: `torch.arange` counts to `len(x) * n`, and `//` divides without a remainder.",
     ),
     ("torch.repeat_interleave", TENSOR + "repeat_interleave"),
 )

@@ -28,19 +28,6 @@ class SumOfOuterProducts:
         return sum(column[:, :, None] * row[:, None, :] for column, row in zip(columns, rows, strict=True))
 
 
-@right("00a.batched_product")
-class DotThriceMapped:
-    """A dot product of two vectors, mapped by vmap over the columns, the rows and the heads."""
-
-    def batched_product(a, b):
-        def dot(row, column):
-            return (row * column).sum()
-
-        over_columns = torch.vmap(dot, in_dims=(None, 1))
-        over_rows = torch.vmap(over_columns, in_dims=(0, None))
-        return torch.vmap(over_rows)(a, b)
-
-
 # --- 00a.softmax
 
 

@@ -283,13 +283,13 @@ class KeepsD:
         return (a[:, :, :, None] * b[:, None]).sum(2, keepdim=True)
 
 
-@wrong("00a.batched_product", "`b` has no axis for t, so heads of `b` meet rows of `a`")
+@wrong("00a.batched_product", "Heads of `b` meet rows of `a`")
 class OnlyOneNewAxis:
     def batched_product(a, b):
         return (a[..., None] * b).sum(2)
 
 
-@wrong("00a.batched_product", "`b` has no axis for t, so heads of `b` meet rows of `a`")
+@wrong("00a.batched_product", "Heads of `b` meet rows of `a`")
 class OneNewAxisAndNone:
     def batched_product(a, b):
         return (a[..., None] * b[None]).sum(dim=2)

@@ -339,7 +339,7 @@ class LastHeadForAll:
         return torch.stack([table() for table in tables])
 
 
-@wrong("00a.batched_product", "`b` has no axis for t, so heads of `b` meet rows of `a`.")
+@wrong("00a.batched_product", "Heads of `b` meet rows of `a`.")
 class FlushRightForgotten:
     """B gets no new axis, and flush right its H stands below the T of a; runs only if they agree, or one is 1."""
 

@@ -162,6 +162,11 @@ _mistake(
     lambda ids, table: table[ids.unique()],
 )
 _mistake(
+    "The right rows, but an id that comes again gives no second row.",
+    "A dictionary holds each id once. A text may say a word twice: one row per id.",
+    lambda ids, table: table[list(dict.fromkeys(ids.tolist()))],
+)
+_mistake(
     "The right rows in reverse order.",
     "The order is that of the text.",
     lambda ids, table: table[ids.flip(0)],

@@ -324,6 +324,24 @@ def _removed(a, b, c, table, leave_out):
     return int(_cosines(total, table[kept]).argmax())
 
 
+@sums.mistake(
+    "The barred rows are removed, and the place that is found isn't always turned back into the right id.",
+    "Each barred id up to the answer moves it by one, and the move may pass another. Keep the table, and bar the ids.",
+)
+def _moved_back(a, b, c, table, leave_out):
+    place = _removed(a, b, c, table, leave_out)
+    return place + sum(id <= place for id in {a, b, c}) if leave_out else place
+
+
+@sums.mistake(
+    "If the three nearest rows are all barred, the first of them answers after all.",
+    "Three ids are barred, so the answer may be the fourth: look at one more.",
+)
+def _three_asked(a, b, c, table, leave_out):
+    near = _order(table[b] - table[a] + table[c], table)[:3]
+    return next((id for id in near if not leave_out or id not in (a, b, c)), near[0])
+
+
 def _barred_by(value: float) -> Any:
     """An answer in which barred rows get this cosine."""
 

@@ -214,6 +214,11 @@ _mistake(
     lambda w, g, rate: w - 4 * g,
 )
 _mistake(
+    "The rate is cut off at 1.",
+    "Use it as it is. On the page it's 4.",
+    lambda w, g, rate: w - min(rate, 1) * g,
+)
+_mistake(
     "Rate and gradient are added, then subtracted.",
     "Multiply the gradient by the rate.",
     lambda w, g, rate: w - (rate + g),

@@ -286,6 +286,11 @@ in_order.mistake(
     partial(_table, frequencies=lambda i, C: 10_000.0 ** (-i / max(C / 2 - 1, 1))),
 )
 in_order.mistake(
+    "Each hand is 100 times slower than the one before, whatever C is.",
+    "That's so for C = 4, as in the table. The formula has C in its exponent: 10,000^(-2i/C).",
+    partial(_table, frequencies=lambda i, C: 0.01**i),
+)
+in_order.mistake(
     "The logarithm is that to base 10, and `exp` needs the natural one.",
     "`math.log10(10_000)` is 4, `math.log(10_000)` is 9.21.",
     partial(_table, frequencies=lambda i, C: torch.exp(-2 * i * 4 / C)),
@@ -343,8 +348,9 @@ def _first_hand(positions, C):
 
 
 in_order.mistake(
-    "Every position gets the row of the first one.",
-    "Each position has angles of its own: position times frequency.",
+    "Every position gets the same row.",
+    "Each has angles of its own: position times frequency. Is a frequency nearly 0, since the exponent needs "
+    "parentheses?",
     lambda positions, C: sinusoids(positions[:1], C).expand(len(positions), -1),
 )
 

@@ -181,6 +181,21 @@ _mistake(
     lambda x, y, angle: (x * (1 - angle**2 / 2) - y * angle, x * angle + y * (1 - angle**2 / 2)),
 )
 _mistake(
+    "Sine and cosine are replaced by a and 1, which holds for small angles a only.",
+    "Use `angle.sin()` and `angle.cos()`.",
+    lambda x, y, angle: (x - y * angle, x * angle + y),
+)
+_mistake(
+    "Whole turns are taken off, with 6.28 for 2π.",
+    "`sin` and `cos` take angles of any size: no remainder is needed.",
+    lambda x, y, angle: rotate_pair(x, y, angle % 6.28),
+)
+_mistake(
+    "Points below the axis are taken for those above it.",
+    "`acos` gives no angle beyond π. Use `torch.atan2(y, x)`, or do without angles.",
+    lambda x, y, angle: rotate_pair(x, y.abs(), angle),
+)
+_mistake(
     "The points are stretched, by e to the power of the angle, and not turned.",
     "The i is missing: cos a + i sin a is `torch.exp(1j * angle)`.",
     lambda x, y, angle: (x * angle.exp(), y * angle.exp()),
@@ -214,6 +229,11 @@ _mistake(
     "x and y are scaled, each by itself.",
     "A turn mixes them: the new x needs y, too, and the new y needs x.",
     lambda x, y, angle: (x * angle.cos() - x * angle.sin(), y * angle.sin() + y * angle.cos()),
+)
+_mistake(
+    "x and y are scaled, each by itself.",
+    "(x, y) is x steps along the turned x axis and y along the other: each gives a part of both new numbers.",
+    lambda x, y, angle: (x * angle.cos() + x * angle.sin(), y * angle.cos() - y * angle.sin()),
 )
 _mistake(
     "Every point is turned by the first angle.",

@@ -235,6 +235,11 @@ rows.mistake(
     partial(_rotated, frequencies=lambda half, base: torch.ones(half)),
 )
 rows.mistake(
+    "The last pair turns by 1/base: the exponents run to 1.",
+    "`linspace` has the end in it. Pair i has the frequency base^(-2i/D).",
+    partial(_rotated, frequencies=lambda half, base: base ** -torch.linspace(0, 1, half)),
+)
+rows.mistake(
     "The frequency is i/base, so pair 0 never turns.",
     "It's a power, base^(-2i/D), and that of pair 0 is 1.",
     partial(_rotated, frequencies=lambda half, base: torch.arange(half) / base),
@@ -277,16 +282,23 @@ def _angles_of_neighbors(x, positions, base):
     return x * angle.cos() + torch.cat([-second, first], -1) * angle.sin()
 
 
-@rows.mistake(
-    "Each number has a frequency of its own.",
-    "Both numbers of a pair share one angle. There are D/2 of them: put the table beside itself, `torch.cat`.",
-)
-def _angles_of_numbers(x, positions, base):
+def _angles_of_numbers(x, positions, base, *, step):
     D = x.shape[1]
-    angle = positions[:, None] * base ** (-torch.arange(D) / D)
+    angle = positions[:, None] * base ** (-step * torch.arange(D) / D)
     first, second = _halves(x)
     return x * angle.cos() + torch.cat([-second, first], -1) * angle.sin()
 
+
+rows.mistake(
+    "Each number has a frequency of its own.",
+    "Both numbers of a pair share one angle. There are D/2 of them: put the table beside itself, `torch.cat`.",
+    partial(_angles_of_numbers, step=1),
+)
+rows.mistake(
+    "Each number has a frequency of its own.",
+    "Both numbers of a pair share one angle: i runs from 0 to D/2 - 1.",
+    partial(_angles_of_numbers, step=2),
+)
 
 rows.mistake(
     "The angles are (D/2, T), so rows get angles of other rows.",
@@ -299,6 +311,11 @@ rows.mistake(
     "A row at position 0 comes out as zeros.",
     "It isn't turned, but it belongs into the result: x as it was.",
     lambda x, positions, base: rotate(x, positions, base) * (positions != 0)[:, None],
+)
+rows.mistake(
+    "All rows are turned by the last position.",
+    "Row t is turned by `positions[t]`.",
+    lambda x, positions, base: rotate(x, positions[-1:].expand(len(x)), base),
 )
 rows.mistake(
     "All rows are turned by all positions, one after the other.",

@@ -149,8 +149,9 @@ square.mistake(
     lambda a, b: (a * b.transpose(1, 2)).sum(-1, keepdim=True),
 )
 square.mistake(
-    "`b` has no axis for t, so heads of `b` meet rows of `a`.",
-    "`a` lacks the axis of s, and `b` that of t, its second: `None` in an index adds one.",
+    "Heads of `b` meet rows of `a`.",
+    "`a` lacks the axis of s, and `b` that of t, its second: `None` in an index adds one, and `repeat` goes "
+    "round through the heads.",
     lambda a, b: (a[..., None] * b).sum(2),
 )
 square.mistake(
@@ -232,6 +233,16 @@ square.mistake(
     "The first product of each sum is left out.",
     "Python counts from 0: `range(D)`.",
     lambda a, b: a[:, :, 1:] @ b[:, 1:],
+)
+square.mistake(
+    "The last product of each sum is left out.",
+    "`range(D - 1)` ends before it, and so does `[:-1]`: `range(D)`.",
+    lambda a, b: a[:, :, :-1] @ b[:, :-1],
+)
+square.mistake(
+    "The axis of the heads stands in the middle, (T, H, S).",
+    "It comes first, (H, T, S): `torch.stack(tables)` puts it there.",
+    lambda a, b: (a @ b).transpose(0, 1),
 )
 square.mistake(
     "Every table is that of the last head.",

@@ -222,6 +222,11 @@ plain.mistake(
     lambda logits, temperature: [max(logit, 0.0) / (sum(max(x, 0.0) for x in logits) or 1) for logit in logits],
 )
 plain.mistake(
+    "Negative scores count as 0 before `math.exp`.",
+    "Its result is positive for every score: leave them as they are.",
+    lambda logits, temperature: _softmax([max(logit, 0.0) for logit in logits]),
+)
+plain.mistake(
     "The scores' absolute values are divided by their sum.",
     "A score of -2 should get less than a score of 1. `math.exp` keeps their order.",
     lambda logits, temperature: _shares([abs(logit) for logit in logits]),

@@ -312,6 +312,11 @@ for small in (1e-3, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10, 1e-12):
         "No token that came had the probability 0: take the logarithm of p itself.",
         lambda probabilities, small=small: surprise([p + small for p in probabilities]),
     )
+rare.mistake(
+    "No token carries more than 10 bits: p can't fall below 0.001.",
+    "No token that came had the probability 0: take the logarithm of p itself.",
+    lambda probabilities: surprise([max(p, 0.001) for p in probabilities]),
+)
 long = turn.probe("a long text", _long, _kind)
 long.mistake(
     "The product of all probabilities is rounded to 0, and the surprise of 0 is infinite.",

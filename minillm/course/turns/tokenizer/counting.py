@@ -286,6 +286,11 @@ words.mistake(
     _by(lambda ids: [(ids[i - 1], ids[i]) for i in range(len(ids))]),
 )
 words.mistake(
+    "A word of two ids is skipped.",
+    "It holds one pair. Only words of fewer than two ids have none.",
+    lambda words: count_pairs([ids for ids in words if len(ids) > 2]),
+)
+words.mistake(
     "The words themselves are paired.",
     "minbpe's `get_stats` takes one list of ids. Here `words` holds several: loop over them.",
     lambda words: dict(Counter(pairwise(map(tuple, words)))),

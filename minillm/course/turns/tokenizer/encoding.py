@@ -14,6 +14,7 @@ from minillm.course.turns.tokenizer.encoding_variants import (
     counted,
     fewest,
     from_the_right,
+    half_the_rounds,
     in_order,
     in_rounds,
     known,
@@ -196,7 +197,8 @@ few.mistake(
 )
 few.mistake(
     "It stops as soon as one pair of the word is unknown.",
-    "`merges.get(pair, 0)` makes an unknown pair the smallest. List the known pairs, and choose among them.",
+    "Is it `all` where it should be `any`? Or `merges.get(pair, 0)`, by which an unknown pair is the smallest? List "
+    "the known pairs, and choose among them.",
     stops_at_unknown,
 )
 few.mistake(
@@ -208,6 +210,11 @@ few.mistake(
     "It ends one merge too early where two ids are left.",
     "Two ids have one pair. Let the list of known pairs decide when to stop.",
     stops_at_two,
+)
+few.mistake(
+    "There are half as many rounds as ids, at most.",
+    "Each merge takes one id away, so n ids can need n - 1. Let the list of known pairs decide when to stop.",
+    half_the_rounds,
 )
 few.mistake(
     "It goes over the word once, from the right.",

@@ -317,6 +317,24 @@ untied.mistake(
     "Look at the counts: `counts[pair]`.",
     _rounds(lambda counts: next(iter(counts))),
 )
+
+
+@untied.mistake(
+    "Each merge is made in the words as they came in, so the merges before it are lost.",
+    "Go on with the merged words: `words = [merge(ids, pair, new) for ids in words]`.",
+)
+def _from_the_start(words: Words, n: int) -> Merges:
+    merges: Merges = {}
+    now = words
+    for new in range(BYTES, BYTES + n):
+        if not (counts := count_pairs(now)):
+            break
+        pair = min(counts, key=lambda pair: (-counts[pair], pair))
+        merges[pair] = new
+        now = [merge(ids, pair, new) for ids in words]
+    return merges
+
+
 untied.mistake(
     "Only the first word is merged.",
     "`words = [merge(ids, pair, new) for ids in words]` merges all of them.",
@@ -409,6 +427,11 @@ tied.mistake(
 
 ended = turn.probe("no pair is left", _ended, _form)
 ended.at_last = _why
+ended.mistake(
+    "With n = 0, it goes on until no pair is left.",
+    "Ask before a merge whether there are n, not after it: `while len(merges) < n`.",
+    lambda words, n: learn(words, n or 1000),
+)
 ended.mistake(
     "Where no pair is left, the result is None.",
     "A bare `return` gives None. `break` ends the loop, and the line below it returns the merges.",
