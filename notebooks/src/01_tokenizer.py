@@ -66,8 +66,8 @@ print(toy)
 # ### Your turn: count the pairs
 #
 # `words` is a list of lists of ids. Return a dictionary with the count of each pair of neighbors. No pair reaches
-# into the next word, and 7, 7, 7 holds the pair (7, 7) twice. It'll run once per merge, so walk through the words
-# once. (`pairwise` is imported.)
+# into the next word, and 7, 7, 7 holds the pair (7, 7) twice. Walk through the words once. (`pairwise` is
+# imported.)
 
 
 # %%
@@ -202,7 +202,7 @@ merges = learn(words, 200)
 bpe.show_merges(words, merges)
 
 # %% [markdown]
-# First a space with a *t* after it, soon *the*, then parts of words. Nobody told it about English. It counts. And each
+# First a space with a *t* after it, soon *the*, then parts of words. It only counts. And each
 # further merge gains less: few pairs are frequent, most are rare ([Zipf's law](../teaching/glossary.md#z)).
 #
 # Is it right? `tokenizers`, written in Rust, learns the vocabularies of many real models. Same text:
@@ -212,7 +212,7 @@ bpe.against_library(learn, my_text, 200)
 
 # %% [markdown]
 # What are merges good for? Here's the dumbest language model there is: it draws the next token from those that came
-# after this one in your text. It sees one token back, and no more.
+# after this one in your text.
 
 # %% tags=["nbval-ignore-output"]
 for n in (0, 50, 200):  # change this
@@ -240,7 +240,7 @@ plural = predict(
 # ### Your turn: encode
 #
 # `ids` is a word as the ids of its bytes, `merges` is `{pair: new id}`. A smaller new id was learned earlier. Return
-# the ids that are left when no known pair is. GPT-2 has 50,000 merges: look up a word's few pairs, don't try them all.
+# the ids that are left when no known pair is. With GPT-2's 50,000 merges, don't try them all.
 
 
 # %%

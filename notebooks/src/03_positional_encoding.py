@@ -10,8 +10,8 @@
 # and most models since Llama use. Halfway down the page, all 30 of its layers run on your code. Then you break it in
 # ways that no error message will ever tell you about.
 #
-# **Time**: 65 minutes. **Before you start**: lesson 00a (shapes, dot products) and what sine and cosine are. No
-# attention; that's lesson 04. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again,
+# **Time**: 70 minutes. **Before you start**: lessons 00 and 00a, and what sine and cosine are. No attention; that's
+# lesson 04. Shift+Enter runs a cell. At **your turn**, replace the `...`. Stuck? Run that cell again,
 # unchanged, for a hint.
 
 # %%
@@ -94,16 +94,20 @@ one = torch.stack([dog, bites, man]) + marks
 other = torch.stack([man, bites, dog]) + marks
 marked.answer(marked.choices[0 if torch.allclose(one.mean(0), other.mean(0)) else 1])
 for each in (one, other):
-    print("weighted, bites becomes", [round(n, 2) for n in mix(each)[1].tolist()])
+    weights = (each @ each.T).softmax(dim=-1)
+    for place, x in {"everywhere": each, "in the weights alone": each - marks}.items():
+        becomes = [round(n, 2) for n in (weights @ x)[1].tolist()]
+        print(f"marked {place}, bites becomes {becomes}")
 
 # %% [markdown]
-# The sum of the words plus the sum of the marks: neither depends on the order. With *weights* it's different, since the
-# marks change which vectors point the same way. Remember this: **in a mean, positions do their work in the weights.**
+# The sum of the words plus the sum of the marks: neither depends on the order. With unequal *weights* it's different.
+# And marks that are in the weights alone do it, too. Remember this: **to tell two orders
+# apart, it's enough to mark the weights.**
 
 # %% [markdown]
 # ## Which vector?
 #
-# What should the mark of position t be? Three ideas:
+# What should the mark of position t, its **positional encoding**, be? Three ideas:
 #
 # - **t itself.** The entries of SmolLM2's word vectors are about 0.1 in size. Position 300 would be a siren in a
 #   library.
@@ -212,8 +216,8 @@ def rotate_pair(x, y, angle):
 
 # %% [markdown]
 # Tom is the point (2, 1) and stands at position 0. Bob is (1, 1.5), at position 4. Each position turns a point by 0.3
-# radians. The dot product of the two, after turning, is the score that sets their weight. Let both move on, and then
-# only Bob:
+# radians. The dot product of the two, after turning, is the score that sets their weight. Let both move on, then only
+# Bob; then swap their places:
 
 
 # %%
@@ -223,45 +227,45 @@ def score(tom, bob):
     return (x[0] * x[1] + y[0] * y[1]).item()
 
 
-for tom, bob in [(0, 4), (100, 104), (0, 5)]:  # change these
+for tom, bob in [(0, 4), (100, 104), (0, 5), (4, 0)]:  # change these
     print(f"Tom at {tom}, Bob at {bob}: {score(tom, bob):.2f}")
 
 # %% [markdown]
-# Turn both hands of a clock by the same amount, and the angle between them stays. So a million changes nothing: every
-# score in the model stays what it was, up to rounding.
+# Turn both hands of a clock by the same amount, and the angle from one to the other stays. So a million changes
+# nothing: every score in the model stays what it was, up to rounding. Swap them, and the angle has the other sign.
 
 # %% [markdown]
 # ## All pairs at once
 #
-# A vector has D numbers, so D/2 pairs, and each turns at its own speed, as before: pair i by t · base^(-2i/D). **Which
-# numbers make a pair?** In the paper it's neighbors, 0 with 1. In SmolLM2 it's halves: 0 with D/2, 1 with D/2 + 1, and
-# so on. Here are the angles of T = 3 words with D = 8 numbers each, at base 100:
+# A vector has D numbers, so D/2 pairs, and each turns at its own frequency, as before: pair i by t · base^(-2i/D).
+# **Which numbers make a pair?** In the paper it's neighbors, 0 with 1. In SmolLM2 it's halves: 0 with D/2, 1 with D/2 +
+# 1, and so on. Here are the angles of T = 3 words with D = 8 numbers each, at base 100:
 
 # %%
-t, speeds = torch.tensor([0, 1, 5]), 100 ** (-torch.arange(4) / 4)  # (T,), (D/2,)
+t, frequencies = torch.tensor([0, 1, 5]), 100 ** (-torch.arange(4) / 4)  # (T,), (D/2,)
 diagrams.flow(
     [
         diagrams.box("position", t[:, None], "T 1"),
         diagrams.sign("×"),
-        diagrams.box("speed of each pair", speeds[None], "1 D/2"),
+        diagrams.box("frequency of each pair", frequencies[None], "1 D/2"),
         diagrams.sign("="),
-        diagrams.box("angle", t[:, None] * speeds, "T D/2"),
+        diagrams.box("angle", t[:, None] * frequencies, "T D/2"),
     ],
-    title="Every word has a position, every pair has a speed",
+    title="Every word has a position, every pair a frequency",
 ).show()
 
 # %% [markdown]
 # ### Your turn: rotate
 #
 # `x` is (T, D), a row per token. `positions` is (T,), and there may be gaps: while a model writes, it turns one row at
-# a time, and that row may stand at position 57. `base` is 100,000 in SmolLM2. Models learn through it: stay in
-# torch.
+# a time, and that row may stand at position 57. `base` is 100,000 in SmolLM2. Stay in torch, so that gradients
+# pass.
 
 
 # %%
 @your_turn("03.rotate", minutes=9, difficulty=3)
 def rotate(x, positions, base):
-    """Each row of x, turned by its position, in pairs of a number and one half a row further: (T, D)."""
+    """Each row of x, turned by its position; its numbers i and i + D/2 make a pair: (T, D)."""
     ...
 
 
@@ -270,7 +274,7 @@ def rotate(x, positions, base):
 #
 # ```python
 # def rotate(x, positions, base):
-#     """Each row of x, turned by its position, in pairs of a number and one half a row further: (T, D)."""
+#     """Each row of x, turned by its position; its numbers i and i + D/2 make a pair: (T, D)."""
 #     half = x.shape[-1] // 2
 #     frequency = base ** (-torch.arange(half) / half)  # (D/2,)
 #     angle = positions[:, None] * frequency  # (T, D/2)
@@ -346,24 +350,36 @@ for part in (neighbors, usual_base):
         mine.write(prompt, n=12, rotation=part)
 
 # %% [markdown]
-# With the wrong pairs it names 19 capitals, two *more* than before (that's noise), and then stops making sense. Here, a
+# With the wrong pairs it names 19 capitals, two *more* than before (that's noise), and then writes only line breaks. A
 # test that asks for Paris passes this bug. [Somebody](https://github.com/NeuraLegion/shainet/pull/111) who had it with
 # this very model was luckier, and read "the capital of France is the capital of France".
 #
 # The wrong base is worse, in a way: it's nearly invisible. Over 20 texts it costs 0.08 ± 0.02
-# [nats](../teaching/glossary.md#n) per token; the wrong pairs cost 1.38 ± 0.16. You'd just think that the model is a
-# bit dim.
-#
-# Your turn to be the saboteur:
+# [nats](../teaching/glossary.md#n) per token (a 90% interval); the wrong pairs cost 1.38 ± 0.16. You'd just think that
+# the model is a bit dim. And if all angles turn the other way?
 
+# %%
+notices = predict(
+    "Multiply all positions by -1. All distances stay. Does the model notice?",
+    ["no", "yes"],
+)
 
 # %% tags=["nbval-ignore-output"]
+factor = -1  # change this: 2, 0.5
+
+
 def sabotage(x, positions, base):
-    return rotate(x, -positions, base)  # change this: 2 * positions, positions / 2
+    return rotate(x, factor * positions, base)
 
 
 mine.write(PROMPT, n=12, rotation=sabotage)
-print(positions.scores(sabotage))
+sabotaged = positions.scores(sabotage)
+print(sabotaged)
+if factor == -1:
+    notices.answer("yes" if sabotaged.revenge < 42 else "no")
+
+# %% [markdown]
+# So it isn't told distances alone. It's told on which side, too.
 
 # %% [markdown]
 # ## When numbers run out
@@ -378,11 +394,17 @@ in_16_bits = predict_number(
 
 
 # %% tags=["nbval-ignore-output"]
-def rounded(x, positions, base, first=4_000):  # change this: 0, 200, 300
-    return rotate(x, (positions + first).bfloat16().long(), base)
+offset = 4_000  # change this: 0, 200, 300
 
 
-in_16_bits.answer(positions.scores(rounded).revenge)
+def rounded(x, positions, base):
+    return rotate(x, (positions + offset).bfloat16().long(), base)
+
+
+counted_on = positions.scores(rounded)
+print(counted_on)
+if offset == 4_000:
+    in_16_bits.answer(counted_on.revenge)
 mine.write("The capital of France is", n=12, rotation=rounded)
 
 # %%
@@ -398,21 +420,21 @@ print(f"a billion and one in float32: {int(torch.tensor(1_000_000_001).float()):
 # position, the model writes what it wrote without any. So short tests pass, and long texts fail:
 
 # %%
-where, rise = positions.by_position("in bfloat16", "base 10,000")
+where, rise = positions.by_position("in bfloat16")
 show(
     lines(rise, "position in the text", "added nats per token", where, {"intact": 0}),
-    title="In bfloat16, all is well until position 256",
+    title="In bfloat16, 200 tokens are fine, and 400 are not",
     alt=f"bfloat16 adds {[round(loss, 2) for loss in rise['in bfloat16']]} nats.",
 )
 
 # %% [markdown]
-# One text of 1,200 tokens, from `benchmarks/rotations.py`. Hugging Face's Llama had
+# 1,200 tokens, several short texts in a row, from `benchmarks/rotations.py`. Hugging Face's Llama had
 # [this bug](https://github.com/huggingface/transformers/pull/29285) until 2024.
 
 # %% [markdown]
 # ## Does it know who did what?
 #
-# Look at revenge again: "Tom hit Bob. Then Bob hit". *Bob* stands there twice, *Tom* once. A rule that only counts
+# Look at revenge again: "Tom hit Bob. Then Bob hit". *Bob* appears twice, *Tom* once. A rule that only counts
 # names would get 84 of 84, with no idea of order. So here's another question: "Tom **gave a book to** Bob. Now the book
 # belongs to". Is *Bob* more probable than *Tom*? Yes, in 26 of 28 pairs of names. Impressive! Now turn it around.
 
@@ -431,8 +453,8 @@ for name, off in {"intact": {}, "without positions": {"without": "positions"}}.i
 
 # %% [markdown]
 # In 50 of 56 cases it says the name that comes **last**, no matter who has the book. And without positions it looks
-# nearly as clever. (How can it tell which is last? See the [lab](03_positional_encoding_lab.ipynb).) So a test of order
-# must ask **both ways**. Here's one: "The door is white. The box is brown. What color is the door? The door is". Each
+# nearly as clever. (It isn't; the [lab](03_positional_encoding_lab.ipynb) asks in other words.) So a test of order must
+# ask **both ways**. Here's one: "The door is white. The box is brown. What color is the door? The door is". Each
 # pair of things comes four times, with the colors swapped and the sentences swapped. *Say the last color* gets 28 of
 # 56, and so does *say the first*; a coin gets 28 on average.
 
@@ -463,25 +485,24 @@ assert 20 < right["without positions"] < 35
 # %% [markdown]
 # **Verdict: true, with a catch.** This model must be told something about order: with positions it gets 44 of 56,
 # without them 29, where guessing gets 28, and over 20 texts it then loses 1.9 ± 0.2 nats per token. But it's not told
-# *where* a word stands. It's told **how far apart** two words are, so you may count from a million.
+# *where* a word stands. It's told **how far away another word is, and on which side**, so you may count from a million.
 #
-# And the wrong base does *better* here than its own, though on those 20 texts it does worse. It gains in the
-# [lab](03_positional_encoding_lab.ipynb)'s other two wordings as well, where the intact model gets only 37 and 24. We
-# don't know why. One test isn't everything, even one that asks both ways.
+# And the wrong base does *better* here than its own, though on those 20 texts it does worse. We don't know why. One
+# test isn't everything, even one that asks both ways; the [lab](03_positional_encoding_lab.ipynb) asks in two more.
 
 # %% [markdown]
 # > **Where the picture simplifies.** Real weights come from queries and keys, not from the words' own vectors, and each
 # > word takes its mean over itself and the words *before* it (lesson 04). So a model *can* work out where it is: the
 # > first token has nothing before it. We turned positions off in a model that grew up with them; one trained without
-# > them does better, as the [lab](03_positional_encoding_lab.ipynb) shows. SmolLM2's weights come from a 4-bit file, so
-# > they are rounded.
+# > them can learn to tell the order ([lab](03_positional_encoding_lab.ipynb)). SmolLM2's weights come from a 4-bit
+# > file, so they are rounded.
 
 # %% [markdown]
 # > **At scale.** GPT-3 adds a learned table: 2,048 rows of 12,288 numbers, and there it ends. A formula has no end, but
 # > models with sinusoids or RoPE tend to fail beyond the length that they were trained on ([Press et al.
-# > 2022](https://arxiv.org/abs/2108.12409)). In the [lab](03_positional_encoding_lab.ipynb), whether RoPE fails depends
-# > on the speeds of its pairs. To read further, models are trained a little more, with slower hands:
-# > positions squeezed ([Chen et al. 2023](https://arxiv.org/abs/2306.15595)), or a larger base (Llama 3: 500,000).
+# > 2022](https://arxiv.org/abs/2108.12409)). To read further, models are trained a little more, with slower hands:
+# > positions squeezed ([Chen et al. 2023](https://arxiv.org/abs/2306.15595)), or a larger base ([Code
+# > Llama](https://arxiv.org/abs/2308.12950): 1,000,000 in place of 10,000).
 
 # %% [markdown]
 # ## Four questions
@@ -497,8 +518,9 @@ assert 20 < right["without positions"] < 35
 # a norm. The base sets how fast each pair turns, so it sets the 2.0, but it's the same at both positions: not (c).
 # </details>
 #
-# **2.** You load foreign weights and always take the likeliest token. It names Paris, and two lines later it babbles.
-# What do you check first? (a) Which numbers make a pair. (b) Whether positions begin at 0 or at 1. (c) The temperature.
+# **2.** You load someone else's weights and always take the likeliest token. It names Paris, then writes only line
+# breaks. What do you check first? (a) Which numbers make a pair. (b) Whether positions begin at 0 or at 1. (c) The
+# temperature.
 #
 # <details><summary>Open 2</summary>
 #

@@ -173,19 +173,42 @@ for depth in (1, 2):
     )
 first_layer = lively(n_layers=1, position="none")
 print(f"1 layer: dog first and dog third differ: {differ(first_layer, *texts, 0, 2)}")
-at_noun.answer(at_noun.choices[differ(first_layer, *texts, 2, 2)])
+if texts == ("dog bites man ouch", "man bites dog ouch"):
+    at_noun.answer(at_noun.choices[differ(first_layer, *texts, 2, 2)])
 
 # %% [markdown]
 # **Result**. In layer 1, *ouch* takes a weighted mean of the words, each of which is still its own row in the table: a
 # bag. But the *other* words have read something by then, too. A first dog has seen only itself, a third one a verb. In
 # layer 2, *ouch* can look for that. So the mask gives positions away, but only from the second layer on.
 #
-# Your bet is why the question ends in *ouch*. Asked at the last noun, one layer seems to know the order, because
+# That's why the question ends in *ouch*. Asked at the last noun, one layer seems to know the order, because
 # *man* and *dog* are different words to ask from. That's knowing the last word, not the order.
 #
+# In lesson 03, SmolLM2 without positions gave the book to the name that came last in 41 of 56. Does it know the order
+# in this way, from its mask? Here are five other wordings.
+
+# %% tags=["nbval-ignore-output"]
+FORMS = (  # change these
+    "From {0}, {1} got a book.",
+    "To {0}, {1} gave a book.",
+    "A book was given by {0} to {1}.",
+    "A book was given to {0} by {1}.",
+    "{0} was given a book by {1}.",
+)
+names = [(before, last) for _, last, before in positions.book("gave a book to")]
+whose = [
+    (f"{form.format(*pair)} Now the book belongs to", pair[1], pair[0])
+    for form in FORMS
+    for pair in names
+]
+for name, off in {"intact": {}, "without positions": {"without": "positions"}}.items():
+    print(f"{name:18} the last in {positions.prefers(whose, **off)} of {len(whose)}")
+
+# %% [markdown]
+# It doesn't: without positions, that's chance.
+#
 # **Verdict**: true without a mask or with one layer, false for a causal model with two. [Haviv et al.
-# 2022](https://arxiv.org/abs/2203.16634) found that such models learn positions; today they're called NoPE. SmolLM2
-# without positions *could* tell in this way which name came last; we haven't tested that.
+# 2022](https://arxiv.org/abs/2203.16634) found that such models learn positions; today they're called NoPE.
 
 # %% [markdown]
 # ## 2. Is one kind of position better?
@@ -194,23 +217,23 @@ at_noun.answer(at_noun.choices[differ(first_layer, *texts, 2, 2)])
 #
 # **Refuted if** one of four kinds ends with a clearly higher loss than the others on the same question.
 #
-# **Method**. One causal layer, with which NoPE had no chance: a learned table, sinusoids, rotary, and ALiBi
-# ([Press et al. 2022](https://arxiv.org/abs/2108.12409)), which lowers each score by the distance times a slope that
-# each head has for itself.
+# **Method**. One causal layer, where NoPE had no chance: a learned table, sinusoids, rotary, and ALiBi
+# ([Press et al. 2022](https://arxiv.org/abs/2108.12409)), which lowers each score by the distance times each
+# head's own slope.
 #
 # **Controls**. We try two fixes on the one that fails: each alone, and both. And both on one that doesn't need them.
 
 # %% tags=["nbval-ignore-output"]
 SCHEMES = ["learned", "sinusoidal", "rotary", "alibi"]
 for scheme in SCHEMES:
-    probe(f"{scheme}, 1 layer", position=scheme, n_layers=1)
+    probe(f"{scheme}, 1 layer", position=scheme, n_layers=1, steps=150)  # or 600
 
 # %% [markdown]
 # Sinusoids lag behind: mostly right, but at 1.2 to 1.8 nats. A row of sinusoids has entries around 0.7, and a fresh
 # word vector has entries around 0.02: does the position drown the word? Then louder words should fix it. (Vaswani et
 # al. multiplied theirs by √C.) But there's a second suspect. In these models one table serves both ends, as input and
-# as output, and it may be asked too much: to stand out against the sinusoids, and to score the words. Then an output
-# table of its own should fix it.
+# as output, and that may be too much for one table: to stand out against the sinusoids, and to score the words. Then an
+# output table of its own should fix it.
 
 # %%
 culprit = predict(
@@ -253,14 +276,15 @@ assert (
 )
 
 # %% [markdown]
-# **Result**. Louder words do it, alone. An output table alone goes most of the way, from 1.45 to 0.20. With both, it's
-# no better than with loudness alone. For rotary, which adds nothing, the two change little.
+# **Result**. Louder words do it alone (with one table, the output gets louder, too). An output table alone goes most of
+# the way, from 1.45 to 0.20. With both, it's no better than with loudness alone. For rotary, which adds nothing, the
+# two change little.
 #
-# The first edition of this course ran three of these four cells. It left out loudness alone, and concluded that "two
+# The first edition of this course ran three of these four settings. It left out loudness alone, and concluded that "two
 # things were wrong". It takes all four to tell two causes apart.
 #
-# **Verdict**: true: one layer is enough with each of the four kinds. But in 150 steps, sinusoids need words that aren't
-# drowned.
+# **Verdict**: half true. One layer is enough with each of the four kinds, but the kind matters: in 150 steps, sinusoids
+# need words that aren't drowned.
 
 # %% [markdown]
 # ## 3. What can't a model see, even with positions?
@@ -308,8 +332,8 @@ for kind in KINDS:
 
 # %% [markdown]
 # **Result**. Rotary positions only touch scores, and scores only choose whose values are averaged. If all values are
-# equal, so is every average, in all 30 layers: a Llama can't count six dogs. With one different word in front, the six
-# dogs differ. Where positions are *added*, they differ without it. And without a mask, ALiBi reads a text and its
+# equal, so is every average, in all 30 layers: SmolLM2 can't count six bare dogs. With one different word in front, the
+# six dogs differ. Where positions are *added*, they differ without it. And without a mask, ALiBi reads a text and its
 # mirror image alike, since a distance has no sign. The mirror image of *dog bites man* is, of all things, *man bites
 # dog*.
 #
@@ -370,7 +394,7 @@ curves = {
 after_600 = {name: excesses(*cell, 600) for name, cell in curves.items()}
 show(
     lines(after_600, "letter of the text", "nats above the floor", [16, 48, 96]),
-    title="Rotary with heads of 8 numbers jumps; with heads of 4, it doesn't",
+    title="At base 10,000, after 600 steps, heads of 8 jump and heads of 4 don't",
     alt="Rotary with 4 heads of 8 jumps to 1.5 and 2.0; NoPE rises to 0.7; the rest are low.",
 )
 
@@ -387,8 +411,8 @@ speeds = predict(
 )
 
 # %% [markdown]
-# Train them yourself: in the last of these cells, set `n_heads=8, rope_theta=100.0` or `n_heads=4, rope_theta=1e8`.
-# Three seeds take seconds.
+# Train them yourself: in the cell that begins with `trial`, set `n_heads=8, rope_theta=100.0` or `n_heads=4,
+# rope_theta=1e8`. Three seeds take seconds.
 
 
 # %%
@@ -438,21 +462,20 @@ which = {(True, False): 0, (False, True): 1, (True, True): 2, (False, False): 3}
 speeds.answer(speeds.choices[which[tuple(jumped)]])
 
 # %% [markdown]
-# **Result**. With 4 heads of 8 numbers, rotary's loss jumps above a uniform guess, and *more* training makes it
-# worse: beyond, 1.67 after 150 steps and 1.98 after 600. With heads of 4 numbers there's no such jump after 600
-# steps: 0.01 with 8 heads, and 0.09 with 4. But their width isn't what counts: narrow heads at base 100 jump to 1.37
-# and 1.99, and wide heads at base 100,000,000 stay at 0.01. So the speeds decide. Angles that training never showed
-# would explain that, but not all of it: at base 4 every pair makes a full circle in training, and some of the jump is
-# left (0.3 to 0.5, then 0.8 to 0.9).
+# **Result**. With 4 heads of 8 numbers, rotary's loss jumps above a uniform guess, and *more* training makes it worse:
+# in the next 32, 1.24 after 150 steps and 1.54 after 600, with each seed. With heads of 4 numbers there's no such jump
+# after 600 steps: 0.01 with 8 heads, and 0.09 with 4. But their width isn't what counts: narrow heads at base 100 jump
+# to 1.37 and 1.99, and wide heads at base 100,000,000 stay at 0.01. So the speeds decide. Angles that training never
+# showed would explain that, but not all of it: at base 4 every pair makes a full circle in training, and some of the
+# jump is left (0.3 to 0.5, then 0.8 to 0.9).
 #
-# ALiBi's excess stays where it is at four times the length. Within the training length it's behind rotary: 0.11 to 0.02
-# with 4 heads, and with 8 only 0.03 to 0.01. (The number of heads also sets its steepest slope: 0.25 with 4, 0.5 with
-# 8.)
+# ALiBi's excess hardly moves at four times the length: from 0.11 to 0.14 with 4 heads, from 0.03 to 0.02 with 8. Within
+# the training length it's behind rotary: 0.11 against 0.02 with 4 heads, 0.03 against 0.01 with 8. (The number of heads
+# also sets its steepest slope.)
 #
 # NoPE gets better with training, 0.54 to 0.32, and worse with length, 0.32 to 0.72. That's no better than a reader who
 # knows only the last letter. Kazemnejad et al. ([2023](https://arxiv.org/abs/2305.19466)) found the opposite on their
-# tasks: NoPE went furthest. Both can be true. In this language only the last two letters matter, and we trained for 600
-# steps.
+# tasks: NoPE went furthest. In this language only the last two letters matter.
 #
 # **Verdict**: "any length" is false for rotary with some speeds and true with others, up to four times the length;
 # "reads worse" is true, but by 0.09 nats with 4 heads and by 0.02 with 8; "not for long" holds here. The first depends
@@ -461,7 +484,8 @@ speeds.answer(speeds.choices[which[tuple(jumped)]])
 # %% [markdown]
 # ## 5. Does SmolLM2 know which is which?
 #
-# **Claim** (from lesson 03). SmolLM2 with positions tells which of two things has which color, and at chance without.
+# **Claim** (from lesson 03). SmolLM2 with positions tells which of two things has which color, and is at chance
+# without.
 #
 # **Refuted if** the same question in other words gives chance with positions, too.
 #
@@ -480,8 +504,8 @@ reworded = predict_number(
 # %% tags=["nbval-ignore-output"]
 WORDINGS = {
     "the lesson's": "What color is the {0}? The {0} is",
-    "It is": "What color is the {0}? It is",
-    "The color of": "What color is the {0}? The color of the {0} is",  # change this
+    "It is": "What color is the {0}? It is",  # change this
+    "The color of": "What color is the {0}? The color of the {0} is",
 }
 
 
@@ -518,7 +542,7 @@ reworded.answer(scored["The color of"][0])
 
 # %% [markdown]
 # **What you measured**: a question that a bag of words answers at exactly 0.5, and a mask that gives the order away
-# from layer 2 on; sinusoids that drown the words, with a second suspect that isn't needed; six dogs that a Llama can't
-# count; and three sayings about long texts, two of which depend on a number that nobody mentions.
+# from layer 2 on; sinusoids that drown the words, with a second suspect that isn't needed; six bare dogs that SmolLM2
+# can't count; and three sayings about long texts, two of which depend on a number that nobody mentions.
 #
 # **Next**: [lesson 04](04_attention.ipynb), attention.

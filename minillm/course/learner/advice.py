@@ -10,8 +10,8 @@ ERRORS = {  # advice about an error that any turn may bring, by a pattern
     "changed the input": "`x[...] = ...`, `-=`, `.append`, `.pop` and methods whose names end in `_` change "
     "what they're used on.",
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",
-    "truth value|Boolean value": "`if`, `and`, `or` and `not` take a single truth value. For tensors there are "
-    "`&`, `|` and `~`.",
+    "truth value|Boolean value": "`if`, `and`, `or`, `not` and `a <= x < b` take a single truth value. For tensors "
+    "there are `&`, `|` and `~`, between comparisons in parentheses.",
     "bitwise_xor|unsupported operand type.s. for \\^": "In Python, a square is `**2`; `^` is another operator.",
     "local variable '(sum|max|min|len|range|math|torch)'": "A name that is assigned inside a function is its own "
     "there. Give your variable another name.",

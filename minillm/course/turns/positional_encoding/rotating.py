@@ -18,7 +18,7 @@ from minillm.course.turns.positional_encoding.pair import rotate_pair
 
 
 def rotate(x, positions, base):
-    """Each row of x, turned by its position, in pairs of a number and one half a row further: (T, D)."""
+    """Each row of x, turned by its position; its numbers i and i + D/2 make a pair: (T, D)."""
     half = x.shape[-1] // 2
     frequency = base ** (-torch.arange(half) / half)  # (D/2,)
     angle = positions[:, None] * frequency  # (T, D/2)
