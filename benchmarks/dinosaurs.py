@@ -94,7 +94,7 @@ def as_long(find: Gradient, seed: int) -> Gradient:
 
 def broken(seed: int) -> dict[str, tuple[Gradient, list[Tensor], float]]:
     """What is changed: the gradient, the start or the rate."""
-    zeros = [torch.zeros_like(weight) for weight in start(seed)]
+    zeros, tenths = ([torch.full_like(weight, value) for weight in start(seed)] for value in (0.0, 0.1))
     return {
         "nothing": (gradient, start(seed), RATE),
         "gradients never cleared": (accumulated(), start(seed), RATE),
@@ -104,6 +104,7 @@ def broken(seed: int) -> dict[str, tuple[Gradient, list[Tensor], float]]:
         "rate 40": (gradient, start(seed), 10 * RATE),
         "rate 0.04": (gradient, start(seed), RATE / 100),
         "all weights start at 0": (gradient, zeros, RATE),
+        "all weights start at 0.1": (gradient, tenths, RATE),
         "no slope of tanh": (no_tanh_slope, start(seed), RATE),
         "gradient shuffled": (shuffled(seed), start(seed), RATE),
         "gradient shuffled, in steps as long as with nothing changed": (
@@ -225,9 +226,10 @@ def main() -> None:
                 found = find(weights, x, y)
                 lengths.append(abs(rate) * float(torch.cat([g.flatten() for g in found]).norm()))
                 weights = sgd_step(weights, found, rate)
-            row = ends.setdefault(name, {"training": [], "says": [], "first and last step": []})
+            row = ends.setdefault(name, {"training": [], "held out": [], "says": [], "first and last step": []})
             row["first and last step"].append([lengths[0], lengths[-1]])
             row["training"].append(float(cross_entropy(forward(weights, x)[1], y)))
+            row["held out"].append(float(cross_entropy(forward(weights, held_x)[1], held_y)))
             row["says"].append(invent(weights, 3, seed))
     table = {str(add): table_loss(counts, held_x, held_y, add) for add in (0.01, 0.03, 0.05, 0.1, 0.3)}
     result = {

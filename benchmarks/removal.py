@@ -7,7 +7,8 @@ Each of the 30 attentions and 30 feed-forward networks is left out alone, so tha
 stream (`minillm.analysis.surgery.removal`). Its cost is the rise of the loss on a text, in nats per token. Its size is
 the mean norm of what it adds to a position of the intact model, without the first position of each text, where a few
 parts write vectors of norm 1,000 and more; its relative size is that norm over the norm of what it is added to. Two
-rules that read no text are ranked beside the sizes: the earlier, and the farther from the middle, the more expensive.
+rules that read no text are ranked beside the sizes: the earlier, the farther from the middle, and feed-forward networks
+before attentions, the more expensive.
 Single removals then continue two prompts greedily and are asked for 20 capitals. What is done is kept in --folder; an
 interrupted benchmark resumes there.
 """
@@ -31,7 +32,7 @@ from minillm.tokenizer import Tokenizer
 MODEL = "smollm2-135m-instruct"
 KINDS = ("attention", "feed_forward")
 SIZES = ("norms", "relative")
-RULES = ("early", "far from the middle")  # what a size must beat
+RULES = ("early", "far from the middle", "feed-forward")  # what a size must beat
 CHEAP, EXPENSIVE = 0.1, 1.0  # nats per token
 PROMPTS = ("The capital of France is", "Once upon a time, a dog")
 SHOWN: list[tuple[str, int]] = [  # what the continuations are printed for
@@ -68,7 +69,7 @@ def by_part(rows: Sequence[Mapping[str, list]]) -> list[dict]:
 
 
 def ruled(parts: Sequence[Mapping], layers: int) -> list[dict]:
-    """The parts with the two rules as sizes, alike on every text; the later of two parts that are as far is farther.
+    """The parts with the rules as sizes, alike on every text.
 
     >>> ruled([{"kind": "attention", "layer": 0, "costs": [1.0, 2.0]}], layers=30)[0]["early"]
     [0, 0]
@@ -77,7 +78,8 @@ def ruled(parts: Sequence[Mapping], layers: int) -> list[dict]:
     for part in parts:
         place, count = len(KINDS) * part["layer"] + KINDS.index(part["kind"]), len(part["costs"])
         middle = (len(KINDS) * layers - 1) / 2
-        found.append({**part, RULES[0]: [-place] * count, RULES[1]: [abs(place - middle + 0.1)] * count})
+        values = (-place, abs(place - middle), KINDS.index(part["kind"]))
+        found.append(part | {rule: [value] * count for rule, value in zip(RULES, values, strict=True)})
     return found
 
 
@@ -110,6 +112,7 @@ def summary(parts: Sequence[Mapping]) -> dict:
             size: {
                 kind: correlations([part for part in sized if part["kind"] in kinds], size)
                 for kind, kinds in {"attention": KINDS[:1], "feed_forward": KINDS[1:], "all": KINDS}.items()
+                if size != "feed-forward" or kind == "all"
             }
             for size in SIZES + RULES
         },

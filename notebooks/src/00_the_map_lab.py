@@ -96,18 +96,20 @@ assert len(packed) - 2 <= bits_of(NEW) / 8 + 1.5
 with torch.no_grad():
     before = model.final_norm.weight.clone()
     model.final_norm.weight.mul_(1.001)  # change this
-    other = tokenizer.decode(decompress(packed, model_predictor(model, START)))
-    model.final_norm.weight.copy_(before)
+    try:
+        other = tokenizer.decode(decompress(packed, model_predictor(model, START)))
+    finally:
+        model.final_norm.weight.copy_(before)
 print(repr(other[:160]))
 
 # %% tags=["test"]
 assert other != NEW
 
 # %% [markdown]
-# **Result**. The file is as long as the surprise says, within a byte, and the text comes back. With a model that is off
-# by 0.1%, not even the first word survives: *Mrs* is an unlikely beginning, so its part of the interval is narrow, and
-# a tiny shift puts the number into another one. What comes out is fluent, and about something else. At 1.00001, *Mrs*
-# survives, but *Abernathy* doesn't.
+# **Result**. The file is as long as the surprise says, within two bytes, and the text comes back. With a model that is
+# off by 0.1%, not even the first word survives: *Mrs* is an unlikely beginning, so its part of the interval is narrow,
+# and a tiny shift puts the number into another one. What comes out is fluent, and about something else. At 1.00001,
+# *Mrs* survives, but *Abernathy* doesn't.
 #
 # **Verdict**: true, with a condition. Both sides must compute the *same* probabilities, to the last bit. That's why
 # sender and receiver both feed one token at a time: a pass over the whole text rounds differently.
@@ -145,7 +147,7 @@ contestants = {
     "famous": FAMOUS,
     "new, words reversed": " ".join(reversed(NEW.split())),
     "noise": "".join(random.Random(0).choices("0123456789abcdef", k=360)),
-    "yours": "Our goose has learned to open the fridge, and now we own no cheese.",  # change this
+    "yours": "Our goose has learned to open the fridge, and now we own no cheese.",  # change this, then to "ha " * 200
 }
 
 
@@ -176,10 +178,10 @@ show(
         2,
         [SKY, SKY, BLUE] * len(race),
     ),
-    title="On short texts, SmolLM2 beats gzip and xz every time",
+    title="SmolLM2 beats gzip and xz on short texts, unless they repeat",
     alt="Bits per byte of five texts. SmolLM2 needs "
     + ", ".join(f"{row[2]:.2f} for {name}" for name, row in race.items())
-    + "; gzip and xz need about 5 or more.",
+    + "; the others are gzip and xz.",
 )
 
 # %% [markdown]
@@ -218,14 +220,15 @@ worth_it.answer(round(8 * weights / (by_xz - by_model) / 1e6))
 assert by_model < by_xz < by_gzip < 3
 
 # %% [markdown]
-# **Result**. On all five short texts the model wins, by a factor of three or more in English sentences. Reversed
-# words cost it almost a bit per byte more, and gzip the same as before. On half a megabyte xz comes much closer, 1.63
-# bits against 0.93. With the weights in the bill, the model starts to pay after about a gigabyte: 1.0 to 1.3 for
-# samples from six places in the manual. The true number is probably higher: xz finds more to repeat in a gigabyte
-# than in half a megabyte.
+# **Result**. On all five short texts the model wins (not on "ha ha ha ...", where gzip has 0.4 and the model 2.5), by a
+# factor of three or more in English sentences. Reversed words cost it almost a bit per byte more, and gzip the same as
+# before. On half a megabyte xz comes much closer, 1.63 bits against 0.93. With the weights in the bill, the model
+# starts to pay after about a gigabyte: 1.0 to 1.3 for samples from six places in the manual. The true number is
+# probably higher: xz finds more to repeat in a gigabyte than in half a megabyte.
 #
-# **Verdict**: true of the predictor, false of the package you'd have to ship. [Delétang et al.
-# 2024](https://arxiv.org/abs/2309.10668) find the same for large models, with and without their weights.
+# **Verdict**: true of the predictor, on text that doesn't just repeat; false of the package you'd have to ship.
+# [Delétang et al. 2024](https://arxiv.org/abs/2309.10668) find the same for large models, with and without their
+# weights.
 
 # %% [markdown]
 # ## 3. What does learning cost?
@@ -244,7 +247,7 @@ assert by_model < by_xz < by_gzip < 3
 # program draws these texts at random, and knows the probability of each. No compressor beats that on average.
 
 # %% tags=["nbval-ignore-output"]
-documents = world.World(seed=0).documents(1600)  # change this: fewer are faster
+documents = world.World(seed=0).documents(1600)  # change this: 400 are faster
 kingdom = "\n\n".join(document.text for document in documents)
 n_bytes = len(kingdom.encode())
 floor = -sum(document.log_prob for document in documents) / math.log(2) / n_bytes
@@ -304,7 +307,7 @@ show(
         references={"floor": floor},
         ylim=(0, 4),
     ),
-    title="Learning included, the learner ends between gzip and xz",
+    title="Bits per byte, learning included",
     alt="Bits per byte paid so far by the learner, gzip and xz: at the end "
     + ", ".join(f"{name} {curve[-1]:.2f}" for name, curve in curves.items())
     + f"; the floor is {floor:.2f}.",
@@ -327,7 +330,8 @@ print(
 )
 final = {name: curve[-1] for name, curve in curves.items()}
 beaten = sum(final["the learner"] < final[tool] for tool in ("gzip", "xz"))
-learned.answer(learned.choices[beaten])
+if len(documents) == 1600:
+    learned.answer(learned.choices[beaten])
 
 # %% tags=["test"]
 assert floor < curves["the learner"][-1] < size + known

@@ -199,7 +199,7 @@ def join_heads(heads):
 
 # %%
 torch.testing.assert_close(join_heads(by_transpose(x, 2)), x)
-owner = "your" if origin(join_heads) == "this page" else "the course's"
+owner = "the course's" if origin(join_heads) == "the course's" else "your"
 print(
     f"Cut by by_transpose, joined by {owner} join_heads: all {x.numel()} are in place."
 )

@@ -142,8 +142,9 @@ for share in (0, 1, 5, 20, 50, 100):  # change this: per cent in other letters
         f"{share:3} % in Greek letters: {greek:.2f} times as many tokens; "
         f"in capital letters: {capital:.2f}"
     )
-bracket = 0 if premium[50][0] > 1.5 else 1 if premium[50][0] > 0.7 else 2
-cipher.answer(cipher.choices[bracket])
+if 50 in premium:
+    bracket = 0 if premium[50][0] > 1.5 else 1 if premium[50][0] > 0.7 else 2
+    cipher.answer(cipher.choices[bracket])
 
 # %% [markdown]
 # **Result**. GPT-2 takes 5.2 times as many tokens for Greek as for English, and 2.0 times as many for German, in
@@ -162,7 +163,7 @@ cipher.answer(cipher.choices[bracket])
 #
 # **Claim**. "A trailing space confuses the model."
 #
-# **Refuted if** any other odd character at the end does the same, or if the model goes on as if nothing had happened.
+# **Refuted if** another odd character at the end brings the same, or if the model goes on as if nothing had happened.
 #
 # **Method**. "The capital of X is" for 20 countries, with other endings. What's the likeliest next token?
 #
@@ -223,13 +224,14 @@ for prompt, word in {
     print(f"{prompt:25} {word} {with_it:.3f} -> {without:.3f}")
 
 # %% [markdown]
-# **Result**. 17 capitals without anything, none with a space, and a digit in 20 of 20. A tab or a line break hurts,
-# too, but brings no digits. With all spaces apart, the model names 8 capitals and writes no digit. It doesn't adopt
+# **Result**. 17 capitals without anything, none with a space, and a digit in 20 of 20. A tab or a line break hurts
+# as much, but brings no digits. With all spaces apart, the model names 8 capitals and writes no digit. It doesn't adopt
 # the odd spelling: it writes ` Paris`, with the space attached. And if that prompt ends in a space, it writes a digit
 # in 15 of 20, although a letter followed every space before.
 #
-# **Verdict**: true, and "confuses" is the wrong word. To this model, a lone space means that a number comes next, and
-# a prompt full of counterexamples doesn't change that. 20 prompts of one form, one model.
+# **Verdict**: true of any odd ending, and "confuses" is the wrong word. After a lone space this model expects a number,
+# or another space, but no word; a prompt full of counterexamples doesn't change that. 20 prompts of one form, one
+# model.
 
 # %% [markdown]
 # ## 3. Which yardstick?
@@ -423,7 +425,7 @@ show(
 
 # %%
 blame = predict(
-    "Asked for the larger: right in 41 % for 9.d and 9.1. And for 9.d and 9.11?",
+    "Asked for the smaller: right in 69 % for 9.d and 9.1. And for 9.d and 9.11?",
     ["far fewer", "about as many, or more"],
 )
 
@@ -443,9 +445,10 @@ for wording, of in table.items():
             f"named last {each['named_last']:.2f}, of {each['questions']}"
         )
 asked = list(table.values())
-one, eleven = (asked[0][f"d against {n}"]["right"] for n in (1, 11))
+one, eleven = (asked[-1][f"d against {n}"]["right"] for n in (1, 11))
 blame.answer(blame.choices[0 if eleven < one - 0.1 else 1])
-print(f"larger of 9.d and 9.11: right in {eleven:.2f}, by guessing 0.50")
+larger = asked[0]["d against 11"]["right"]
+print(f"larger of 9.d and 9.11: right in {larger:.2f}, by guessing 0.50")
 
 # %% [markdown]
 # Ask it yourself. What does it say, and does the order decide?
@@ -453,7 +456,7 @@ print(f"larger of 9.d and 9.11: right in {eleven:.2f}, by guessing 0.50")
 # %% tags=["nbval-ignore-output"]
 a, b = "3.8", "3.14"  # change these
 for first, second in ((a, b), (b, a)):
-    mine.write(f"The larger of the two numbers {first} and {second} is", n=4)
+    mine.write(f"The larger of the two numbers {first} and {second} is", n=5)
 
 # %% [markdown]
 # **Result**. With .11 in place of .1, it names the *other* number more often: asked for the larger, it's right in 0.54

@@ -11,7 +11,7 @@
 # **You will write** three short functions: the lookup that SmolLM2 begins with, the neighbors of a vector, and the
 # sum.
 #
-# **Time**: 70 minutes. **Before you start**: lesson 00a (tensors, matrix products). At **your turn**, replace the
+# **Time**: 75 minutes. **Before you start**: lesson 00a (tensors, matrix products). At **your turn**, replace the
 # `...`. Stuck? Run that cell again, unchanged, for a hint.
 
 # %%
@@ -35,7 +35,7 @@ half = (row("cat") + row("dog")) / 2  # change this: two animals, two jobs, 0.9 
 mine.write("The ??? sat down and", vector=half)
 
 # %% [markdown]
-# It purrs, and it wags its tail. Now move the slider from cat to dog:
+# It purrs, and it wags its tail. Now move the slider from cat to dog (the bars show each word's first token):
 
 # %%
 vectors.MixExplorer("The ??? began to", "cat", "dog", ["purr", "meow", "bark", "wag"])
@@ -50,7 +50,7 @@ for vector in (king - man + woman, king, woman, king + woman):
 
 # %% [markdown]
 # The sum lost *her crown*! Before you tell anyone: *king* alone loses a crown, and *woman* alone gets a *her*. Does the
-# model read a queen, or a bit of each? By the end of this page, you'll have measured it.
+# model read a queen, or a bit of each?
 
 # %%
 mine.map(lesson="02")
@@ -160,8 +160,8 @@ for change, lookup in broken.items():
 survives.answer(max(left, key=left.get), show=lambda: print(left))
 
 # %% [markdown]
-# Intact, it names 17. Off by one row, no language is left. With one bit per number, some English is left, but no
-# capital. With all rows at one norm, it still names 17: for this task, the **direction** of a row is enough. The norm
+# Intact, it names 17. Off by one row, no language is left. With one bit per number, it names no capital
+# either. With all rows at one norm, it still names 17: for this task, the **direction** of a row is enough. The norm
 # isn't free, though: with rows ten times as long, it names none.
 
 # %% [markdown]
@@ -220,11 +220,11 @@ mean, found = vectors.random_cosines()
 chance.answer(mean, show=lambda: print(found))
 
 # %% [markdown]
-# All rows lean the same way, the rare ones most: among those, more than one random pair in five is closer than king and
-# queen. So read a cosine next to that of random pairs. The rank among all rows says more.
+# All rows lean the same way, the rare ones (the last 10,000 ids) most: among those, more than one random pair in five
+# is closer than king and queen. So read a cosine next to that of random pairs. The rank among all rows says more.
 
 # %% [markdown]
-# ## Sixteen tokens, one direction
+# ## Tokens that share one direction
 #
 # Your `nearest` can find something odd. One token is called *MetaInfoClass*. You may have met its cousin: in lesson 00,
 # without its feed-forward networks, the model wrote little but *MetaInfo*. The neighbors:
@@ -236,8 +236,8 @@ directions = F.normalize(table[strange], dim=1)
 print(f"the smallest cosine of any two: {(directions @ directions.T).min():.3f}")
 
 # %% [markdown]
-# So 16 tokens share nearly one direction. Now the simplest task there is. Say something four
-# times, "king, king, king, king,", and a language model will say it again.
+# So these 16 share nearly one direction (and the list goes on). Now the simplest task there is. Say
+# something four times, "king, king, king, king,", and a language model will say it again.
 
 # %%
 said = predict_number("Of these 16, how many does it say again?", unit="of 16")
@@ -249,17 +249,17 @@ print("16 rare ones:", vectors.echoes(vectors.random_ids(16, rare=True)))
 
 # %% [markdown]
 # It repeats none of them, though it repeats most random tokens, rare ones included. Eleven of the 16 are markers such
-# as `<jupyter_start>`, which the tokenizer reserves for files of code. We think that none of the 16 came up in
+# as `<jupyter_start>`, which the tokenizer reserves for files of code. We think that few of the 16, if any, came up in
 # training. The table is also the output head, so each training step lowers the scores of the tokens that didn't come
-# next. A token that never comes next gets no other gradient, so such rows would end up alike. We can't check that;
-# [Land and Bartolo 2024](https://arxiv.org/abs/2405.05417) found such tokens in many models.
+# next. A token that never comes next gets no other gradient, so such rows would end up alike. (Yet `<|im_start|>`,
+# which did come up, has 0.99 with them.) [Land and Bartolo 2024](https://arxiv.org/abs/2405.05417) found such tokens in
+# many models.
 
 # %% [markdown]
 # ## King - man + woman
 #
 # Now the sum. *man* is to *king* as *woman* is to what? Call the three words a, b and c, and the right answer d.
-# Compute b - a + c, and look for the nearest row: is it d? Usually a, b and c aren't allowed to answer. You'll soon see
-# why.
+# Compute b - a + c, and look for the nearest row: is it d? Usually a, b and c aren't allowed to answer.
 
 # %% [markdown]
 # ### Your turn: analogy
@@ -322,8 +322,8 @@ for relation in vectors.RELATIONS:
 added.answer(plain["family"])
 
 # %% [markdown]
-# For family, adding alone is right five sixths as often: 53 against 64. For capitals, it's 25 against 109. One
-# relation doesn't speak for the others.
+# For family, adding alone is right in 53, against 64: too close to call with 11 couples. For capitals, it's 25 against
+# 109.
 
 # %% [markdown]
 # ### When does it close?
@@ -373,7 +373,7 @@ for relation in vectors.RELATIONS:
     right += int((promised[relation] == hits).sum())
     never += int((~hits).sum())
 print(f"the rule is right for {right:,} of 1,238 sums; 'never' for {never}")
-vectors.show_rule(promised, closed, "Eight relations close as promised, two don't")
+vectors.show_rule(promised, closed, "On the line: as many close as promised")
 
 # %% [markdown]
 # One line of geometry, and it's right for 94% of the sums, where *never* gets 76%. But ordinals break it. In 56 sums
@@ -402,8 +402,7 @@ for relation in ("ordinals", "capitals"):  # change this
 # land nearest to a row other than b, c or d.
 #
 # So a sum closes where d is nearer than both b and c. Elsewhere, the nearest row is nearly always a word that you put
-# in. That's why the three words are left out: otherwise, they would be most of the answers. Linzen found the same in
-# older tables.
+# in. That's why the three words are left out: otherwise, they would be most of the answers.
 
 # %% [markdown]
 # ## Ask the model
@@ -415,8 +414,9 @@ for relation in ("ordinals", "capitals"):  # change this
 
 # %% tags=["nbval-ignore-output"]
 lies = "Lisbon lies in Portugal, Kenya lies in Africa, Oslo lies in Norway, and ??? lies in"
-city, its_country, other = row("Paris"), row("France"), row("Italy")  # change these
-for vector in (row("Rome"), other, city + other):
+# change these: a city and its country, another country and its city
+city, its_country, other, its_city = map(row, ("Paris", "France", "Italy", "Rome"))
+for vector in (its_city, other, city + other):
     mine.write(lies, n=1, vector=vector)
 
 # %%
@@ -429,7 +429,7 @@ read_as = predict_number(
 mine.write(lies, n=1, vector=city - its_country + other)
 
 # %% [markdown]
-# That's one sum and one prompt. We tried 16 prompts on 14 countries, and kept the four after which at least 12 of 14
+# We tried 16 prompts on 14 countries, and kept the four after which at least 12 of 14
 # real cities bring out their country, and at most one country on its own does. The choice depends on no sum
 # (`benchmarks/sums.py`). Each row below is a kind of vector, named by one example; the columns are the four prompts,
 # each of 182.
@@ -465,10 +465,10 @@ for who, counts in couples.items():
 beside_her.answer(couples["king - man + woman"][0])
 
 # %% [markdown]
-# The famous sum passes the first prompt, and fails the second. Over all 110 sums and three prompts, chosen in the same
-# way, the sums bring out the right partner in 11 to 16; real words do in 80 to 90. So *her crown* doesn't show a queen:
-# *woman* alone gets a *her*, and *king* alone a *crown*. Yet *king + woman* got neither. The subtraction changed
-# something, and one sentence can't tell what.
+# The famous sum passes the first prompt, and fails the second. Over all 110 sums and three prompts (7 of 11 real words
+# were enough for these), the sums bring out the right partner in 11 to 16; real words do in 80 to 90. So *her crown*
+# doesn't show a queen: *woman* alone gets a *her*, and *king* alone a *crown*. Yet *king + woman* got neither. The
+# subtraction changed something, and one sentence can't tell what.
 #
 # **Verdict: true, with a catch.** Directions in the table carry meaning for some relations: 0 of 90 sums close for
 # opposites, 112 of 132 for nationalities. Two inequalities predict which, right for 1,209 of 1,238, where *never*
@@ -517,7 +517,7 @@ beside_her.answer(couples["king - man + woman"][0])
 # (c) moves the number, but doesn't tell what it is made of.
 # </details>
 #
-# **4.** Two steps have one norm, and their cosine is 0.4, ten times what random steps would have. Where does b - a + c
+# **4.** Two steps have one norm, and their cosine is 0.4, where random steps have 0 ± 0.04. Where does b - a + c
 # land? (a) Nearer to d. (b) Nearer to b. (c) Halfway.
 #
 # <details><summary>Open 4</summary>
@@ -533,7 +533,7 @@ mine.map(lesson="02")
 # **What you wrote**: the lookup, which SmolLM2 ran on, the nearest rows, and the sum.
 #
 # **What you measured**: the control b + c; a rule that predicts which sums close, and the row that gets in its way; 16
-# tokens that the model can't say; and sums that the model reads right though the nearest row is wrong.
+# tokens that the model didn't repeat; and sums that the model reads right though the nearest row is wrong.
 #
 # **Yours to keep**: `mine/embeddings.py` in your workbook.
 #

@@ -4,7 +4,7 @@
 # Lesson 02 took the famous sum apart. Here are the experiments behind it, each told like a short paper: the claim,
 # what would refute it, the method, the controls, the result, the verdict.
 #
-# **Time**: 50 minutes, of which the cells run for one. **Before you start**: lesson 02. The last experiment trains a
+# **Time**: 55 minutes, of which the cells run for one. **Before you start**: lesson 02. The last experiment trains a
 # table; it uses cross-entropy, from lesson 00b.
 
 # %%
@@ -117,8 +117,8 @@ for who, vector in {"b - a + c": b - a + c, "b + c": b + c, "b": b}.items():
 
 # %% [markdown]
 # **Result**. Left out, the sum beats b + c in nine relations of ten, for family by 64 to 53 and for capitals by 109 to
-# 25, with wide intervals: past tense (55 to 51) and opposites (7 to 9) could go either way. b alone is right in all 132
-# for *king*, *King*, where the sum has 110: there the arithmetic does harm. Without the mean row, b + c for
+# 25, with wide intervals: family, past tense (55 to 51) and opposites (7 to 9) could go either way. b alone is right in
+# all 132 for *king*, *King*, where the sum has 110: there the arithmetic does harm. Without the mean row, b + c for
 # nationalities rises from 67 to 127 of 132, where the sum gets all. So part of what the subtraction does there may be
 # to take the common direction out.
 #
@@ -172,8 +172,9 @@ for relation, both in stored.items():
 
 # %% [markdown]
 # **Result**. All three rules beat *never*, on both tables; the popular one, which knows only the angle, by the least.
-# What breaks the rule with one corner is c: it wins 128 sums of capitals and 31 of ordinals. Only 20 of 1,238 sums land
-# nearest to a row other than b, c and d, so a rule about these three is enough for nearly all.
+# What breaks the rule with one corner is c: of its 77 errors, c makes 51, in 20 sums of capitals and 31 of ordinals.
+# Only 20 of 1,238 sums land nearest to a row other than b, c and d, so a rule about these three is enough for nearly
+# all.
 #
 # **Verdict**: true, with both corners. It says which sums close. It doesn't say why steps agree (mean cosine 0.06 for
 # opposites, 0.61 for nationalities, 0.81 for ordinals).
@@ -190,23 +191,25 @@ for relation, both in stored.items():
 # a short prompt, and compare the stream there with those of 14 real cities and 14 countries, at each depth. Which of
 # the 28 has the largest cosine? 182 sums.
 #
-# **Controls**. *Paris* + *Italy*; *Italy* - *France*, without any city. A second prompt, which you choose.
+# **Controls**. *Paris* + *Italy*; *Italy* - *France*, without any city. A second prompt: the lesson's.
 
 # %%
 depth_guess = predict(
-    "At which depth is the sum's vector nearest to Rome's most often?",
+    "After The road to: at which depth is the sum's vector nearest to Rome's most often?",
     ["0, the table", "1 to 10", "11 to 20", "21 to 30"],
 )
 
 # %%
 model, tokenizer = mine.smollm2()
-prompt = "The road to ???"  # change this; let it end with ???
+ROAD = "The road to ???"
+LIES = "Lisbon lies in Portugal, Kenya lies in Africa, Oslo lies in Norway, and ???"
+prompts = [ROAD, LIES]  # change these; let them end with ???
 country, city, other, wanted = vectors.places("capitals")[[0, 2, 1, 3]]
 all_countries = country.unique()
 all_cities = torch.stack([city[country == one][0] for one in all_countries])
 
 
-def by_depth(vector):
+def by_depth(prompt, vector):
     """How many of the vectors are nearest to the wanted city, and to any country: (depth, 2)."""
     known = torch.cat([all_cities, all_countries])
     real = F.normalize(
@@ -223,32 +226,43 @@ def by_depth(vector):
 
 
 # %%
-inside = {
-    "Paris - France + Italy": by_depth(table[city] - table[country] + table[other]),
-    "Paris + Italy": by_depth(table[city] + table[other]),
-    "Italy - France": by_depth(table[other] - table[country]),
+kinds = {
+    "Paris - France + Italy": table[city] - table[country] + table[other],
+    "Paris + Italy": table[city] + table[other],
+    "Italy - France": table[other] - table[country],
 }
-most = int(inside["Paris - France + Italy"][:, 0].argmax())
-depth_guess.answer(depth_guess.choices[0 if most == 0 else 1 + (most - 1) // 10])
+inside = {
+    (prompt, who): by_depth(prompt, vector)
+    for prompt in prompts
+    for who, vector in kinds.items()
+}
+most = int(inside[prompts[0], "Paris - France + Italy"][:, 0].argmax())
+if prompts[0] == ROAD:
+    depth_guess.answer(depth_guess.choices[0 if most == 0 else 1 + (most - 1) // 10])
 
 # %%
-for who, counts in inside.items():
+print("nearest to Rome, of 182, at depth")
+for (prompt, who), counts in inside.items():
     told = "  ".join(
         f"{depth}: {counts[depth, 0]:3}" for depth in (0, 5, 10, 20, 25, 30)
     )
-    print(f"{who:23} nearest to Rome, of 182, at depth {told}")
+    print(f"... {prompt[-10:]:10}  {who:23} {told}")
 
 # %%
 show(
     lines(
-        {who: counts[:, 0] for who, counts in inside.items()},
+        {
+            f"{who}, {'the road' if prompt == ROAD else 'lies in'}": counts[:, 0]
+            for (prompt, who), counts in inside.items()
+            if who != "Italy - France"
+        },
         "depth (blocks passed)",
         "nearest to the wanted city, of 182",
         x=range(31),
         ylim=(0, 182),
     ),
-    title="The sum comes near to Rome late, and in less than half of the cases",
-    alt=f"The sum peaks at depth {most}, the two controls stay below 20.",
+    title="The sum comes near to Rome late, and how often depends on the prompt",
+    alt=f"The sum peaks at depth {most}; Paris + Italy stays below 20 with both prompts.",
 )
 
 # %%
@@ -259,13 +273,12 @@ for who, counts in vectors.judged(
     print(f"{who:28} {counts}, of 110")
 
 # %% [markdown]
-# **Result**. At the table, 2 of 182, and after five blocks 17. The peak comes after some 25 blocks, with 70 to 80 of
-# 182, where *Paris* + *Italy* has 14 and *Italy* - *France* 7. Yet after the lesson's prompts, the model *says* Italy
-# in 152 to 162. So it can say where the thing lies without making it that city. And beside the queen it names the king
-# in 11 to 16 of 110, for real words in 80 to 90.
+# **Result**. At the table, 2 of 182. The peak comes late, after some 25 blocks: 70 to 80 of 182 after *The road to*,
+# and more than 150 with the lesson's prompt, where the model *says* Italy in 152 to 162. *Paris* + *Italy* stays below
+# 20 with both. And beside the queen it names the king in 11 to 16 of 110, for real words in 80 to 90.
 #
-# **Verdict**: loose. The sum is read as a place in Italy, more often than any of its parts; "becomes Rome" is true of
-# less than half of them, and late. 14 countries, one prompt, one model.
+# **Verdict**: loose. The sum becomes Rome more often than *Paris* + *Italy* does, and late; the prompt decides whether
+# that's less than half of the sums, or most. 14 countries, two prompts, one model.
 
 # %% [markdown]
 # ## 4. A map, and its number
@@ -335,9 +348,9 @@ show(
 )
 
 # %% [markdown]
-# **Result**. Four points always lie in three dimensions, so a map of any four shows three quarters. The map of all 22
-# words shows a third. On it, the arrows agree better than in the table (mean cosine 0.45 and 0.23), and only 3 of 22
-# words have their nearest neighbor beside them.
+# **Result**. Four points always lie in three dimensions, so a map of any four shows three quarters; the famous four,
+# 89%. The map of all 22 words shows a third. On it, the arrows agree better than in the table (mean cosine 0.45 and
+# 0.23), and only 3 of 22 words have their nearest neighbor beside them.
 #
 # **Verdict**: loose. There's a common direction, and most of each step is its own. If somebody shows you such a map,
 # ask for the number under it.
@@ -437,17 +450,20 @@ told_guess = predict(
 candidates = torch.tensor([number_of[word] for word in COUPLE_WORDS])
 
 
-def strict_shares(E, split):
-    """The share of strict answers among the couples' words: of the sum, and of b + c."""
+def shares_right(E, split, leave_out=False):
+    """The share of right answers among the couples' words: of the sum, of b + c, of b."""
     four = experiments.quadruples(split)
-    at = torch.tensor([[number_of[word] for word in words] for words in four]).T
+    at = torch.tensor(
+        [[number_of[word] for word in words] for words in four]
+    ).T.contiguous()
     a, b, c, _ = E[at]
+    barred = torch.searchsorted(candidates, at[:3]) if leave_out else None
     return [
-        (candidates[analogies.nearest_rows(E[candidates], vector)] == at[3])
+        (candidates[analogies.nearest_rows(E[candidates], vector, barred)] == at[3])
         .double()
         .mean()
         .item()
-        for vector in (b - a + c, b + c)
+        for vector in (b - a + c, b + c, b)
     ]
 
 
@@ -455,9 +471,9 @@ def strict_shares(E, split):
 trained = [train(counts, seed) for seed in range(5)]
 at_random = [train(shuffled, seed) for seed in range(5)]
 outcomes = {
-    "told": [strict_shares(E, "training") for E, _ in trained],
-    "never told": [strict_shares(E, "held-out") for E, _ in trained],
-    "shuffled": [strict_shares(E, "both") for E, _ in at_random],
+    "told": [shares_right(E, "training") for E, _ in trained],
+    "never told": [shares_right(E, "held-out") for E, _ in trained],
+    "shuffled": [shares_right(E, "both") for E, _ in at_random],
 }
 both_shares = {group: torch.tensor(seeds).mean(0) for group, seeds in outcomes.items()}
 high = [both_shares[group][0] > 0.2 for group in ("told", "never told")]
@@ -468,9 +484,10 @@ ahead = torch.tensor(
     ]
 )
 apart = ahead.mean() > 2.8 * ahead.std() / 5**0.5  # t with four degrees of freedom
-told_guess.answer(
-    told_guess.choices[(1 if apart else 2) if all(high) else 0 if high[0] else 3]
-)
+if WINDOW == 10:
+    told_guess.answer(
+        told_guess.choices[(1 if apart else 2) if all(high) else 0 if high[0] else 3]
+    )
 
 # %% tags=["nbval-ignore-output"]
 for group, seeds in outcomes.items():
@@ -480,6 +497,10 @@ for group, seeds in outcomes.items():
     print(
         f"b + c {per_seed[:, 1].mean():.2f} ± {error[1]:.2f}   (standard deviation, 5 seeds)"
     )
+for group, split in {"told": "training", "never told": "held-out"}.items():
+    out = torch.tensor([shares_right(E, split, leave_out=True) for E, _ in trained])
+    told = "   ".join(f"{n:.2f}" for n in out.mean(0))
+    print(f"with a, b and c left out, {group}: sum, b + c, b alone   {told}")
 
 # %% tags=["nbval-ignore-output"]
 by_question = {
@@ -490,7 +511,7 @@ show(
     grouped_bars(
         by_question, list(outcomes), "strictly right", references={"chance": 1 / 32}
     ),
-    title="The sum is right for couples that never met; b + c isn't",
+    title="The sum closes for couples that never met; b + c doesn't",
     alt=str(
         {
             group: [round(x, 2) for x in shares.tolist()]
@@ -514,8 +535,9 @@ assert both_shares["never told"][1] < 0.25
 assert both_shares["shuffled"].max() < 0.15
 
 # %% [markdown]
-# **Result**. On this table, the sum closes for 65% of the told couples and 52% of those never told, and b + c for 12%
-# and 5%: here the step does the work. With shuffled words, it's under 1%, below chance. One table for both parts gets
+# **Result**. On this table, the sum closes for 65% of the told couples and 52% of those never told (four fixed couples,
+# so the gap may be theirs), and b + c for 12% and 5%. But with a, b and c left out, b alone does as well as the sum: a
+# couple's rows are neighbors. With shuffled words, it's under 1%, below chance. One table for both parts gets
 # two thirds of the way to the floor, even four times as wide; two tables get nearly nine tenths (one seed each). A
 # suspect, untested: with one table, a word's score for itself is |e|², so it always expects itself.
 #

@@ -162,7 +162,7 @@ T = 180
 table = sinusoids(torch.arange(T), 64)  # (T, C)
 package = SinusoidalPosition(64)(torch.arange(T))
 torch.testing.assert_close(table, package, atol=1e-4, rtol=0)
-owner = "your" if origin(sinusoids) == "this page" else "the course's"
+owner = "the course's" if origin(sinusoids) == "the course's" else "your"
 print(f"All {table.numel():,} numbers of {owner} sinusoids match the package's.")
 hills = {f"position {t}": table[t] @ table.T for t in (40, 90, 140)}
 show(
@@ -304,7 +304,7 @@ mine.write(PROMPT, n=12, rotation=rotate)
 
 # %%
 theirs, ours = positions.next_logits(PROMPT), positions.next_logits(PROMPT, rotate)
-by = "your" if origin(rotate) == "this page" else "the course's"
+by = "the course's" if origin(rotate) == "the course's" else "your"
 close = bool((theirs - ours).abs().max() < 0.01)
 print(f"All {len(ours):,} logits match SmolLM2's own, by {by} rotate: {close}")
 

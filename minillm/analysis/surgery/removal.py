@@ -96,12 +96,12 @@ def removal(model: Transformer, tokenizer: Tokenizer, texts: Sequence[str]) -> R
 
 
 def rank_correlation(first: Float[Tensor, "*B n"], second: Float[Tensor, "*B n"]) -> Float[Tensor, "*B"]:
-    """Spearman's rank correlation along the last axis; numbers that are equal get ranks in their order.
+    """Spearman's rank correlation along the last axis; numbers that are equal share the mean of their ranks.
 
     >>> rank_correlation(torch.tensor([1.0, 2.0, 9.0]), torch.tensor([0.1, 0.2, 0.3])).item()
     1.0
     """
-    ranks = [values.argsort(-1).argsort(-1).double() for values in (first, second)]
-    centered = [each - each.mean(-1, keepdim=True) for each in ranks]
+    signs = [(values[..., :, None] - values[..., None, :]).sign() for values in (first, second)]
+    centered = [each.sum(-1).double() / 2 for each in signs]  # how many are smaller, minus how many are larger
     products = [(a * b).sum(-1) for a, b in ((centered[0], centered[1]), *((each, each) for each in centered))]
     return (products[0] / (products[1] * products[2]).sqrt()).float()

@@ -48,9 +48,12 @@ def bits_per_byte(text: str, encode: EncodeWord, merges: int | None = None) -> f
 
 def misread(text: str) -> None:
     """Print how SmolLM2 reads a text that GPT-2's tokenizer has cut: the same numbers, another list."""
-    ids = gpt2().tokenizer.encode(text)
+    ids, smollm2 = gpt2().tokenizer.encode(text), own_model.smollm2()[1]
     print(f"{text!r} is {ids} to GPT-2.")
-    print(f"SmolLM2 reads these numbers as {own_model.smollm2()[1].decode(ids)!r}.")
+    known = [id for id in ids if id < smollm2.vocab_size]
+    print(f"SmolLM2 reads these numbers as {smollm2.decode(known)!r}.")
+    if len(known) < len(ids):
+        print(f"It has no token {', '.join(str(id) for id in ids if id not in known)}: its list is shorter.")
 
 
 def capitals_after(end: str) -> tuple[int, int]:
