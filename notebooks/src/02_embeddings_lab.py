@@ -275,7 +275,8 @@ for who, counts in vectors.judged(
 # %% [markdown]
 # **Result**. At the table, 2 of 182. The peak comes late, after some 25 blocks: 70 to 80 of 182 after *The road to*,
 # and more than 150 with the lesson's prompt, where the model *says* Italy in 152 to 162. *Paris* + *Italy* stays below
-# 20 with both. And beside the queen it names the king in 11 to 16 of 110, for real words in 80 to 90.
+# 20 with both; *Italy* - *France* gets to 64 with the lesson's. And beside the queen it names the king in 11 to 16 of
+# 110, for real words in 80 to 90.
 #
 # **Verdict**: loose. The sum becomes Rome more often than *Paris* + *Italy* does, and late; the prompt decides whether
 # that's less than half of the sums, or most. 14 countries, two prompts, one model.
