@@ -293,7 +293,8 @@ for number, piece in enumerate(pieces):
 
 # %% tags=["nbval-ignore-output"]
 per_token = n_bytes / len(ids)
-ends = [number * 512 for number in range(20, len(pieces) + 1, 20)]  # tokens read so far
+ends = [n * 512 for n in range(20, len(pieces) + 1, 20)]  # tokens read so far
+ends = ends or [len(pieces) * 512]
 curves = {"the learner": [sum(paid[: end // 512]) / (end * per_token) for end in ends]}
 for name, tool in (("gzip", gzip), ("xz", lzma)):
     parts = [kingdom.encode()[: int(end * per_token)] for end in ends]
