@@ -65,6 +65,13 @@ def test_ranks_by_hand():
     assert rank_correlation(first, -second.exp().log()).item() == pytest.approx(-(1 - 6 * 2 / (4 * 15)))
 
 
+def test_equal_numbers_share_their_rank():
+    """Ranks 1.5, 1.5, 3 against 1, 2, 3: covariance 1.5, variances 1.5 and 2."""
+    for first in ([5.0, 5.0, 9.0], [5.0, 9.0, 5.0]):
+        found = rank_correlation(torch.tensor(first), torch.tensor(first) + torch.tensor([0.0, 1.0, 2.0]))
+        assert found.item() == pytest.approx(1.5 / (1.5 * 2) ** 0.5)
+
+
 def test_nothing_to_read_is_answered(model):
     for texts in ([], ["hello", ""]):
         with pytest.raises(UserError, match="give at least one text"):

@@ -83,3 +83,12 @@ def test_after_a_lone_space_comes_never_a_letter(real_weights):
     follow = bpe.after_lone_spaces(bpe.documents(100))
     assert follow["a digit"] > 50
     assert follow["a letter"] == 0
+
+
+@pytest.mark.real
+def test_an_id_that_the_other_vocabulary_lacks_is_named(real_weights, capsys):
+    bpe.misread("The capital of Indonesia is Jakarta")
+    told = capsys.readouterr().out
+    lacking = [id for id in bpe.gpt2().tokenizer.encode("The capital of Indonesia is Jakarta") if id >= 49_152]
+    assert lacking
+    assert f"It has no token {', '.join(map(str, lacking))}: its list is shorter." in told

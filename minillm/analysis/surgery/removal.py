@@ -102,6 +102,6 @@ def rank_correlation(first: Float[Tensor, "*B n"], second: Float[Tensor, "*B n"]
     1.0
     """
     signs = [(values[..., :, None] - values[..., None, :]).sign() for values in (first, second)]
-    centered = [each.sum(-1).double() / 2 for each in signs]  # how many are smaller, minus how many are larger
+    centered = [each.sum(-1).double() for each in signs]  # how many are smaller, minus how many are larger
     products = [(a * b).sum(-1) for a, b in ((centered[0], centered[1]), *((each, each) for each in centered))]
     return (products[0] / (products[1] * products[2]).sqrt()).float()

@@ -129,10 +129,8 @@ def _form(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         text = f"{which} {'is 1 id' if count == 1 else f'are {count} ids'} where k is {calls[wrong[0]][2]}."
         return text, "`k` says how many.", wrong[0]
     if _only_itself_is_lost(calls, right, got):
-        hint = (
-            "Is it left out on purpose? It counts like every row. Or does rounding put its cosine just above 1, and an "
-        )
-        hint += "angle is made of it? Its `acos` is NaN, which sorts last."
+        hint = "Is it left out on purpose? It counts like every row. Or did rounding put its cosine just above 1, and "
+        hint += "an angle was made of it? Its `acos` is NaN, which sorts last."
         return "The row that is the vector itself is lost, and nothing else.", hint
     if not _is_likely(calls, right, got):
         return _last(calls, right, got)

@@ -321,7 +321,7 @@ untied.mistake(
 
 @untied.mistake(
     "Each merge is made in the words as they came in, so the merges before it are lost.",
-    "Go on with the merged words: `words = [merge(ids, pair, new) for ids in words]`.",
+    "Take the merged words into the next round: `words = [merge(ids, pair, new) for ids in words]`.",
 )
 def _from_the_start(words: Words, n: int) -> Merges:
     merges: Merges = {}
