@@ -153,7 +153,7 @@ def feed_forward(x, gate, up, down):
 added = feed_forward(x, gate, up, down)  # (T, C)
 theirs = model.blocks[24].feedforward(x).detach()
 torch.testing.assert_close(added, theirs, rtol=1e-3, atol=1e-3)
-owner = "your" if origin(feed_forward) == "this page" else "the course's"
+owner = "the course's" if origin(feed_forward) == "the course's" else "your"
 print(f"All {added.numel():,} numbers match: SmolLM2's layer 24, by {owner} code.")
 shuffled = feed_forward(x[[3, 0, 4, 1, 2]], gate, up, down)
 moved = torch.allclose(shuffled, added[[3, 0, 4, 1, 2]], atol=1e-3)
