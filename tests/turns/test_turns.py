@@ -132,6 +132,15 @@ def test_two_mistakes_that_explain_as_much_are_not_named():
     assert "Two." in try_out(turn, _named(turn.name, lambda x: x + (2 if x[2] < 4.5 else 9))).sentence
 
 
+def test_a_mistake_is_named_if_it_explains_every_draw():
+    turn = Turn("99.z", "", lambda n: 2 * n)
+    turn.probe("n", lambda rng: [(rng.randint(3, 99),)]).mistake("Squared.", "Twice is a sum.", lambda n: n**2)
+    first = turn.draws(0)[0][0][0][0]
+    verdict = try_out(turn, _named(turn.name, lambda n: n**2 if n == first else 0))
+    assert verdict.sentence == f"The result has {first**2} in place of {2 * first}."
+    assert try_out(turn, _named(turn.name, lambda n: n**2)).sentence == "Squared."
+
+
 @pytest.mark.parametrize("turn", TURNS)
 def test_most_strangers_are_told_their_mistake(turn):
     """Four in five; half, where the result is one number, since then the case that is shown is easy to follow."""

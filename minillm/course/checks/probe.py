@@ -5,7 +5,7 @@ All code here is trusted; it sees only the replies of an answer (`asking`).
 
 import inspect
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -99,7 +99,7 @@ class Probe:
         raise AssertionError(f"probe {self.name!r} draws no input that tells its mistakes apart; draw larger ones")
 
     def grade(
-        self, function: str, calls: list[Call], replies: Sequence[Reply], draws: Sequence[Answered] = ()
+        self, function: str, calls: list[Call], replies: Sequence[Reply], draws: Iterable[Answered] = ()
     ) -> Failure | None:
         """Compare the replies to these calls with the right ones; None if all are right.
 
@@ -211,7 +211,7 @@ class Probe:
         return listed, ", ".join(others) if len(others) <= MAX_KINDS else "all others"
 
 
-def _explains(mistake: Mistake, draws: Sequence[Answered]) -> bool:
+def _explains(mistake: Mistake, draws: Iterable[Answered]) -> bool:
     """Whether a mistake gives the results of all draws, apart from errors."""
     pairs = [pair for calls, replies in draws for pair in zip(calls, replies, strict=True) if pair[1].trouble is None]
     return all(_same(mistake.answer(*call), reply.value) for call, reply in pairs)

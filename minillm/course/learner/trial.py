@@ -191,7 +191,7 @@ def _first_failure(turn: Turn, thing: Any, asked: Asked) -> Verdict | None:
     answer = turn.answer(thing)
     for probe, draws in zip(turn.probes, turn.draws(SEED), strict=True):
         for calls in draws:
-            verdict = _grade(turn, probe, answer, calls, asked)
+            verdict = _grade(turn, probe, answer, calls, asked, draws)
             if verdict is not None:
                 return verdict
     calls = turn.draws(SEED)[0][0]
@@ -206,14 +206,18 @@ def _file_of(thing: Any) -> str | None:
     return getattr(getattr(function, "__code__", None), "co_filename", None)
 
 
-def _grade(turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: Asked) -> Verdict | None:
+def _grade(
+    turn: Turn, probe: Probe, answer: Answer, calls: list[Call], asked: Asked, draws: list[list[Call]]
+) -> Verdict | None:
+    """The verdict on these calls, None if all are right; a known mistake is named only if it explains all draws."""
     replies, returned = [], []
     for call in calls:
         replies.append(asked(answer, call, turn))
         returned.append(asked.returned)
     if verdict := _other_kind(turn, probe, calls, replies, [*map(type, returned)]):
         return verdict
-    failure = probe.grade(turn.name, calls, replies)
+    answered = ((draw, [asked(answer, call, turn) for call in draw]) for draw in draws)  # asked if a mistake fits
+    failure = probe.grade(turn.name, calls, replies, answered)
     if failure is None:
         changed = [call for call, *pair in zip(calls, replies, returned, strict=True) if _has_changed(*pair)]
         return Verdict("not right yet", *OVERWRITES, inputs(turn, changed[0])) if changed else None

@@ -990,7 +990,7 @@ class StopsWhenOnePairIsKnown:
         return list(ids)
 
 
-@wrong("01.encode", "All pairs that are known at the start of a round are merged, before it looks again.")
+@wrong("01.encode", "")
 class TwoRounds:
     def encode(ids, merges):
         for _ in range(2):

@@ -145,12 +145,12 @@ square.mistake(
 )
 square.mistake(
     "Row t of `a` meets column t of `b` alone: (H, T, 1).",
-    "`a` lacks the axis of s, `b` that of t. These are two different places for a new axis.",
+    "`a` needs an axis for s, `b` one for t. These are two different places for a new axis.",
     lambda a, b: (a * b.transpose(1, 2)).sum(-1, keepdim=True),
 )
 square.mistake(
     "Heads of `b` meet rows of `a`.",
-    "`a` lacks the axis of s, and `b` that of t, its second: `None` in an index adds one, and `repeat` goes "
+    "`a` needs an axis for s, its last, and `b` one for t, its second: `None` in an index adds it, and `repeat` goes "
     "round through the heads.",
     lambda a, b: (a[..., None] * b).sum(2),
 )
