@@ -251,7 +251,7 @@ def describe_error(error: BaseException, file: str | None) -> str:
         if type(error) is NotImplementedError and not error.args:  # torch's errors have a message
             return "is not written yet"
         if type(error) is RecursionError:
-            return "calls itself without an end, or more than 1,000 deep"
+            return "goes more than 1,000 calls deep"
         lines = [frame.line for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
         said = str(error).partition(", but expected one of:")[0]  # what torch's functions could take fills a page
         text = f"raised {type(error).__name__}: {said[:200].removesuffix('.')}"

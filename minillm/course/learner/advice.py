@@ -5,8 +5,8 @@ import re
 from minillm.course.learner.turn import Turn
 
 ERRORS = {  # advice about an error that any turn may bring, by a pattern
-    "calls itself without an end": "Inside it, `{name}` is your own function, so compute the result there. A "
-    "function that calls itself for each item goes too deep for a long list: use a loop.",
+    "calls deep": "Does it call itself? Inside `{name}`, that name is your own function: compute the result there, "
+    "with a loop, not by a call per item.",
     "changed the input": "`x[...] = ...`, `-=`, `.append`, `.pop` and methods whose names end in `_` change "
     "what they're used on.",
     "'NoneType' object": "Something there is None: a search that found nothing, or a function without `return`.",

@@ -35,7 +35,7 @@ OVERWRITTEN = (
     "Make a new tensor, `x = x + ...`, in place of `x += ...`, `x[...] = ...` or `.add_(...)`.",
 )
 OVERWRITES = (
-    "The result is right, but a later call changes it: all of them fill the same list or tensor.",
+    "The result is right, but a later call changes it: it writes into what an earlier one returned.",
     "Make a new one in each call. It costs little, and the caller may still need the old one.",
 )
 IN_THE_LINE = ", in the line: "

@@ -78,7 +78,7 @@ class MaximumAgainAndAgain:
 # --- 02.analogy
 
 
-@wrong("02.analogy", "Right where all may answer; with `leave_out`, the wrong row answers.")
+@wrong("02.analogy", "The vector is the mean of b and c, minus a.")
 class MirrorWithoutTheTwo:
     """It mirrors row a in the midpoint of b and c and forgets to double the midpoint: (b + c) / 2 - a."""
 

@@ -76,7 +76,7 @@ class DiagonalOfATensordot:
 # --- 00a.softmax
 
 
-@wrong("00a.softmax", "The largest score of each place in the first axis is subtracted, so the scores of a row get dif")
+@wrong("00a.softmax", "The largest score along the first axis is subtracted, so the scores of a row get different s")
 class ShiftsByTheColumnsMaximum:
     """The maximum subtracted is that of the column, so scores of one row are shifted by different numbers."""
 

@@ -464,7 +464,7 @@ class StopsWhenCertain:
         return bits
 
 
-@wrong("00.surprise", "`surprise` calls itself without an end, or more than 1,000 deep.")
+@wrong("00.surprise", "`surprise` goes more than 1,000 calls deep.")
 class OneCallPerToken:
     """Recursion, one call per token: a text of a thousand tokens or more ends in a RecursionError."""
 

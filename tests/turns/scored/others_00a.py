@@ -101,7 +101,7 @@ class TurnsTheCallersTensor:
         return heads.transpose_(0, 1).flatten(1)
 
 
-@wrong("00a.join_heads", "`.T` turns three axes around, (D, T, H), so a row mixes what it should")
+@wrong("00a.join_heads", "All three axes are turned around, (D, T, H), so a row mixes what it should keep apart.")
 class AllAxesReversed:
     """Reversing all axes, as .T does in numpy, brings the numbers of a head to the front as well."""
 

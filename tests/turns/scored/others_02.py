@@ -134,7 +134,7 @@ class GathersOneColumn:
         return table.gather(0, ids[:, None])
 
 
-@wrong("02.embed", "The ids count single numbers, not rows, as if the table were one long")
+@wrong("02.embed", "Each id picks a single number, not a row.")
 class TakesFromTheFlatTable:
     """Torch.take reads the table as one flat list of numbers: T numbers, no rows."""
 
@@ -609,7 +609,7 @@ class ZeroIsntLow:
         return int(cosines.argmax())
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class TensorsInASet:
     """Looks tensors up in a set, which compares them as objects: none is ever found, and nothing is left out."""
 
@@ -621,7 +621,7 @@ class TensorsInASet:
         return int(found[0])
 
 
-@wrong("02.analogy", "Of the four nearest, the smallest id that may answer does.")
+@wrong("02.analogy", "With `leave_out`, the order of nearness is lost.")
 class SetDifference:
     """A difference of sets has no order, so which of the rest answers has nothing to do with nearness."""
 
@@ -665,7 +665,7 @@ class AlwaysTheFourth:
         return int(found[3] if leave_out else found[0])
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class OrInPlaceOfAnd:
     """ "not a or not b or not c" is true of every id, so nothing is left out."""
 

@@ -94,7 +94,7 @@ class ReachesTheEnd:
         return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
-@wrong("03.sinusoids", "The angles are in degrees.")
+@wrong("03.sinusoids", "The angles are converted from degrees to radians.")
 class Degrees:
     """Turns the angles from degrees to radians, though the formula gives radians already."""
 
@@ -300,7 +300,7 @@ class EachSpeedTwice:
 # --- 03.rotate_pair
 
 
-@wrong("03.rotate_pair", "It turns the other way, clockwise.")
+@wrong("03.rotate_pair", "It turns the other way, by minus the angle.")
 class ScreenCoordinates:
     """Turns clockwise, as on a canvas where y points down: (1, 0) must go to (cos a, sin a)."""
 

@@ -20,7 +20,7 @@ class ByViewTheOtherWay:
         return heads.view(len(heads), H, -1).transpose(0, 1)
 
 
-@wrong("00a.join_heads", "`.T` turns three axes around, (D")
+@wrong("00a.join_heads", "All three axes are turned around, (D, T, H), so a row mixes what it should keep apart.")
 class DotTAndReshape:
     def join_heads(heads):
         return heads.T.reshape(heads.shape[1], -1)
@@ -170,7 +170,7 @@ class TheDistancesPattern:
         return (a[:, :, None] * b[:, None]).sum(dim=-1)
 
 
-@wrong("00a.batched_product", "The sum runs over s, the last axis")
+@wrong("00a.batched_product", "The sum runs over s.")
 class SummedLast:
     def batched_product(a, b):
         return (a[..., None] * b[:, None]).sum(dim=-1)
@@ -313,7 +313,7 @@ class NewAxesSwapped:
         return (a[:, None] * b[..., None]).sum(2)
 
 
-@wrong("00a.batched_product", "The sum runs over s, the last axis")
+@wrong("00a.batched_product", "The sum runs over s.")
 class TransposedButSummedInTheMiddle:
     def batched_product(a, b):
         return (a[:, :, None, :] * b.transpose(1, 2)[:, None]).sum(-2)
@@ -458,7 +458,7 @@ class EpsilonBelow:
         return powers / (powers.sum(dim=-1, keepdim=True) + 0.1)
 
 
-@wrong("00a.softmax", "`softmax` calls itself without an end")
+@wrong("00a.softmax", "`softmax` goes more than 1,000 calls deep")
 class CallsItself:
     def softmax(scores):
         return softmax(scores - scores.amax(dim=-1, keepdim=True))  # noqa: F821

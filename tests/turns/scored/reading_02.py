@@ -159,7 +159,7 @@ class BroughtToNormOne:
         return F.normalize(table[ids], dim=-1)
 
 
-@wrong("02.embed", "`embed` calls itself without an end")
+@wrong("02.embed", "`embed` goes more than 1,000 calls deep")
 class CallsItself:
     def embed(ids, table):
         return AnEmbedding.embed(ids, table)
@@ -532,7 +532,7 @@ class SubtractsNothing:
         return found[0]
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are nearest.")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class NeverLeavesOut:
     def analogy(a, b, c, table, leave_out):
         total = table[b] - table[a] + table[c]
@@ -694,7 +694,7 @@ class MultipliesTheCosines:
         return int(scores.argmax())
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are nearest.")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class OrForAnd:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - table[a] + table[c], table, 4).tolist()
@@ -780,7 +780,7 @@ class LastOfTheLoop:
         return found
 
 
-@wrong("02.analogy", "Of the four nearest, the smallest id that may answer does.")
+@wrong("02.analogy", "With `leave_out`, the order of nearness is lost.")
 class ASetOfIds:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - table[a] + table[c], table, 4).tolist()
@@ -815,7 +815,7 @@ class WritesIntoTheTable:
         return int(nearest(total, table, 1))
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are nearest.")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class BarsOnlyA:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[b] - table[a] + table[c], table, 4).tolist()
@@ -824,7 +824,7 @@ class BarsOnlyA:
         return found[0]
 
 
-@wrong("02.analogy", "Right where all may answer; with `leave_out`, the wrong row answers.")
+@wrong("02.analogy", "The vector is the mean of b and c, minus a.")
 class MeanOfThree:
     def analogy(a, b, c, table, leave_out):
         found = nearest(table[[b, c]].mean(0) - table[a], table, 4).tolist()

@@ -71,7 +71,7 @@ class CosineBeforeSine:
         return torch.view_as_real(z).flatten(1)
 
 
-@wrong("03.sinusoids", "The angles are in degrees.")
+@wrong("03.sinusoids", "The angles are converted from degrees to radians.")
 class InDegrees:
     def sinusoids(positions, C):
         angle = positions[:, None] * 10_000 ** (-torch.arange(0, C, 2) / C) * math.pi / 180
@@ -274,7 +274,7 @@ class StacksBeforeTheHands:
         return torch.stack([angle.sin(), angle.cos()], dim=1).flatten(1)
 
 
-@wrong("03.sinusoids", "`sinusoids` calls itself without an end")
+@wrong("03.sinusoids", "`sinusoids` goes more than 1,000 calls deep")
 class CallsItself:
     def sinusoids(positions, C):
         return sinusoids(positions, C)
@@ -391,7 +391,7 @@ class RepeatInterleave:
 # --- 03.rotate_pair
 
 
-@wrong("03.rotate_pair", "It turns the other way, clockwise.")
+@wrong("03.rotate_pair", "It turns the other way, by minus the angle.")
 class TheOtherWayRound:
     def rotate_pair(x, y, angle):
         return x * angle.cos() + y * angle.sin(), -x * angle.sin() + y * angle.cos()
@@ -546,7 +546,7 @@ class OneComplexNumber:
         return torch.complex(x, y) * torch.exp(1j * angle)
 
 
-@wrong("03.rotate_pair", "It turns the other way, clockwise.")
+@wrong("03.rotate_pair", "It turns the other way, by minus the angle.")
 class DividesByTheAngle:
     def rotate_pair(x, y, angle):
         z = torch.complex(x, y) / torch.exp(1j * angle)

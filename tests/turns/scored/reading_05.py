@@ -147,7 +147,7 @@ class TorchesGlu:
         return F.glu(torch.cat([x @ up.T, x @ gate.T], dim=-1), dim=-1) @ down.T
 
 
-@wrong("05.feed_forward", "`feed_forward` calls itself without an end")
+@wrong("05.feed_forward", "`feed_forward` goes more than 1,000 calls deep")
 class CallsItself:
     def feed_forward(x, gate, up, down):
         return feed_forward(x, gate, up, down)  # noqa: F821

@@ -14,7 +14,7 @@ p = 1 / 8  # as a cell of lesson 00 leaves it
 # --- 00.next_token
 
 
-@wrong("00.next_token", "The scores are multiplied by the temperature.")
+@wrong("00.next_token", "The temperature works the other way round, as if the scores were multiplied by it.")
 class TimesTemperature:
     """Multiplies the logits by the temperature in place of dividing, so the dial turns the wrong way."""
 
@@ -575,7 +575,7 @@ class LogArgumentsSwapped:
         return sum(-math.log(2, q) for q in probabilities)
 
 
-@wrong("00.surprise", "`surprise` calls itself without an end, or more than 1,000 deep.")
+@wrong("00.surprise", "`surprise` goes more than 1,000 calls deep.")
 class Recursive:
     """One call within the other for each token"""
 

@@ -131,7 +131,7 @@ class SizesInWrongOrder:
         return heads.transpose(0, 1).reshape(T, H * D)
 
 
-@wrong("00a.join_heads", "`.T` turns three axes around, (D, T, H), so a row mixes what it should")
+@wrong("00a.join_heads", "All three axes are turned around, (D, T, H), so a row mixes what it should keep apart.")
 class CapitalTOfThreeAxes:
     """.T (here as permute) turns all three axes around, (D, T, H), and the reshape then mixes everything."""
 

@@ -142,7 +142,7 @@ class GatherOfOneColumn:
         return table.gather(0, ids[:, None])
 
 
-@wrong("02.embed", "The ids count single numbers, not rows, as if the table were one long list.")
+@wrong("02.embed", "Each id picks a single number, not a row.")
 class TakeFromTheFlatTable:
     """Torch.take counts single numbers of the flattened table, so it gives T numbers and no rows."""
 
@@ -500,7 +500,7 @@ class AlwaysLeavesOut:
                 return id
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are nearest.")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class NeverLeavesOut:
     """Doesn't look at leave_out and returns the nearest row of all."""
 
@@ -655,7 +655,7 @@ class CosineZeroIsNotTheSmallest:
         return cosines.argmax().item()
 
 
-@wrong("02.analogy", "Of the four nearest, the smallest id that may answer does.")
+@wrong("02.analogy", "With `leave_out`, the order of nearness is lost.")
 class SetLosesTheOrder:
     """Takes a, b and c away from a set of the neighbors, and a set doesn't keep the nearest first."""
 
@@ -666,7 +666,7 @@ class SetLosesTheOrder:
         return found[0]
 
 
-@wrong("02.analogy", "With `leave_out`, the same rows answer as without: b or c, if they are nearest.")
+@wrong("02.analogy", "With `leave_out`, b or c still answers where it is nearest.")
 class TensorsInASet:
     """Looks up tensors in a set of numbers, where they are never found, so nothing is left out."""
 

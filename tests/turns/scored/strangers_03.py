@@ -115,7 +115,7 @@ class LogOfBaseTen:
         return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
-@wrong("03.sinusoids", "The angles are in degrees.")
+@wrong("03.sinusoids", "The angles are converted from degrees to radians.")
 class AnglesInDegrees:
     """Takes the angle for degrees, but the formula gives radians."""
 
@@ -333,7 +333,7 @@ class EveryColumnByItself:
 # --- 03.rotate_pair
 
 
-@wrong("03.rotate_pair", "It turns the other way, clockwise.")
+@wrong("03.rotate_pair", "It turns the other way, by minus the angle.")
 class Clockwise:
     """Both signs of the sine are swapped, which turns the points the other way, by -angle."""
 

@@ -31,7 +31,7 @@ def _bits(probabilities, begin, end):
 # --- 00.next_token
 
 
-@wrong("00.next_token", "The result is right, but a later call changes it: all of them fill")
+@wrong("00.next_token", "The result is right, but a later call changes it: it writes into what an earlier one retur")
 class OneBufferForAllCalls:
     """Every call fills and returns the same list, so a result that was kept changes with the next call."""
 

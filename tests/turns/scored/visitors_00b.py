@@ -86,7 +86,7 @@ class RowByRow:
 # --- 00b.sgd_step
 
 
-@wrong("00b.sgd_step", "The result is right, but a later call changes it: all of them fill")
+@wrong("00b.sgd_step", "The result is right, but a later call changes it: it writes into what an earlier one return")
 class PingPongBuffers:
     """Results go to two sets of buffers in turn, so each call overwrites the weights returned by the last but one."""
 

@@ -115,7 +115,7 @@ class LastLineOnly:
         return new_y
 
 
-@wrong("03.rotate_pair", "Only x is new")
+@wrong("03.rotate_pair", "The new y is the old y.")
 class ForgetsY:
     def rotate_pair(x, y, angle):
         x_new = x * angle.cos() - y * angle.sin()
@@ -129,7 +129,7 @@ class AMatrixForAll:
         return rotation @ torch.stack([x, y])
 
 
-@wrong("03.rotate_pair", "is `x` as it came in")
+@wrong("03.rotate_pair", "Both are as they came in.")
 class Unchanged:
     def rotate_pair(x, y, angle):
         return x, y

@@ -48,7 +48,7 @@ class NoTemperature:
         return [p / sum(powers) for p in powers]
 
 
-@wrong("00.next_token", "The scores are multiplied by the tempera")
+@wrong("00.next_token", "The temperature works the other way round, as if the scores were multiplied by it.")
 class TimesTemperature:
     def next_token(logits, temperature):
         powers = [math.exp(x * temperature) for x in logits]
@@ -202,7 +202,7 @@ class SharpensProbabilities:
         return [q ** (1 / temperature) for q in p]
 
 
-@wrong("00.next_token", "The scores are multiplied by the tempera")
+@wrong("00.next_token", "The temperature works the other way round, as if the scores were multiplied by it.")
 class SharpensTheWrongWay:
     def next_token(logits, temperature):
         powers = [math.exp(x) for x in logits]
@@ -395,7 +395,7 @@ class ThreeTokens:
         return [math.exp(a / temperature) / total, math.exp(b / temperature) / total, math.exp(c / temperature) / total]
 
 
-@wrong("00.next_token", "calls itself without an end")
+@wrong("00.next_token", "goes more than 1,000 calls deep")
 class CallsItself:
     def next_token(logits, temperature):
         return next_token([x / temperature for x in logits], 1.0)  # noqa: F821

@@ -295,7 +295,7 @@ class SurpriseBitLength:
         return sum(int(1 / p).bit_length() for p in probabilities)
 
 
-@wrong("00.surprise", "calls itself without an end")
+@wrong("00.surprise", "goes more than 1,000 calls deep")
 class SurpriseCallsItself:
     def surprise(probabilities):
         return surprise(probabilities[:1]) + surprise(probabilities[1:])  # noqa: F821

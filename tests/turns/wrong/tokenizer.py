@@ -549,7 +549,7 @@ class TakesAWord:
         return ids
 
 
-@wrong("01.encode", "calls itself without an end")
+@wrong("01.encode", "goes more than 1,000 calls deep")
 class CallsItselfForever:
     def encode(ids, merges):
         known = [pair for pair in pairwise(ids) if pair in merges]

@@ -212,8 +212,8 @@ _mistake(
     lambda ids, table: table[ids][:, :1],
 )
 _mistake(
-    "The ids count single numbers, not rows, as if the table were one long list.",
-    "`torch.take` sees the table flat. Square brackets take whole rows.",
+    "Each id picks a single number, not a row.",
+    "`table[id]` is a whole row. A second index picks within it; `torch.take` sees no rows.",
     lambda ids, table: table.flatten()[ids],
 )
 _mistake(

@@ -156,12 +156,13 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
     ids = [each for each in map(as_tensor, got) if each is not None and each.dim() == 1]
     if len(ids) < len(calls) or any(each.is_floating_point() for each in ids):
         return None
-    if all(difference(a.sort().values, b.sort().values) is None for a, b in zip(ids, right, strict=True)):
+    same = [difference(a.sort().values, b.sort().values) is None for a, b in zip(ids, right, strict=True)]
+    if all(same):
         return "The right ids, but in another order.", "The nearest comes first."
     if any(len(each.unique()) < len(each) for each in ids):
         return "One id comes several times.", "Each row is found once: `topk`, or bar the ones that you have."
     hint = "Print all the cosines, and compare: are they dot products over both norms, and are the k largest found?"
-    return "Other rows have larger cosines.", hint
+    return "Other rows have larger cosines.", hint, same.index(False)
 
 
 tables = turn.probe("several tables", _tables, _form, demand=whole_numbers)
@@ -325,13 +326,18 @@ tables.mistake(
     _by(lambda vector, table: table @ vector / table.norm(dim=1).clamp(min=1)),
 )
 tables.mistake(
+    "A number is added to the product of the norms, so long rows seem to be nearer.",
+    "Divide by the norms alone. No row here is zero.",
+    _by(lambda vector, table: table @ vector / (1 + table.norm(dim=1) * vector.norm())),
+)
+tables.mistake(
     "The longest rows are returned, wherever they point.",
     "The dot product with `vector` is missing.",
     _by(lambda vector, table: table.norm(dim=1)),
 )
 tables.mistake(
-    "The first k ids are returned: nothing is compared.",
-    "`.indices`, not a count; and sort by the cosine.",
+    "The first k ids are returned, wherever the rows point.",
+    "Sort by the cosine as it is, and return `.indices`, not a count.",
     lambda vector, table, k: torch.arange(k),
 )
 tables.mistake(

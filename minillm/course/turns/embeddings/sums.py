@@ -53,8 +53,8 @@ turn = Turn(
         "mat1|mat2|1D tensors expected|size of tensor|inconsistent|must match": "`nearest` takes the vector first, "
         "then the table: `nearest(total, table, 4)`.",
         "too many indices": "`[a, b, c]` is one index per axis; a list inside, `[[a, b, c]]`, is three along one axis.",
-        "only one element|ambiguous": "That's a whole tensor where one number is needed. `.tolist()` makes a plain "
-        "list of the ids.",
+        "only one element|ambiguous": "That's a whole tensor where one number is needed: compare one id with the ids "
+        "a, b and c, not with rows. `.tolist()` makes a plain list of ids.",
         "no attribute": "What `nearest` returns depends on how you wrote it: `list(...)` and `int(...)` take a tensor "
         "and a list.",
     },
@@ -150,7 +150,7 @@ def _last(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | 
         if leave_out and int(answer) in (a, b, c):
             which = "abc"[(a, b, c).index(int(answer))]
             return (
-                f"With `leave_out`, {which} answers.",
+                f"With `leave_out`, {which} answers in this case.",
                 "All three ids are barred then, and the next best answers.",
                 index,
             )
@@ -205,6 +205,11 @@ sums.mistake(
     "In b - (a + c) the brackets take c away. Add row c.",
     _answer(lambda a, b, c: b - a - c),
 )
+sums.mistake(
+    "The vector is the mean of b and c, minus a.",
+    "Row b - row a + row c: nothing is halved.",
+    _answer(lambda a, b, c: (b + c) / 2 - a),
+)
 sums.mistake("Nothing is subtracted: the sum is b + c.", "Subtract row a.", _answer(lambda a, b, c: b + c))
 sums.mistake(
     "The ids are added, and the row of that id is used.",
@@ -217,8 +222,8 @@ sums.mistake(
     lambda a, b, c, table, leave_out: b - a + c,
 )
 sums.mistake(
-    "With `leave_out`, the same rows answer as without: b or c, if they are nearest.",
-    "If it is True, a, b and c may not answer. Three `!=` in one condition need `and`. Are your ids tensors? A set "
+    "With `leave_out`, b or c still answers where it is nearest.",
+    "If it is True, none of a, b and c may answer. Three `!=` in one condition need `and`. Are your ids tensors? A set "
     "or a dictionary never finds those: `int(id)`.",
     _answer(barred=lambda a, b, c, leave_out: []),
 )
@@ -297,7 +302,7 @@ def _last_of_four(a, b, c, table, leave_out):
 
 
 @sums.mistake(
-    "Of the four nearest, the smallest id that may answer does.",
+    "With `leave_out`, the order of nearness is lost.",
     "A set has no order. The nearest answers: keep the order that `nearest` gives.",
 )
 def _smallest_id(a, b, c, table, leave_out):

@@ -43,7 +43,7 @@ turn = Turn(
         r"log\(\): argument|must be real number|only (one element tensors|length-1 arrays)": "`math.log` takes "
         "one number; a tensor has `.log()`.",
         "math domain error": "A probability was 0, and 0 has no logarithm. Let `log_softmax` take both steps in one.",
-        "math range error": "Right, until logits pass 709: then `math.exp` overflows. Use `log_softmax`.",
+        "math range error": "`math.exp` overflows where a logit is above 709. Use `log_softmax`, which doesn't.",
         r"softmax\(\) missing": "Which axis must add up to 1? The letters of each row: `dim=-1`.",
         "not enough values": "`logits` is (B, V), two sizes, without a batch of texts.",
         "too many indices|Dimension out of range": "`logits` has two axes, (B, V), and `targets` has one, (B,).",

@@ -33,8 +33,8 @@ turn = Turn(
         "can't multiply sequence|unsupported operand.*'(list|tuple)'": "`weights` and "
         "`gradients` are lists of tensors. Python can't compute with a whole list: loop over both with `zip`.",
         "too many values to unpack|not enough values": "There may be any number of weights, so loop over them.",
-        "size of tensor a": "Each weight needs its own gradient, of the same shape. `zip(weights, gradients)` pairs "
-        "them.",
+        "size of tensor a": "Shapes differ there. Each weight takes its own gradient, of this call and as it is: "
+        "`zip(weights, gradients)` pairs them.",
         "'list' object has no attribute|'tuple' object has no attribute": "`weights` is a list. Its items are tensors.",
         "no attribute 'grad'|'NoneType'": "The gradients are in the argument `gradients`; nothing is in `.grad`.",
         "name '(lr|learning_rate|eta|alpha|step_size)' is not defined": "Here the learning rate is called `rate`.",
@@ -45,7 +45,7 @@ turn = Turn(
         "numbers, use `range(len(weights))`, or `zip`.",
         "changed the input": "`-=`, `*=` and methods that end in `_` change the old tensors, `weights[i] = ...` "
         "the old list. Put each `w - rate * g` into a list of your own.",
-        "stack expects|only one element tensors": "The weights differ in shape: they stay a list, one tensor each.",
+        "stack expects|only one element tensors": "The weights may differ in shape: they stay a list, one tensor each.",
     },
     debrief=Debrief(
         "`torch.optim.SGD` changes the weights in place to save memory. Real runs estimate the gradient on a random "
@@ -126,7 +126,11 @@ _mistake(
     "Add them to the old weights.",
     lambda w, g, rate: -rate * g,
 )
-_mistake("Nothing changes: the old weights are returned.", "Return the new tensors.", lambda w, g, rate: w)
+_mistake(
+    "Nothing changes: the old weights are returned.",
+    "Are the new tensors returned? And is the rate used as it is?",
+    lambda w, g, rate: w,
+)
 _mistake(
     "The rate multiplies the whole difference: parentheses.",
     "Only the gradient is multiplied by the rate.",

@@ -312,8 +312,8 @@ in_order.mistake(
     partial(_table, counted=lambda p: p / p.max().clamp(min=1)),
 )
 in_order.mistake(
-    "The angles are in degrees.",
-    "`sin` and `cos` take radians, and so does the formula.",
+    "The angles are converted from degrees to radians.",
+    "They are in radians already, as `sin` and `cos` need them: no conversion.",
     partial(_table, counted=lambda p: p * math.pi / 180),
 )
 in_order.mistake(

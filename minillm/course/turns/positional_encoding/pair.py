@@ -111,8 +111,8 @@ def _signs(x: Tensor, y: Tensor, angle: Tensor, a: int, b: int) -> tuple[Tensor,
 
 
 _mistake(
-    "It turns the other way, clockwise.",
-    "A quarter turn takes (1, 0) to (0, 1), not to (0, -1). The minus belongs to the new x.",
+    "It turns the other way, by minus the angle.",
+    "A quarter turn takes (1, 0) to (0, 1), not to (0, -1). Is the minus in the new x, and the angle as it comes?",
     partial(_signs, a=1, b=-1),
 )
 _mistake(
@@ -247,7 +247,7 @@ _mistake(
 )
 _mistake(
     "Negative angles turn the wrong way.",
-    "A root is never negative, but a sine may be: use `angle.sin()`.",
+    "A root and `abs` are never negative, but a sine may be, and an angle: use `angle.sin()`.",
     lambda x, y, angle: rotate_pair(x, y, angle.abs()),
 )
 _mistake(
@@ -271,8 +271,13 @@ _mistake(
     lambda x, y, angle: rotate_pair(x * torch.hypot(x, y), y * torch.hypot(x, y), angle),
 )
 _mistake(
-    "Only x is new.",
-    "The new y takes sine of the old x, and cosine of the old y.",
+    "Both are as they came in.",
+    "Return the new x and the new y, which take parts of both old ones.",
+    lambda x, y, angle: (x, y),
+)
+_mistake(
+    "The new y is the old y.",
+    "new y = x · sin + y · cos, of the old x and y.",
     lambda x, y, angle: (rotate_pair(x, y, angle)[0], y),
 )
 _mistake(

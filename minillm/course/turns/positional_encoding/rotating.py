@@ -46,11 +46,11 @@ turn = Turn(
         "put the two new halves side by side again.",
     ),
     errors={
-        "size of tensor a|must match|broadcast": "`angle` must be (T, D/2): `positions[:, None]` times a frequency per "
-        "pair. D is `x.shape[1]`, another number in each case; `len(x)` counts rows.",
+        "size of tensor a|must match|broadcast": "Print the shapes: both halves and `angle` must be (T, D/2), with "
+        "`x.shape[1]` for D. To turn all of x at once, put `angle` there twice.",
         "not enough values to unpack|too many values to unpack|Dimension out of range|too many indices": "There's no "
         "batch and no head here: x is (T, D), a row per token.",
-        "changed the input": "Make new halves, and don't write into `x`: the second line would need the old one.",
+        "changed the input": "Make new halves and join them; nothing may be written into `x`, which others still need.",
         "name '(theta|cos|sin|D|T|C|H|B|freqs|freqs_cis|rotate_half|half|dim|angle)' is not defined": (
             "The arguments are `x`, `positions` and `base`; make everything else of them."
         ),
@@ -168,7 +168,8 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
 def _unturned(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation | None:
     """As at position 0, where nothing turns."""
     if all(difference(call[0], result) is None for call, result in zip(calls, got, strict=True)):
-        hint = "Each row is turned by its own position, not by the first one, which is 0 here. Return the new halves."
+        hint = "Row t turns by `positions[t]`. Is every angle 0, as that of the first position here? Or are the old "
+        hint += "halves returned?"
         return "No row is turned.", hint, 0
     return _shape(calls, right, got)
 
@@ -231,7 +232,7 @@ rows.mistake(
 )
 rows.mistake(
     "All pairs turn at the same speed.",
-    "Pair i turns by position times base^(-2i/D). `//` drops the fraction of the exponent: use `/`.",
+    "Pair i turns by position times base^(-2i/D). Is the exponent there, and a fraction? `//` would cut it.",
     partial(_rotated, frequencies=lambda half, base: torch.ones(half)),
 )
 rows.mistake(
@@ -256,7 +257,7 @@ rows.mistake(
 )
 rows.mistake(
     "It turns the other way.",
-    "A minus is in the wrong half, or in the angle: new left = left · cos - right · sin.",
+    "Is a minus in the wrong half, or in the angle? Or are the halves swapped? new left = left · cos - right · sin.",
     partial(_rotated, counted=lambda p: -p),
 )
 rows.mistake(
@@ -383,8 +384,8 @@ rows.mistake(
     partial(_rotated, counted=lambda p: p + 1),
 )
 rows.mistake(
-    "The angles are in degrees.",
-    "`sin` and `cos` take radians, and so does the formula.",
+    "The angles are converted from degrees to radians.",
+    "They are in radians already, as `sin` and `cos` need them: no conversion.",
     partial(_rotated, counted=lambda p: p * math.pi / 180),
 )
 

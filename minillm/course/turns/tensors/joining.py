@@ -78,7 +78,7 @@ several.mistake(
     lambda heads: heads.transpose(1, 2).reshape(heads.shape[1], -1),
 )
 several.mistake(
-    "`.T` turns three axes around, (D, T, H), so a row mixes what it should keep apart.",
+    "All three axes are turned around, (D, T, H), so a row mixes what it should keep apart.",
     "Swap two axes only: those of the heads and of the tokens.",
     lambda heads: heads.permute(2, 1, 0).reshape(heads.shape[1], -1),
 )

@@ -134,7 +134,7 @@ square.mistake(
     lambda a, b: (a * b.transpose(1, 2)).sum(-1),
 )
 square.mistake(
-    "`.T` turns three axes around, so heads meet rows of other heads.",
+    "All three axes of `b` are turned around, so heads meet rows of other heads.",
     "`b` comes as (H, D, S), ready to be multiplied: leave its axes as they are.",
     lambda a, b: a @ b.permute(2, 1, 0),
 )
@@ -155,13 +155,13 @@ square.mistake(
     lambda a, b: (a[..., None] * b).sum(2),
 )
 square.mistake(
-    "The sum runs over s, the last axis.",
-    "Before the sum, the axes are (H, T, D, S). Which one is in both `a` and `b`?",
+    "The sum runs over s.",
+    "Write down the axes of the products, in order. Over which does a dot product sum?",
     lambda a, b: a * b.sum(-1)[:, None],
 )
 square.mistake(
     "The sum runs over t.",
-    "Before the sum, the axes are (H, T, D, S). Which one is in both `a` and `b`?",
+    "Write down the axes of the products, in order. Over which does a dot product sum?",
     lambda a, b: a.sum(1)[..., None] * b,
 )
 square.mistake(

@@ -126,9 +126,9 @@ square.mistake(
     "`keepdim=True` leaves (..., 1): a number per row, which broadcasts along that row.",
     lambda scores: (scores - scores.amax(-1)).softmax(-1),
 )
-for _axis, _which in ((-2, "column"), (0, "place in the first axis")):
+for _axis, _which in ((-2, "of each column"), (0, "along the first axis")):
     square.mistake(
-        f"The largest score of each {_which} is subtracted, so the scores of a row get different shifts.",
+        f"The largest score {_which} is subtracted, so the scores of a row get different shifts.",
         "One number for the whole row: `amax(dim=-1, keepdim=True)`.",
         lambda scores, axis=_axis: _shares(scores, scores.amax(axis, keepdim=True)),
     )

@@ -45,6 +45,7 @@ turn = Turn(
         "subscriptable": "A single number was used as a list. `sum`, `max` and `for` take the whole list.",
         "'list' object has no attribute": "`logits` is a plain list. Lists can't do arithmetic; a loop or `[... for "
         "logit in logits]` can.",
+        "not tuple": "`logits` is a plain list of numbers. It takes one index, without commas.",
         "list indices must be integers": "`for logit in logits` gives the scores, not their places: use `logit`.",
         "values to unpack": "The number of tokens differs from case to case: take the list as it comes.",
         "index out of range|list assignment": "Make a new list: begin with `[]`, and `.append(...)` each result.",
@@ -314,7 +315,7 @@ warm.mistake(
     lambda logits, temperature: _softmax(logits),
 )
 warm.mistake(
-    "The scores are multiplied by the temperature.",
+    "The temperature works the other way round, as if the scores were multiplied by it.",
     "A high temperature flattens the bars: divide the scores by it.",
     lambda logits, temperature: _softmax(logits, 1 / temperature),
 )

@@ -33,6 +33,8 @@ turn = Turn(
         "cannot be interpreted as an integer": "`range` takes a number. `for p in probabilities` goes through a list.",
         "must be real number, not (generator|map)|builtin_function_or_method": "First the logarithm of each, then "
         "their sum: `sum` takes them all, `math.log2` one at a time.",
+        r"for \+: '(int|float)' and 'list'": "An item of the sum is a list: leave out the brackets around "
+        "each logarithm.",
         "must be real number, not list|unsupported operand.*'list'|bad operand type for unary -: 'list'": "`math.log2` "
         "takes one number at a time: go through the list.",
         "'float' object is not iterable|'int' object is not iterable|object is not subscriptable": "`sum` takes "
@@ -177,6 +179,11 @@ powers.mistake(
     "Every token counts 3 bits, whatever its probability.",
     "Is `p` the 1/8 of the cell above? Use the name that your loop gives.",
     lambda probabilities: 3.0 * len(probabilities),
+)
+powers.mistake(
+    "Each token counts more bits than it carries.",
+    "1/2 carries 1 bit, 1/4 carries 2, and 0.3 carries 1.74. What does yours say of each?",
+    lambda probabilities: surprise(probabilities) + len(probabilities),
 )
 powers.mistake(
     "This is the surprise of every token not coming: 1 - p in place of p.",

@@ -65,8 +65,8 @@ turn = Turn(
     errors={
         "changed the input": "`ids` and `merges` belong to the caller. `merge` makes a new list; `list(ids)` and "
         "`dict(merges)` are copies.",
-        "^KeyError|raised KeyError": "That pair isn't in `merges`. minbpe's `min` with `float('inf')` returns such a "
-        "pair where none is known: check `pair in merges`, and stop.",
+        "^KeyError|raised KeyError": "That pair isn't in `merges`. Is it looked up inside the key, or did `min` "
+        "return it where none is known? Choose among the known pairs, and stop where there are none.",
         "(min|max)\\(\\).*(empty|iterable argument)|arg is an empty": "No known pair is left: return the ids before "
         "you ask for the smallest.",
         "has not finished": "Does the loop end when no pair of the word is in `merges`? And does each round use the "
@@ -167,12 +167,12 @@ few.mistake(
 )
 few.mistake(
     "The pair with the smallest ids goes first.",
-    "`min(known)` compares the pairs. Give it a key: `key=merges.get`.",
+    "They are compared by their own ids, but the smallest new id goes first: `key=merges.get`.",
     by_pair(lambda known, merges: min(known)),
 )
 few.mistake(
     "The pair with the largest ids goes first.",
-    "`max(known)` compares the pairs. The smallest new id goes first.",
+    "They are compared by their own ids. The smallest new id goes first.",
     by_pair(lambda known, merges: max(known)),
 )
 few.mistake(
@@ -233,7 +233,7 @@ few.mistake(
 )
 few.mistake(
     "Only the pairs that were known at the start are merged.",
-    "A merge makes new neighbors. List the known pairs again after each one.",
+    "A merge makes new neighbors. Are they in your list of known pairs after it, those with new ids, too?",
     in_order(lambda ids, merges: sorted(dict.fromkeys(known(ids, merges)), key=merges.__getitem__)),
 )
 

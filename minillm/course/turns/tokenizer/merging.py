@@ -154,8 +154,8 @@ plain = turn.probe("a pair of two ids", _plain, _form, demand=a_list)
 plain.at_last = _why
 plain.mistake(
     "Nothing is merged.",
-    "Is your comparison ever true? `ids[i : i + 2]` is a list, which never equals the tuple `pair`. And do you return "
-    "the new list?",
+    "Is your comparison ever true? A slice is a list, and an id a number; neither equals the tuple `pair`. And do you "
+    "return the new list?",
     lambda ids, pair, new: list(ids),
 )
 
@@ -264,7 +264,8 @@ plain.mistake(
 
 @plain.mistake(
     "The id after a pair comes out without being looked at.",
-    "Go on right behind the pair, and look again. A line below an `if` runs after a pair, too: `else` prevents it.",
+    "Go on right behind the pair, and look again. Does a line below an `if` run after a pair, too? Or, in a text, do "
+    "neighbors share a space?",
 )
 def _no_else(ids: Ids, pair: Pair, new: int) -> Ids:
     merged, position = [], 0
@@ -400,7 +401,7 @@ def _bars_by_barred(ids: Ids, pair: Pair, new: int) -> Ids:
 
 odd.mistake(
     "The id 0 is lost.",
-    "0 is an id like any other, and `if id` is false for it. Ask `is not None`.",
+    "0 is an id like any other, and `if id` is false for it. Mark nothing with 0, and ask `is not None`.",
     lambda ids, pair, new: [id for id in merge(ids, pair, new) if id],
 )
 odd.mistake(
