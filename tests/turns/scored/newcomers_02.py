@@ -87,7 +87,7 @@ class FillsAnEmptyTensor:
 # --- 02.nearest
 
 
-@wrong("02.nearest", "In some cases, this is what happens: The first k ids are returned, wherever the rows point.")
+@wrong("02.nearest", "Other rows have larger cosines.")
 class ComparatorCutsToInt:
     """The comparator cuts the difference of two cosines to an int, mostly 0, so most rows stay in the order of ids."""
 

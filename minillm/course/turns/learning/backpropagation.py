@@ -303,6 +303,13 @@ def _reshaped(x, h, w2, d_logits):
     return x.T @ d_z, d_z.sum(0), h.T @ d_logits, d_logits.sum(0)
 
 
+sizes.mistake(
+    "The way back to h goes through W2 as it is after its step.",
+    "The logits were made with the `w2` that comes in: use that one.",
+    lambda x, h, w2, d_logits: backward(x, h, w2 - h.T @ d_logits, d_logits),
+)
+
+
 @sizes.mistake(
     "`d_b1` takes the slope of tanh at the mean of h.",
     "Multiply row by row, then add the rows up: the sum of `d_z`.",

@@ -115,7 +115,8 @@ def _shape(calls: list[Call], right: list[Any], got: list[Any]) -> Explanation |
             "`positions` does, and so does a table made with its dtype: use `torch.zeros(len(positions), C)`.",
         )
     if all(difference(_first_row(*call), result) is None for call, result in zip(calls, got, strict=True)):
-        return "Only the first row is filled.", "Is `return` inside the loop? It ends the function in the first round."
+        hint = "Is `return` inside the loop? Or does the table hold whole numbers, as of `positions.new_zeros`?"
+        return "Only the first row holds anything but zeros.", hint
     if all(result.shape == (wanted.numel(),) for wanted, result in pairs):
         return "All rows lie end to end, in one long one.", "Keep the axis of positions: `.flatten(1)`."
     if all(result.shape == (2 * len(wanted), wanted.shape[1] // 2) for wanted, result in pairs):
@@ -344,6 +345,15 @@ in_order.mistake(
 def _first_hand(positions, C):
     table = torch.zeros(len(positions), C)
     table[:, :2] = sinusoids(positions, C)[:, :2]
+    return table
+
+
+@in_order.mistake(
+    "The last hand is missing: its columns hold zeros.", "i runs from 0 to C/2 - 1: the loop ends too early."
+)
+def _no_last_hand(positions, C):
+    table = sinusoids(positions, C)
+    table[:, -2:] = 0
     return table
 
 

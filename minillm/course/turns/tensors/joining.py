@@ -78,6 +78,11 @@ several.mistake(
     lambda heads: heads.transpose(1, 2).reshape(heads.shape[1], -1),
 )
 several.mistake(
+    "The numbers are read and written by columns, as in MATLAB, where the first axis goes fastest.",
+    "In torch, the last axis does. The axes to swap are those of the heads and of the tokens, 0 and 1.",
+    lambda heads: heads.permute(2, 1, 0).reshape(-1, heads.shape[1]).T,
+)
+several.mistake(
     "All three axes are turned around, (D, T, H), so a row mixes what it should keep apart.",
     "Swap two axes only: those of the heads and of the tokens.",
     lambda heads: heads.permute(2, 1, 0).reshape(heads.shape[1], -1),

@@ -155,6 +155,11 @@ square.mistake(
     lambda a, b: (a[..., None] * b).sum(2),
 )
 square.mistake(
+    "Only the first product of each sum is there.",
+    "Is `return` inside the loop over d? It ends the function in the first round.",
+    lambda a, b: a[..., :1] @ b[:, :1],
+)
+square.mistake(
     "The sum runs over s.",
     "Write down the axes of the products, in order. Over which does a dot product sum?",
     lambda a, b: a * b.sum(-1)[:, None],

@@ -320,6 +320,13 @@ warm.mistake(
     lambda logits, temperature: _softmax(logits, 1 / temperature),
 )
 warm.mistake(
+    "Above 1, the probabilities are mixed with equal ones.",
+    "It's one rule for all temperatures: divide the scores.",
+    lambda logits, temperature: [
+        1 / len(logits) + (p - 1 / len(logits)) / max(temperature, 1) for p in _softmax(logits, min(temperature, 1))
+    ],
+)
+warm.mistake(
     "The probabilities are divided by the temperature, after softmax.",
     "Divide the scores, before `math.exp`. Afterwards they no longer add up to 1.",
     lambda logits, temperature: [p / temperature for p in _softmax(logits)],

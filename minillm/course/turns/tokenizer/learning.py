@@ -1,6 +1,7 @@
 """01.learn: byte-pair encoding, the most frequent pair again and again (Gage 1994; Sennrich et al. 2016)."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -209,6 +210,20 @@ def _old_counts(words: Words, n: int) -> Merges:
     return merges
 
 
+def _by_score(words: Words, n: int) -> Merges:
+    """A pair's count is divided by those of its two ids (WordPiece)."""
+    merges: Merges = {}
+    for new in range(BYTES, BYTES + n):
+        counts, alone = count_pairs(words), Counter(id for ids in words for id in ids)
+        if not counts:
+            break
+        scores = {(left, right): count / (alone[left] * alone[right]) for (left, right), count in counts.items()}
+        pair = min(scores, key=lambda pair: (-scores[pair], pair))
+        merges[pair] = new
+        words = [merge(ids, pair, new) for ids in words]
+    return merges
+
+
 def _by_bytes(words: Words, n: int) -> Merges:
     """Ties are settled by the bytes that the two ids stand for."""
     merges: Merges = {}
@@ -243,6 +258,11 @@ untied.mistake(
     "The pairs that a merge broke up keep their old counts.",
     "A merge also takes pairs away: count all of them again in each round.",
     _old_counts,
+)
+untied.mistake(
+    "The count of a pair is divided by those of its ids: that's WordPiece.",
+    "BPE takes the pair that's most frequent, however frequent its ids are.",
+    _by_score,
 )
 untied.mistake(
     "No merge builds on an earlier one: only pairs of bytes are merged.",

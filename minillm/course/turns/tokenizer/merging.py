@@ -177,6 +177,15 @@ def _last_lost(ids: Ids, pair: Pair, new: int) -> Ids:
     return merged if tuple(ids[-2:]) == tuple(pair) else merged[:-1]
 
 
+@plain.mistake(
+    "What comes after the last left id of the pair is lost.",
+    "Where no left id is found any more, the rest of the word still comes out: `merged += ids[i:]`.",
+)
+def _tail_lost(ids: Ids, pair: Pair, new: int) -> Ids:
+    last = max((i for i, id in enumerate(ids) if id == pair[0]), default=-1)
+    return merge(ids[: last + 1 + _here(ids, last, pair)], pair, new)
+
+
 plain.mistake(
     "The last id comes out once more, though it's part of a pair.",
     "Append it after the loop only if the loop hasn't used it. Or let the loop go on to `len(ids)`.",
