@@ -17,7 +17,7 @@ from minillm.course.learner.box import Box
 from minillm.course.learner.decorator import _help
 from minillm.course.learner.effort import steps
 from minillm.course.learner.source import is_unwritten, source_of
-from minillm.course.learner.trial import UNKNOWN, try_out
+from minillm.course.learner.trial import FIRST_USE, UNKNOWN, try_out
 from minillm.course.learner.turn import Turn, gradients
 from minillm.course.pages import read_page, turns_in
 from minillm.course.turns import all_turns, find, turns
@@ -139,6 +139,14 @@ def test_a_mistake_is_named_if_it_explains_every_draw():
     verdict = try_out(turn, _named(turn.name, lambda n: n**2 if n == first else 0))
     assert verdict.sentence == f"The result has {first**2} in place of {2 * first}."
     assert try_out(turn, _named(turn.name, lambda n: n**2)).sentence == "Squared."
+
+
+@pytest.mark.parametrize(
+    ("line", "is_slow"),
+    [("torch.func.vjp(f, x)", True), ("torch.optim.SGD([w], 1)", True), ("torch.nn.functional.softmax(x, -1)", False)],
+)
+def test_what_imports_torchs_compiler_at_first_use_is_known(line, is_slow):
+    assert bool(FIRST_USE.search(line)) == is_slow
 
 
 @pytest.mark.parametrize("turn", TURNS)

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 import sys
 import textwrap
 from contextlib import redirect_stdout, suppress
@@ -38,6 +39,8 @@ OVERWRITES = (
     "The result is right, but a later call changes it: it writes into what an earlier one returned.",
     "Make a new one in each call. It costs little, and the caller may still need the old one.",
 )
+# An optimizer's first step and the first gradient of torch.func import torch's compiler, which takes seconds.
+FIRST_USE = re.compile(r"optim|\bfunc\b|\b(vjp|jvp|jacrev|jacfwd|hessian)\b")
 IN_THE_LINE = ", in the line: "
 NOTHING_RETURNED = "Does its last line begin with `return`? What `append`, `sort` and `print` return is None."
 ONCE = "Compute what is the same for all items once, before the loop. The model's list has 49,152 of them."
@@ -81,8 +84,8 @@ def try_out(turn: Turn, thing: Any, source: str | None = None) -> Verdict:
     """
     if is_unwritten(source) if source is not None else is_stub(thing):
         return UNWRITTEN
-    if source is not None and "optim" in source:
-        import torch._dynamo  # noqa: F401  (else within the time limit: an optimizer's first step takes seconds for it)
+    if source is not None and FIRST_USE.search(source):
+        import torch._dynamo  # noqa: F401  (else within the time limit)
     with same_random_numbers(), bound(turn, thing):
         asked = Asked(_file_of(thing))
         try:
