@@ -227,9 +227,9 @@ def test_a_chat_is_led_by_keyboard_and_its_answer_is_stopped_while_it_is_written
             page.keyboard.press("Tab")
             assert page.evaluate("document.activeElement.innerText") == "Stop", "while an answer is written"
             page.keyboard.press("Space")
-            # The log and the status are made anew after each answer, in two messages.
-            log.get_by_label("Assistant").nth(number - 1).wait_for()
-            box.get_by_role("status").filter(has_text="You stopped the answer.").wait_for()
+            kept = "([e, n]) => e.querySelectorAll('[role=log] [aria-label=Assistant]').length === n"
+            page.wait_for_function(kept, arg=[box.element_handle(), number])  # the log is made anew after each answer
+            box.get_by_role("status").filter(has_text="You stopped the answer.").wait_for()  # a message of its own
             assert len(read_conversations(tmp_path / "chats.jsonl")) == number
         assert "a <b> dd" in log.inner_text(), "markup stays text"
         assert page.locator(".jp-Notebook .jp-Cell").count() == 1
