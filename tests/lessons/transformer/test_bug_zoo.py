@@ -2,13 +2,13 @@
 
 import pytest
 import torch
+from helpers import lively, small_config
 
 from minillm import Transformer
 from minillm.analysis.surgery import replaced, without
 from minillm.course.bug_zoo import HARMLESS, ZOO, infected
 from minillm.errors import UserError
 from minillm.model.attention import attention_by_loops, causal_mask
-from tests.helpers import lively, small_config
 
 IDS = torch.tensor([[3, 1, 4, 1, 5, 9, 2, 6]])
 

@@ -245,7 +245,7 @@ def test_sums_in_different_orders_are_a_deadlock():
         run(each, TWO)
 
 
-PAGE = (Path(__file__).resolve().parents[2] / "notebooks/src/13_scaling_lab.py").read_text(encoding="utf-8")
+PAGE = (Path(__file__).resolve().parents[3] / "notebooks/src/13_scaling_lab.py").read_text(encoding="utf-8")
 
 
 def test_the_labs_solutions_score_as_it_says():

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import torch
+from benchmark_scripts import benchmark_script
 
 from minillm.analysis.alignment import win_rate
 from minillm.course import own_task
@@ -17,7 +18,6 @@ from minillm.data.chat import SPECIAL_TOKENS, chat_tokenizer
 from minillm.errors import UserError
 from minillm.losses import IGNORE
 from minillm.tokenizer import Tokenizer
-from tests.benchmark_scripts import benchmark_script
 
 RANDOM = random.Random(5)
 
