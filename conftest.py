@@ -25,6 +25,7 @@ except ImportError:  # the package's tests run without the notebook tools
 # Manuscripts and exercises are text for the builders; as modules they would run on import. Mutators need cosmic-ray.
 collect_ignore = ["exercises", "solutions", "notebooks/src", "start.py", "tools", "tests/mutators.py"]
 collect_ignore += ["workbook", "grading", "runs"]  # a learner's, or made by commands
+collect_ignore_glob = ["tests/lessons/*/answers.py"]  # wrong ones; test_answers.py loads them
 
 QUIET_FOR = 60  # seconds nbval may wait for one message; it has 5 built in, too few for a busy machine
 

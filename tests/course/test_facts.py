@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from minillm.course.checks import ask
 from minillm.course.checks.demands import same_dtype, same_kind, whole_numbers
 from minillm.course.checks.facts import FUNCTIONS, fact
 from minillm.course.checks.parts import fact_of_parts
@@ -140,8 +141,6 @@ def kinds_question() -> Question:
 
 
 def test_a_message_says_with_which_kind_of_input_a_result_is_wrong():
-    from answers import ask
-
     question = kinds_question()
     replies = [ask(lambda numbers: max([0, *numbers]), calls) for calls in question.calls(0)]
     sentence = question.grade(0, replies).failure.sentence
@@ -156,8 +155,6 @@ def test_a_probe_must_draw_one_call_of_each_kind():
 
 
 def test_an_error_for_some_inputs_is_told_with_the_kind_and_with_the_mistake_that_others_show():
-    from answers import ask
-
     def answer(numbers):
         if len(numbers) == 1:
             raise IndexError("too short")
@@ -173,8 +170,6 @@ def test_an_error_for_some_inputs_is_told_with_the_kind_and_with_the_mistake_tha
 
 
 def test_a_demand_and_the_last_resort_are_asked_only_where_nothing_else_is_known():
-    from answers import ask
-
     def look_again(calls, right, got):
         return None if right == got else ("Look again.", "Count.")
 

@@ -1,8 +1,7 @@
 """Every lesson with turns, once more with all turns written: they pass, and everything else comes out the same.
 
 Long training is cut short; the notebooks themselves are tested with all of it. MINILLM_SLOW=1 cuts nothing, and goes on
-with each unusual right answer on file, also those that were written to be scored: after "right", the cells below must
-run on it.
+with each unusual right answer on file: after "right", the cells below must run on it.
 """
 
 import ast
@@ -13,8 +12,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from answers import is_turn, on_file
 from nbclient import NotebookClient
-from turn_answers import load_all
 
 from minillm.course.learner.source import globals_of, needs, source_of
 from minillm.course.pages import YOUR_TURN, fill_turns, is_test, turns_in
@@ -28,11 +27,11 @@ ASKED = {path: [find(id) for id in turns_in(page)] for path, page in PAGES.items
 
 ALL = "MINILLM_SLOW" in os.environ
 RIGHT = {}  # turn: the sources of its right answers, with what they need
-for answer in load_all():
-    if answer.sentence is None:
+for answer in on_file():
+    if answer.is_right and is_turn(answer.id):
         source = source_of(answer.thing)
-        known = {find(answer.turn).name, *(turn.name for asked in ASKED.values() for turn in asked)}
-        RIGHT.setdefault(answer.turn, []).append((source, needs(source, globals_of(answer.thing), known)))
+        known = {find(answer.id).name, *(turn.name for asked in ASKED.values() for turn in asked)}
+        RIGHT.setdefault(answer.id, []).append((source, needs(source, globals_of(answer.thing), known)))
 SHORTER = {  # training, steps and problems: what is tried is whether cells run
     r"\bupdates=\d+": "updates=1",
     r"\blearn\(300": "learn(12",

@@ -2,13 +2,15 @@
 
 import ast
 import csv
+import functools
 import inspect
 import re
 import subprocess
 import sys
 
+import archive
 import pytest
-from answers import load_all
+from answers import is_turn, load, on_file
 
 from benchmarks.classroom import notebook
 from minillm.cli.grading import public_code
@@ -26,6 +28,19 @@ from minillm.course.grading.tidying import tidy
 from minillm.errors import UserError
 
 pytest.importorskip("copydetect", reason="copydetect is not installed (pip install -e .[grading])")
+
+
+@functools.cache
+def right_answers():
+    """Those to each question: on file, and the course's own in the archive; written independently."""
+    stored = (load(source, path) for path, source in archive.programs().items() if path.startswith("questions/own/"))
+    found = {}
+    for answer in (*on_file(), *(answer for answers in stored for answer in answers)):
+        if answer.is_right and not is_turn(answer.id):
+            code = tidy(inspect.getsource(answer.thing).partition("\n")[2])
+            found.setdefault(answer.id, []).append(code)
+    return found
+
 
 ANN = """def beam_search(log_p, start, end, width, steps, power):
     live = [(0.0, [])]
@@ -116,8 +131,7 @@ def test_what_many_wrote_and_what_the_course_published_does_not_count():
 
 @pytest.mark.parametrize(("class_size", "ring"), [(12, 4), (17, 4), (30, 4), (60, 7)])
 def test_a_ring_of_copiers_is_one_group_in_a_class_of_any_size(class_size, ring):
-    own = [answer for answer in load_all() if answer.mistake is None and answer.question.startswith("07.")]
-    honest = [normalize(tidy(inspect.getsource(answer.function).partition("\n")[2])) for answer in own]
+    honest = [normalize(code) for id, codes in right_answers().items() if id.startswith("07.") for code in codes]
     answers = {f"honest {number}": code for number, code in enumerate(honest[: class_size - ring])}
     answers |= {f"late {number}": normalize("def f(): return 0") for number in range(class_size - len(answers) - ring)}
     copiers = [f"copier {number}" for number in range(ring)]
@@ -181,14 +195,10 @@ def test_an_answer_is_its_function_and_what_it_needs():
 def test_a_planted_copy_comes_first_in_every_assignment(number):
     """Among unusual right answers, written independently, and the course's solution."""
     asked: dict[str, dict] = {}
-    for answer in load_all():
-        if answer.mistake is None and answer.question.split(".")[0] == number:
-            code = tidy(inspect.getsource(answer.function).partition("\n")[2])
-            own = asked.setdefault(answer.question, {})
-            own[f"student {len(own)}"] = normalize(code)
-            if len(own) == 1:
-                copied = normalize(tidy(renamed(code)))
-                own["copy"] = copied
+    for question in questions(number):
+        codes = right_answers()[question.id]
+        asked[question.id] = {f"student {place}": normalize(code) for place, code in enumerate(codes)}
+        asked[question.id]["copy"] = normalize(tidy(renamed(codes[0])))
     public = [normalize(form) for code in public_code([number])[number] for form in (code, tidy(code))]
     first, *others = pairs_of(number, asked, public)
     assert {first.first, first.second} == {"copy", "student 0"}
@@ -300,11 +310,10 @@ def test_of_the_right_answers_on_file_hardly_any_is_the_solution():
     for number in ASSIGNMENTS:
         functions = {question.id: question.function for question in questions(number)}
         solutions = solutions_of(public_code([number])[number][-1], functions)
-        for answer in load_all():
-            if answer.mistake is None and answer.question in functions:
-                n += 1
-                code = normalize(tidy(inspect.getsource(answer.function).partition("\n")[2]))
-                found += published([], {answer.question: code}, solutions)
+        for id in functions:
+            n += len(right_answers()[id])
+            for code in right_answers()[id]:
+                found += published([], {id: normalize(code)}, solutions)
     assert n > 100
     assert len(found) <= 0.02 * n, found
 

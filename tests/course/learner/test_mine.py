@@ -6,7 +6,7 @@ import re
 
 import pytest
 import torch
-from turn_answers import load_all
+from answers import is_turn, on_file
 
 from minillm.course import mine
 from minillm.course.learner import loading, saved, trial
@@ -172,11 +172,11 @@ def test_the_day_stays_when_the_same_source_passes_again(folder, names):
     assert "2020-02-29" not in saved_text(folder)
 
 
-@pytest.mark.parametrize("answer", [pytest.param(a, id=str(a)) for a in load_all() if a.sentence is None])
+@pytest.mark.parametrize("answer", [pytest.param(a, id=str(a)) for a in on_file() if a.is_right and is_turn(a.id)])
 def test_every_right_answer_on_file_can_be_saved_and_loaded(answer, names):
     from minillm.course.learner.source import globals_of
 
-    turn = find(answer.turn)
+    turn = find(answer.id)
     save(turn, source_of(answer.thing), globals_of(answer.thing))
     assert getattr(mine, turn.name) is not turn.course
 

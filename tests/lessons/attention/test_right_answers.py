@@ -12,7 +12,9 @@ from minillm.course.checks.attention.grouped import grouped_attention
 from minillm.course.checks.attention.join import join
 from minillm.course.checks.attention.memory import longest_text
 from minillm.course.checks.attention.window import window_mask
-from minillm.model.attention import causal_mask
+from minillm.course.turns import turns
+from minillm.model.attention import MultiHeadAttention, attention_by_loops, causal_mask
+from minillm.model.attention import causal_mask as package_mask
 from minillm.model.kv_cache import KVCache
 from minillm.model.transformer import Transformer
 
@@ -64,3 +66,21 @@ def test_a_window_as_wide_as_the_text_is_causal_attention():
     query, key, value = torch.randn(3, 1, 1, 6, 4)
     masked = F.scaled_dot_product_attention(query, key, value, attn_mask=window_mask(6, 6, 6, 0))
     torch.testing.assert_close(masked, F.scaled_dot_product_attention(query, key, value, is_causal=True))
+
+
+def test_the_courses_versions_equal_the_package():
+    """Oracle: attention by loops, and the package's layer with the same weights."""
+    mask, attention, MultiHead, grouped_attention = (turn.course for turn in turns("04"))
+    assert torch.equal(mask(5), package_mask(5, 5))
+    query, key, value = torch.randn(3, 4, 6)
+    visible = torch.rand(4, 4) < 0.5
+    visible |= torch.eye(4).bool()
+    expected = attention_by_loops(query[None, None], key[None, None], value[None, None], visible)[0, 0]
+    torch.testing.assert_close(attention(query, key, value, visible), expected)
+    layer, mine = MultiHeadAttention(8, 4), MultiHead(8, 4)
+    mine.load_state_dict(layer.state_dict())
+    x = torch.randn(5, 8)
+    torch.testing.assert_close(mine(x, mask(5)), layer(x[None], mask(5))[0])
+    query, key, value = torch.randn(6, 4, 2), torch.randn(2, 4, 2), torch.randn(2, 4, 2)
+    expected = attention_by_loops(query[None], key[None], value[None], mask(4))[0]
+    torch.testing.assert_close(grouped_attention(query, key, value, mask(4)), expected.transpose(0, 1).flatten(1))

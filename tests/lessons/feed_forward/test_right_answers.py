@@ -2,11 +2,13 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from minillm.course.checks.feed_forward.experts import mixture
 from minillm.course.checks.feed_forward.shards import feed_forward
 from minillm.course.checks.feed_forward.write import write
 from minillm.course.checks.feed_forward.writers import contributions
+from minillm.course.turns import turns
 from minillm.model.feedforward import FeedForward
 
 
@@ -71,3 +73,22 @@ def test_what_was_written_is_answered_and_the_rest_as_before(m, n):
     # The nearest: the change has nothing along any direction at right angles to all questions.
     free = torch.linalg.svd(torch.cat((asked, others))).Vh[m + n :]
     torch.testing.assert_close((new - down) @ free.T, torch.zeros(4, 8 - m - n), **close)
+
+
+def test_the_courses_versions_of_the_feed_forward_layer_equal_the_package():
+    """Oracles: the package's layer; its ReLU; and what a written neuron does at the vectors that it was solved for."""
+    feed_forward, recall, write_fact = (turn.course for turn in turns("05"))
+    layer, x = FeedForward(6, 10, "swiglu").requires_grad_(False), 3 * torch.randn(4, 6)
+    torch.testing.assert_close(feed_forward(x, *(part.weight for part in (layer.gate, layer.up, layer.down))), layer(x))
+    biased = FeedForward(6, 10, "relu2", bias=True).requires_grad_(False)
+    biased.up.bias.fill_(-0.5)
+    biased.down.bias.zero_()
+    squared = recall(x, biased.up.weight, torch.eye(10), 0.5).square() @ biased.down.weight.T
+    torch.testing.assert_close(squared, biased(x))
+    about, say, instead, others = torch.randn(6), torch.randn(6), torch.randn(6), torch.randn(3, 6)
+    gate, up, down = write_fact(about, others, say, instead, 40.0)
+    written = feed_forward(torch.stack([about, *others]), gate[None], up[None], down[:, None])
+    torch.testing.assert_close(written[0], 6 * torch.sigmoid(torch.tensor(6.0)) * down)
+    own_weight = (others @ up)[:, None] * F.silu(torch.tensor(-6.0))
+    torch.testing.assert_close(written[1:], own_weight * down, rtol=1e-3, atol=1e-3)
+    assert (say - instead) @ down > 0

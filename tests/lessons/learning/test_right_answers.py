@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,8 @@ from minillm.course.checks.learning.broadcast import unbroadcast
 from minillm.course.checks.learning.divergence import kl
 from minillm.course.checks.learning.rules import FORWARD
 from minillm.course.checks.learning.step import step
+from minillm.course.dinosaurs import forward, start, windows
+from minillm.course.turns import turns
 from minillm.losses import token_log_probs
 
 
@@ -92,3 +95,21 @@ def test_every_slope_is_what_a_nudge_says(n_steps, seed):
     for name in names:
         by_nudge = (last(name, 1e-5) - last(name, -1e-5)) / 2e-5
         assert math.isclose(found[name], by_nudge, rel_tol=1e-4, abs_tol=1e-4)
+
+
+def test_the_courses_versions_of_learning_equal_torch():
+    """Oracles: torch's cross-entropy, its autograd through the lesson's network, and its SGD."""
+    cross_entropy, backward, sgd_step = (turn.course for turn in turns("00b"))
+    x, y = windows(["minmi", "irritator"])
+    weights = [weight + 0.1 * torch.randn_like(weight) for weight in start(1)]
+    watched = [weight.clone().requires_grad_() for weight in weights]
+    h, logits = forward(watched, x)
+    loss = F.cross_entropy(logits, y)
+    torch.testing.assert_close(cross_entropy(logits, y), loss)
+    (d_logits,) = torch.autograd.grad(loss, logits, retain_graph=True)
+    expected = torch.autograd.grad(loss, watched)
+    found = backward(x, h.detach(), weights[2], d_logits)
+    for mine, torchs in zip(found, expected, strict=True):
+        torch.testing.assert_close(mine, torchs)
+    for mine, torchs in zip(sgd_step(start(), [torch.ones_like(w) for w in start()], 4.0), start(), strict=True):
+        torch.testing.assert_close(mine, torchs - 4)

@@ -8,7 +8,9 @@ from minillm.course.checks.positional_encoding.common import turned
 from minillm.course.checks.positional_encoding.eviction import evict
 from minillm.course.checks.positional_encoding.precision import score_error
 from minillm.course.checks.positional_encoding.to_halves import to_halves
-from minillm.model.position import rotary_angles, rotate
+from minillm.course.turns import turns
+from minillm.model.position import SinusoidalPosition, rotary_angles, rotate
+from minillm.model.position import rotate as package_rotate
 
 
 def test_halves_turned_as_complex_numbers_are_the_packages():
@@ -75,3 +77,15 @@ def test_kept_keys_are_as_if_rotated_at_their_new_positions(keep):
     anew = turned(bare[keep], torch.arange(int(keep.sum())), 100.0, halves=True)
     torch.testing.assert_close(moved, anew, rtol=1e-4, atol=1e-5)
     assert torch.equal(left, values[keep])
+
+
+def test_the_courses_versions_of_positions_equal_the_package():
+    """Oracles: the package's sinusoids and its rotation, and complex multiplication."""
+    sinusoids, rotate_pair, rotate = (turn.course for turn in turns("03"))
+    where, x = torch.tensor([0, 3, 57, 1_000]), torch.randn(4, 6)
+    torch.testing.assert_close(sinusoids(where, 6), SinusoidalPosition(6)(where))
+    turned = torch.complex(x[:, 0], x[:, 1]) * torch.exp(1j * where)
+    new_x, new_y = rotate_pair(x[:, 0], x[:, 1], where.float())
+    torch.testing.assert_close(torch.complex(new_x, new_y), turned, rtol=1e-4, atol=1e-4)
+    theirs = package_rotate(x[None, None], *rotary_angles(where, 6, 500.0))[0, 0]
+    torch.testing.assert_close(rotate(x, where, 500.0), theirs, rtol=1e-4, atol=1e-4)

@@ -10,6 +10,8 @@ from minillm.course.checks import find
 from minillm.course.checks.ppo.bigrams import task, train_within
 from minillm.course.checks.ppo.kl_limit import LIMITS, MOST, fault
 from minillm.course.checks.ppo.value_clip import value_loss
+from minillm.course.turns import turns
+from minillm.posttraining import policy_gradient
 from minillm.posttraining.policy_gradient import clipped_value_loss, token_mean
 
 
@@ -80,3 +82,31 @@ def test_what_is_wrong_with_a_policy_is_told():
 def test_draws_have_a_low_and_a_high_limit():
     for probe in find("10b.2").probes:
         assert [call[2] for call in probe.draw(random.Random(0))] == list(LIMITS)
+
+
+def test_the_courses_versions_of_ppo_equal_the_package_and_trl():
+    """Oracles: the package's formulas, and those of TRL's PPO trainer, written down again (version 0.24)."""
+    token_rewards, gae, ppo_loss = (turn.course for turn in turns("10b"))
+    mask = torch.arange(6) < torch.tensor([[4], [6], [1]])
+    new, old, ref, values = -torch.rand(4, 3, 6)
+    score, ends = torch.randn(3), mask.sum(1) - 1
+    rewards = token_rewards(score, old, ref, mask, 0.05)
+    torch.testing.assert_close(rewards, policy_gradient.token_rewards(score, old, ref, mask, 0.05))
+    theirs = -0.05 * (old - ref).masked_fill(~mask, 0)
+    theirs[torch.arange(3), ends] += score
+    torch.testing.assert_close(rewards, theirs)
+    for gamma, lam in ((1.0, 0.95), (1.0, 1.0), (0.9, 0.0)):
+        advantages = gae(rewards, values, mask, gamma, lam)
+        torch.testing.assert_close(advantages, policy_gradient.gae(rewards, values, mask, gamma, lam))
+        expected, last, columns = values.masked_fill(~mask, 0), 0, []
+        for t in reversed(range(6)):
+            following = expected[:, t + 1] if t < 5 else 0.0
+            last = rewards[:, t] + gamma * following - expected[:, t] + gamma * lam * last
+            columns.append(last)
+        torch.testing.assert_close(advantages, torch.stack(columns[::-1], 1).masked_fill(~mask, 0))
+    loss = ppo_loss(new, old, advantages, mask, 0.2)
+    tokens = policy_gradient.clipped_policy_loss(new, old, advantages, 0.2)
+    torch.testing.assert_close(loss, policy_gradient.token_mean(tokens, mask))
+    ratio = torch.exp(new - old)
+    unclipped, clipped = -advantages * ratio, -advantages * torch.clamp(ratio, 0.8, 1.2)
+    torch.testing.assert_close(loss, (torch.max(unclipped, clipped) * mask).sum() / mask.sum())

@@ -13,7 +13,11 @@ from minillm.course.checks.reasoning.steps import first_mistake
 from minillm.course.checks.reasoning.training import train
 from minillm.course.checks.reasoning.vote import vote
 from minillm.course.recipes.chat import problems
+from minillm.course.turns import turns
+from minillm.posttraining import verifiers
+from minillm.posttraining.policy_gradient import group_advantages, grpo_loss
 from minillm.posttraining.verifiers import majority_vote
+from minillm.world.instructions import Instructions
 
 
 @given(st.lists(st.none() | st.integers(0, 4), max_size=9))
@@ -74,3 +78,19 @@ def test_the_best_way_wins_in_the_end():
     )
     assert shares[1] > 0.95
     assert accuracies == sorted(accuracies)
+
+
+def test_the_courses_versions_of_reasoning_equal_the_package():
+    """Oracles: the instructions' own checker, pass@k of the package, and the gradient of its GRPO loss."""
+    verifier, policy_gradient_loss, pass_at_k = (turn.course for turn in turns("11a"))
+    for task in Instructions(3, families={"chain": 1, "count": 1}).instructions(40):
+        for said in (task.answer, task.worked, *task.mistakes, "", "Gladly."):
+            assert verifier(said, int(task.key.truth[0])) == float(task.check(said)), (task.question, said)
+    for n, c, k in ((1, 0, 1), (6, 2, 3), (64, 3, 64), (64, 60, 8)):
+        assert pass_at_k(n, c, k) == pytest.approx(verifiers.pass_at_k(n, c, k))
+    mask = torch.arange(4) < torch.tensor([[2], [4], [1]])
+    log_probs, rewards = torch.randn(3, 4).requires_grad_(), torch.tensor([1.0, 0.0, 0.0])
+    (mine,) = torch.autograd.grad(policy_gradient_loss(log_probs, rewards, mask), log_probs)
+    before = log_probs.detach()
+    loss, _ = grpo_loss(log_probs, before, before, group_advantages(rewards, 3), mask, kl_coef=0.0)
+    torch.testing.assert_close(mine, torch.autograd.grad(loss, log_probs)[0])

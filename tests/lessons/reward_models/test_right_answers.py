@@ -7,12 +7,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minillm.config import ModelConfig
 from minillm.course.checks.rlhf.advantages import advantages
 from minillm.course.checks.rlhf.budget import best_within
 from minillm.course.checks.rlhf.merits import merits
 from minillm.course.checks.rlhf.weights import weights_with_errors
+from minillm.course.turns import turns
+from minillm.data.preferences import Preference
 from minillm.losses import bradley_terry_loss
 from minillm.posttraining.policy_gradient import gae, token_rewards
+from minillm.posttraining.reward_model import RewardModel
+from minillm.world import raters
 
 
 def test_the_weights_are_at_the_minimum_and_the_errors_are_of_its_curvature():
@@ -68,3 +73,20 @@ def test_endless_games_give_the_merits_back():
     worth = torch.tensor([2.0, 0.5, -0.5, -2.0]).double()
     heard = torch.sigmoid(worth[:, None] - worth).fill_diagonal_(0)
     torch.testing.assert_close(merits(heard, 0.0), worth)
+
+
+def test_the_courses_versions_of_reward_models_equal_the_package():
+    """Oracles: the package's loss, its ceiling, and its reward model on padded rows."""
+    preference_loss, bayes_ceiling, reward_at_end = (turn.course for turn in turns("10"))
+    r_w, r_l = 3 * torch.randn(2, 9)
+    torch.testing.assert_close(preference_loss(r_w, r_l), bradley_terry_loss(r_w - r_l))
+    asked = ({"role": "user", "content": "Hello"},)
+    p = torch.rand(20)
+    pairs = [Preference(asked, "Good morning.", "What?", "simulated", each) for each in p.tolist()]
+    assert bayes_ceiling(p).item() == pytest.approx(raters.bayes_ceiling(pairs).accuracy)
+    model = RewardModel(ModelConfig(vocab_size=9, d_model=8, n_layers=1, n_heads=2, max_seq_len=8)).eval()
+    torch.nn.init.normal_(model.head.weight)
+    ids = torch.randint(9, (3, 5))
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [0, 0, 1, 1, 1]])
+    hidden = model.transformer.hidden(ids, segments=mask)
+    torch.testing.assert_close(reward_at_end(hidden, mask.bool(), model.head.weight[0]), model(ids, mask))

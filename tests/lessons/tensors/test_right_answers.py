@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from minillm.course.checks.tensors.accuracy import accuracy
 from minillm.course.checks.tensors.padding import pad_batch
 from minillm.course.checks.tensors.strides import read
+from minillm.course.turns import turns
 
 
 def test_top_k_accuracy_grows_with_k_and_ends_at_1():
@@ -63,3 +64,17 @@ def test_every_view_of_torch_is_read(view):
     wanted = view(x)
     found = read(x.flatten(), tuple(wanted.shape), wanted.stride(), wanted.storage_offset())
     assert torch.equal(found, wanted)
+
+
+def test_the_courses_versions_of_tensors_equal_torch():
+    """Oracles: torch's product and softmax; heads joined as the package's attention joins them."""
+    join_heads, batched_product, softmax = (turn.course for turn in turns("00a"))
+    heads, keys = torch.randn(3, 5, 4), torch.randn(3, 6, 4)
+    torch.testing.assert_close(join_heads(heads), heads.transpose(0, 1).flatten(1))
+    torch.testing.assert_close(batched_product(heads, keys.transpose(1, 2)), heads @ keys.transpose(1, 2))
+    for scores in (
+        torch.randn(4),
+        100 * torch.randn(2, 3, 4),
+        torch.tensor([[-torch.inf, 200.0], [-200.0, -torch.inf]]),
+    ):
+        torch.testing.assert_close(softmax(scores), scores.softmax(-1))

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from minillm.course.checks.tokenizer.bits import bits_per_byte
 from minillm.course.checks.tokenizer.merge import merge
 from minillm.course.checks.tokenizer.segments import segment
+from minillm.course.turns import turns
 from minillm.losses import next_token_loss
+from minillm.tokenizer import Tokenizer, split
+from minillm.tokenizer.merging import merge_pair
+from minillm.tokenizer.training import ID_OF_BYTE
+from minillm.tokenizer.training import count_pairs as package_pairs
 
 
 def test_bits_per_byte_are_those_of_a_model_with_the_bigrams_as_logits():
@@ -55,3 +60,18 @@ def test_merging_loses_nothing_and_leaves_no_pair_of_old_pieces(pieces):
     assert "".join(merged) == "".join(pieces)
     assert ("a", "b") not in itertools.pairwise(merged)
     assert len(pieces) - len(merged) == sum(two == ("a", "b") for two in itertools.pairwise(pieces))
+
+
+def test_the_courses_versions_of_the_tokenizer_equal_the_package():
+    """Oracles: the package's counting, merging and training, and its tokenizer on words that it never saw."""
+    count_pairs, merge, learn, encode = (turn.course for turn in turns("01"))
+    text = "low low lower slow news newest widest aaa aaaa, the goose sold the cold gold"
+    words = [[ID_OF_BYTE[byte] for byte in word.encode()] for word in split(text)]
+    assert count_pairs(words) == package_pairs(words, [1] * len(words))
+    assert merge([7, 7, 7, 1], (7, 7), 8) == merge_pair([7, 7, 7, 1], (7, 7), 8)
+    tokenizer = Tokenizer.train([text], 256 + 30)
+    merges = learn(words, 30)
+    ids = {token: id for id, token in tokenizer.vocab.items()}
+    assert list(merges) == [(ids[left], ids[right]) for left, right in tokenizer.merges]
+    for word in ("lowest", " golden", " aaaaaaa", "the", "x", ""):
+        assert encode([ID_OF_BYTE[byte] for byte in word.encode()], merges) == tokenizer.encode(word)
