@@ -19,8 +19,6 @@ from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
-from common import write_result
-
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests" / "support"))
 
@@ -56,8 +54,6 @@ def main() -> None:
             for index, (_, new) in there.items():
                 rows[path][index] = new
         archive.store(archive.programs(), rows)
-    if not arguments.lessons:
-        print(f"written to {write_result('replay', {'lessons': now}).name}")
     if arguments.json:
         print(json.dumps({"stored": stored, "now": now}))
 

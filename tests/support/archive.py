@@ -108,10 +108,10 @@ def _row(kept: Kept) -> dict[str, Any]:
 
 def replay(path: str, wanted: Collection[int]) -> dict[int, tuple[Kept, Kept]]:
     """Judge these answers of a program: by their places in it, what is stored of each and what is true now."""
-    there, found = kept(path), {}
-    for index, answer in enumerate(load(programs()[path], path)):
+    found = {}
+    for index, (answer, then) in enumerate(zip(load(programs()[path], path), kept(path), strict=True)):
         if index in wanted:
-            now, then = judge(answer, path), there[index]
+            now = judge(answer, path)
             found[index] = then, replace(now, judged=then.judged if now.told == then.told else "", once=then.once)
     return found
 

@@ -196,13 +196,13 @@ def test_a_planted_copy_comes_first_in_every_assignment(number):
     """Among unusual right answers, written independently, and the course's solution."""
     asked: dict[str, dict] = {}
     for question in questions(number):
-        codes = right_answers()[question.id]
+        codes = sorted(right_answers()[question.id], key=len, reverse=True)  # a long one is worth a copy
         asked[question.id] = {f"student {place}": normalize(code) for place, code in enumerate(codes)}
         asked[question.id]["copy"] = normalize(tidy(renamed(codes[0])))
     public = [normalize(form) for code in public_code([number])[number] for form in (code, tidy(code))]
     first, *others = pairs_of(number, asked, public)
     assert {first.first, first.second} == {"copy", "student 0"}
-    assert all(2 * other.characters < first.characters for other in others if "copy" not in vars(other).values())
+    assert all(3 * other.characters < 2 * first.characters for other in others if "copy" not in vars(other).values())
 
 
 def submitted(number, **functions):
