@@ -11,7 +11,7 @@
     python3 start.py reset 04         put lesson 04 of your workbook back; what you wrote is kept beside it
     python3 start.py reset 06 --solved     also fill in the turns of the lessons before it, to catch up
     python3 start.py test             run the checks, unit tests and lessons, about 40 minutes
-    python3 start.py test --all       also the slow tests (over ten seconds each), and the lessons in a browser
+    python3 start.py test --all       also the slow tests (over two seconds each), and the lessons in a browser
     python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
