@@ -16,7 +16,9 @@ HERE = Path(__file__).parent
     ("program", "more", "says"),
     [
         ("engine_program.py", [], "all of it without the course"),
-        ("engine_commands.py", ["cli", "__main__"], "all commands without the course"),
+        pytest.param(
+            "engine_commands.py", ["cli", "__main__"], "all commands without the course", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_the_engine_runs_without_the_course(tmp_path, program, more, says):

@@ -10,7 +10,7 @@ from minillm.analysis.surgery import blurred, output_means
 from minillm.analysis.tracing import trace
 from minillm.pretrained import load
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.slow]
 RIVER = ["We walked along the river to its bank", "The boat drifted to the muddy bank", "Reeds grew along the bank"]
 MONEY = ["She put her savings in the bank", "The loan was approved by the bank", "My account is held at the bank"]
 

@@ -442,6 +442,7 @@ def real(real_weights):
     return load(real_weights)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_smollm2_by_right_parts_is_smollm2(real):
     model, tokenizer = real
@@ -457,6 +458,7 @@ def test_smollm2_by_right_parts_is_smollm2(real):
         assert surgery.write(model, tokenizer, prompt, 8) != text
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_what_smollm2_knows_and_what_is_left_of_it(real):
     """Bounds, since a near tie may turn on another machine; the review measured 17 and 73, and 0 without positions."""

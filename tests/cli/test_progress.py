@@ -226,6 +226,7 @@ def test_surprises_are_counted_and_the_json_tells_all(book):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_an_exercise_that_is_begun_comes_after_its_lesson_and_before_the_next(book):
     workbook.lay_out()
     workbook.catch_up("06")

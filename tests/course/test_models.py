@@ -277,6 +277,7 @@ def test_the_reward_model_equals_that_of_the_command(home, tmp_path, monkeypatch
     assert torch.equal(make_reward(recipe)[0].score([[3], [9]], texts), again.score([[3], [9]], texts))
 
 
+@pytest.mark.slow
 def test_the_model_after_ppo_equals_that_of_the_command(home, tmp_path, monkeypatch):
     short = {"steps": 2, "warmup_steps": 1, "bf16": False}
     shape = replace(TINY, config=small_config(vocab_size=300, max_seq_len=700))

@@ -207,6 +207,7 @@ def test_a_model_that_needs_more_is_refused(changes, told):
         use_mine(small(**changes))
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_smollm2_through_all_solutions_gives_its_own_logits(real_weights):
     write(*(turn.id for turn in all_turns()))

@@ -67,6 +67,7 @@ def test_the_chain_ships_in_order_and_each_model_starts_from_shipped_weights(fol
         model()
 
 
+@pytest.mark.slow
 def test_a_model_whose_start_changed_is_retrained(folder, monkeypatch):
     retrain(["ppo"])  # brings its missing starts
     assert [shipped_recipe(name) is not None for name in models.DEFAULTS] == [True] * 4 + [False] * 2

@@ -38,6 +38,7 @@ def test_an_installation_without_sources_is_told(tmp_path):
             python_docs(folder)
 
 
+@pytest.mark.slow
 def test_it_is_english_and_imports_nothing_of_the_library():
     """In a process of its own: `antigravity` opens a browser and `this` prints when they are imported."""
     script = """if True:

@@ -160,6 +160,7 @@ def test_a_full_cache_is_an_error():
         Decoder(model)(torch.tensor([[1]]), cache)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 @pytest.mark.parametrize("weights", ["native", "int8"])
 def test_the_real_model_writes_the_same_text(real_weights, monkeypatch, weights):

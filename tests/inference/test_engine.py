@@ -277,6 +277,7 @@ def test_sizes_that_mean_nothing_are_named(settings, sentence):
         Engine(model_of(causal=False), TOKENIZER)
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_model_answers_several_at_once(real_weights):
     model, tokenizer = load("smollm2-135m-instruct")

@@ -499,6 +499,7 @@ def test_twenty_greedy_texts_of_the_real_model_are_those_of_float32_until_two_to
     assert len(gaps) <= 10
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_model_answers_as_its_float32_form(real_weights):
     """Each greedy token is the exact model's choice, or within rounding of it."""

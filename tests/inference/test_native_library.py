@@ -354,6 +354,7 @@ native.load_library = lambda: native_library.load_library({flags!r})
     return done
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_compiler")
 @pytest.mark.parametrize("sanitizer", ["address", "undefined", "thread"])
 def test_a_sanitizer_finds_nothing_in_odd_shapes(tmp_path, sanitizer):

@@ -93,6 +93,7 @@ def test_an_unknown_id_is_named(small_model):
             call()
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_the_real_model_knows_the_capital(real_weights):
     from minillm.data.chat import encode_chat

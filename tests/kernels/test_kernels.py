@@ -302,6 +302,7 @@ def test_a_second_derivative_is_refused():
         first.sum().backward()
 
 
+@pytest.mark.slow
 def test_training_goes_the_same_way(tmp_path):
     """Thirty steps with and without end at one loss, up to rounding; a compiler that is missing says nothing."""
     program = """
@@ -331,6 +332,7 @@ print(kernels.unavailable() is None, history[-1]["loss"])
     assert results[1][1] < math.log(20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sanitizer", ["address,undefined"])
 def test_a_sanitizer_finds_nothing(tmp_path, sanitizer):
     """All kernels on odd shapes, in a process whose memory is watched."""

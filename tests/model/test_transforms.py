@@ -57,7 +57,9 @@ PROGRAM = """
 """
 
 
-@pytest.mark.parametrize("kind", ["rotary", "alibi", "gpt2"])
+@pytest.mark.parametrize(
+    "kind", ["rotary", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("alibi", "gpt2"))]
+)
 def test_what_transforms_a_model_gives_the_same(kind):
     """In a process without the shape checks of the test run, which the compiler would have to trace too."""
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM), kind]

@@ -170,7 +170,7 @@ def test_what_was_chosen_may_be_imitated_as_well(small_model):
     assert found[2.0] > found[0.0]
 
 
-@pytest.mark.parametrize("beta", [0.5, 1.0])
+@pytest.mark.parametrize("beta", [0.5, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_two_answers_end_where_the_formula_says(beta):
     """Three of four raters prefer 1 to 0, so r_1 - r_0 = ln 3, and p* is p_ref exp(r / beta), made to sum to 1."""
     model = bandit(seed=1)

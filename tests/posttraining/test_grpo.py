@@ -25,7 +25,9 @@ def own_optimum(reference: float, kl_coef: float) -> float:
     return low
 
 
-@pytest.mark.parametrize(("seed", "kl_coef"), [(0, 0.5), (0, 2.0), (2, 1.0)])
+@pytest.mark.parametrize(
+    ("seed", "kl_coef"), [(0, 0.5), *(pytest.param(*pair, marks=pytest.mark.slow) for pair in ((0, 2.0), (2, 1.0)))]
+)
 def test_a_two_armed_bandit_ends_where_push_and_price_are_equal(seed, kl_coef):
     model = bandit(seed)
     before = probability(model)

@@ -50,7 +50,7 @@ def test_advantages_by_hand(baseline, expected):
     assert metrics == {}
 
 
-@pytest.mark.parametrize(("seed", "kl_coef"), [(0, 0.5), (2, 1.0)])
+@pytest.mark.parametrize(("seed", "kl_coef"), [(0, 0.5), pytest.param(2, 1.0, marks=pytest.mark.slow)])
 def test_a_two_armed_bandit_ends_at_the_optimum_of_the_objective(seed, kl_coef):
     model = bandit(seed)
     expected = optimum(probability(model), kl_coef)

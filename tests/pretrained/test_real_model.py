@@ -46,10 +46,12 @@ def their_tokenizer(real_weights):
     return AutoTokenizer.from_pretrained(real_weights.parent, gguf_file=real_weights.name)
 
 
+@pytest.mark.slow
 def test_the_configuration_is_the_published_one(ours):
     assert ours[0].config == ModelConfig.preset("smollm2-135m")
 
 
+@pytest.mark.slow
 def test_the_logits_are_those_of_transformers(ours, theirs):
     model, tokenizer = ours
     prompts = [torch.tensor(tokenizer.encode(prompt, allow_special=True)) for prompt in PROMPTS]
@@ -61,6 +63,7 @@ def test_the_logits_are_those_of_transformers(ours, theirs):
         assert row[: len(prompt)].max() < 1e-3
 
 
+@pytest.mark.slow
 def test_the_tokens_are_those_of_transformers(ours, their_tokenizer):
     from tokenizers import pre_tokenizers
 
@@ -95,6 +98,7 @@ def test_it_knows_the_capital_of_france(ours):
     assert "Paris" in tokenizer.decode(ids)
 
 
+@pytest.mark.slow
 def test_saved_as_a_directory_it_is_the_same_model(ours, tmp_path):
     model, tokenizer = ours
     save(model, tokenizer, tmp_path)

@@ -41,7 +41,9 @@ def documents():
     return [document.text for document in World(seed=123).documents(4)]
 
 
-@pytest.mark.parametrize("name", ["base", "sft", "ppo", "solver", "reasoning"])
+@pytest.mark.parametrize(
+    "name", ["base", "solver", *(pytest.param(name, marks=pytest.mark.slow) for name in ("sft", "ppo", "reasoning"))]
+)
 def test_the_shipped_models_compute_the_same_in_javascript(name, tmp_path, documents):
     model, tokenizer = minillm.load(f"course-{name}")
     texts = [*documents, *HOSTILE]

@@ -33,6 +33,7 @@ RUNS = """
 """
 
 
+@pytest.mark.slow
 def test_compiled_steps_are_the_plain_steps(device):
     """In a process without the shape checks of the test run, which the compiler would have to compile too."""
     try:

@@ -121,6 +121,7 @@ def two(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CHANGES)
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
 def test_two_processes_learn_what_one_learns(one, two, way, name):
@@ -134,12 +135,14 @@ def test_two_processes_learn_what_one_learns(one, two, way, name):
     assert [line["loss"] for line in history] == [line["loss"] for line in other_history]  # of all, not of a share
 
 
+@pytest.mark.slow
 def test_a_run_of_one_process_can_be_gone_on_with_by_a_sharded_team(one, two):
     history = results(two / "begun")[0][1]
     assert [line["step"] for line in history] == list(range(1, 61))
     assert history[-1]["val_loss"] == pytest.approx(one["adamw"][-1]["val_loss"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["ddp", "fsdp"])
 def test_what_a_team_saved_is_a_whole_model(two, way):
     model, _tokenizer = load(two / f"{way}-adamw")
@@ -147,6 +150,7 @@ def test_what_a_team_saved_is_a_whole_model(two, way):
     assert digest == pytest.approx(results(two / f"{way}-adamw")[0][0], rel=1e-9)
 
 
+@pytest.mark.slow
 def test_a_sharded_checkpoint_is_in_parts_that_one_process_puts_together(two, tmp_path):
     folder = shutil.copytree(two / "fsdp-adamw", tmp_path / "run")
     path = folder / "checkpoint.safetensors"

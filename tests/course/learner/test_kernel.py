@@ -20,6 +20,7 @@ def executed(sources, folder):
     return [cell.outputs for cell in notebook.cells]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_page_runs_to_its_end_unwritten_and_filled_in(tmp_path):
     unwritten = executed([turn.stub for turn in ASKED], tmp_path)
