@@ -21,6 +21,7 @@ from tests.test_layers import LAYERS
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = [path for path in NOTEBOOKS if not path.stem.endswith("_lab")]
+OF_LESSONS = [*NOTEBOOKS, *sorted((ROOT / "exercises").glob("*/*.ipynb"))]
 TEACHING = sorted((ROOT / "teaching").glob("*.md"))
 PAGES = ["README.md", "minillm/README.md", "notebooks/README.md", *(f"teaching/{path.name}" for path in TEACHING)]
 MODULES = sorted((ROOT / "minillm").rglob("*.py"))
@@ -120,9 +121,14 @@ def dead_links(page: Path) -> list[str]:
     return dead
 
 
-def test_the_links_of_every_page_lead_somewhere():
-    pages = [path for path in tracked_files() if path.suffix in (".md", ".ipynb")]
-    assert {"README.md", "teachers_guide.md", "14_your_assistant.ipynb"} <= {path.name for path in pages}
+@pytest.mark.parametrize("page", [pytest.param(page, id=f"{page.stem} {page.parent.name}") for page in OF_LESSONS])
+def test_the_links_of_a_lesson_lead_somewhere(page):
+    assert dead_links(page) == []
+
+
+def test_the_links_of_every_other_page_lead_somewhere():
+    pages = [path for path in tracked_files() if path.suffix in (".md", ".ipynb") and path not in OF_LESSONS]
+    assert {"README.md", "teachers_guide.md"} <= {path.name for path in pages}
     dead = [f"{page.relative_to(ROOT).as_posix()}: {link}" for page in pages for link in dead_links(page)]
     assert not dead, "\n".join(["links that lead nowhere:", *dead])
 
