@@ -54,6 +54,10 @@ if nbval_kernel is not None:
     nbval_kernel.RunningKernel.get_message = _get_message
 
 
+def pytest_addoption(parser):
+    parser.addoption("--lesson", action="append", default=[], metavar="NN", help="run only tests of this lesson")
+
+
 def pytest_configure(config):
     if getattr(config.option, "nbval", False) or getattr(config.option, "nbval_lax", False):
         os.environ.update(lesson_environment())  # the kernels inherit it
@@ -75,12 +79,24 @@ def missing_models(notebook):
     return sorted(name for name in needed if not files_here()[name])
 
 
-def pytest_collection_modifyitems(items):
-    """Run long files first under pytest-xdist: files with slow tests, files with many, later lessons.
+def belongs(item, numbers):
+    """Whether a test is in the folder of one of these lessons, or has a parameter like [04.attention] or [04_lab]."""
+    from minillm.course.contents import TOPICS
 
-    Otherwise one worker can end up alone with a long file. start.py passes --no-loadscope-reorder, which keeps this
-    order.
+    folders = tuple(f"tests/lessons/{TOPICS.get(number)}/" for number in numbers)
+    return item.nodeid.startswith(folders) or re.search(rf"[\[-](?:{'|'.join(numbers)})[._ \]]", item.name) is not None
+
+
+def pytest_collection_modifyitems(config, items):
+    """Keep what belongs to a `--lesson`, if one is given; under pytest-xdist, run long files first.
+
+    Those are files with slow tests, files with many, later lessons. Otherwise one worker can end up alone with a long
+    file. start.py passes --no-loadscope-reorder, which keeps this order.
     """
+    if numbers := config.option.lesson:
+        others = [item for item in items if not belongs(item, numbers)]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if belongs(item, numbers)]
     if "PYTEST_XDIST_WORKER" in os.environ:
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         count = Counter(item.path for item in items if item.path.suffix != ".ipynb")

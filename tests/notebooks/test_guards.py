@@ -112,11 +112,48 @@ def test_workers_begin_with_the_long_files_and_keep_the_order_within_a_file(monk
     ]
     items = [item(*one) for one in given] + [item("test_b.py", "h", slow=True)]
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
-    order(items)
+    config = SimpleNamespace(option=SimpleNamespace(lesson=[]))
+    order(config, items)
     assert [one.name for one in items] == [*"abcdefgh"], "one process keeps the order of the lessons"
     monkeypatch.setenv("PYTEST_XDIST_WORKER", "gw0")
-    order(items)
+    order(config, items)
     assert [one.name for one in items] == [*"ehfgdbca"]
+
+
+def test_a_lessons_tests_are_those_in_its_folder_and_those_that_its_number_begins():
+    belongs = runpy.run_path(str(ROOT / "conftest.py"))["belongs"]
+
+    def theirs(node, *numbers):
+        return belongs(SimpleNamespace(nodeid=node, name=node.rpartition("::")[2]), numbers)
+
+    for parameter in (
+        "04.attention",
+        "04.2",
+        "04.attention SomeName",
+        "04_attention",
+        "04_attention_lab",
+        "7-04.2",
+        "04",
+    ):
+        assert theirs(f"tests/course/test_a.py::test[{parameter}]", "11a", "04"), parameter
+    for parameter in ("04a.attention", "104.2", "1.04.2", "11-05.1", "a 04.2", "4.2"):
+        assert not theirs(f"tests/course/test_a.py::test[{parameter}]", "11a", "04"), parameter
+    assert not theirs("tests/course/test_a.py::test[00a.join]", "00")
+    assert not theirs("tests/course/test_a.py::test_04_", "04")
+    assert theirs("tests/lessons/attention/test_a.py::test", "04")
+    assert not theirs("tests/lessons/attention/test_a.py::test", "05")
+
+
+def test_the_others_are_deselected(monkeypatch):
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    deselected = []
+    hook = SimpleNamespace(pytest_deselected=lambda items: deselected.extend(items))
+    config = SimpleNamespace(option=SimpleNamespace(lesson=["04"]), hook=hook)
+    names = ["test_a[04.2]", "test_a[05.2]", "test_b"]
+    items = [SimpleNamespace(nodeid=f"tests/test_a.py::{name}", name=name) for name in names]
+    runpy.run_path(str(ROOT / "conftest.py"))["pytest_collection_modifyitems"](config, items)
+    assert [item.name for item in items] == ["test_a[04.2]"]
+    assert [item.name for item in deselected] == ["test_a[05.2]", "test_b"]
 
 
 def test_the_conftest_imports_without_nbval():
