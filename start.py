@@ -13,6 +13,7 @@
     python3 start.py test             run the checks, unit tests and lessons, about 40 minutes
     python3 start.py test --all       also the slow tests (over two seconds each), and the lessons in a browser
     python3 start.py test --quick     only the checks and unit tests; other arguments go to pytest
+    python3 start.py test 04          everything that holds lesson 04, about a minute and a half
     python3 start.py tour             lesson 00 in the terminal
     python3 start.py doctor           check this computer and its PyTorch
     python3 start.py site             write the course as a site for a web server: build/site
@@ -143,7 +144,7 @@ def act(arguments: list[str]) -> int:
     """Parse the command line, prepare the environment and run the command in it."""
     parser = argparse.ArgumentParser(
         prog="start.py",
-        usage="start.py [setup|reset NN|test|tour|doctor|deck NN|site|bundle] [options]",
+        usage="start.py [setup|reset NN|test [NN]|tour|doctor|deck NN|site|bundle] [options]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -660,7 +661,10 @@ def fetch(python: str) -> None:
 
 
 def test(python: str, rest: list[str]) -> int:
-    """Run all checks, even after a failure, and print a summary."""
+    """Run all checks, even after a failure, and print a summary; or those of a lesson, if its number comes first."""
+    first = next((argument for argument in rest if argument not in ("--all", "--quick")), "")
+    if re.match(r"\d", first):
+        return run([python, "tools/check_lesson.py", *rest])
     parallel = ["-n", "auto", "--maxprocesses=4", "--dist=loadfile", "--no-loadscope-reorder"]
     checks = {
         "ruff check": ["ruff", "check", "."],

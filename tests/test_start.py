@@ -221,6 +221,17 @@ def test_each_command_runs_what_it_says(start, recorded, arguments, extras, comm
     assert recorded == [["PYTHON", extras], *commands]
 
 
+@pytest.mark.parametrize("arguments", [["04"], ["--all", "04", "11a", "-x"], ["4"]])
+def test_the_number_of_a_lesson_is_left_to_what_knows_lessons(start, recorded, arguments):
+    assert start.main(["test", *arguments]) == 0
+    assert recorded == [["PYTHON", ALL_EXTRAS], *FETCHES, ["PYTHON", "tools/check_lesson.py", *arguments]]
+
+
+def test_a_number_that_an_option_of_pytests_is_given_is_no_lesson(start, recorded):
+    assert start.main(["test", "--quick", "--maxfail", "2"]) == 0
+    assert recorded[-1] == [*TESTS, "--maxfail", "2"]
+
+
 def test_a_failed_check_does_not_hide_the_later_ones(start, recorded, monkeypatch, capsys):
     ran = []
     monkeypatch.setattr(start, "run", lambda command: ran.append(command) or int("--check" in command))
